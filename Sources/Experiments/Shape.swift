@@ -1,0 +1,219 @@
+/// What a JSON document may look like, as data: one table serves the checks, their messages and the
+/// JSON Schema, so that they cannot disagree.
+
+package indirect enum Shape: Sendable {
+  case name
+  case text
+  case bool
+  case choice([String])
+  /// A word with a grammar: `allowed` says it in words, `pattern` as a regular expression.
+  case word(allowed: String, pattern: String, near: [String], accepts: @Sendable (String) -> Bool)
+  case integer(ClosedRange<Int>)
+  case number(Bounds)
+  /// A number, or a fraction of something as text: "1/3".
+  case fraction(Bounds, of: String)
+  case list(Shape, count: ClosedRange<Int>)
+  case object(ObjectShape)
+  /// Any keys, each with a value of this shape.
+  case map(Shape, keys: String)
+  case either([Shape])
+  case anything
+
+  package struct Bounds: Sendable {
+    var low: Double
+    var high: Double
+    var lowIsAllowed: Bool
+
+    static func above(_ low: Double, to high: Double = .infinity) -> Bounds {
+      Bounds(low: low, high: high, lowIsAllowed: false)
+    }
+    static func from(_ low: Double, to high: Double = .infinity) -> Bounds {
+      Bounds(low: low, high: high, lowIsAllowed: true)
+    }
+
+    func contains(_ value: Double) -> Bool {
+      value.isFinite && (lowIsAllowed ? value >= low : value > low) && value <= high
+    }
+
+    var words: String {
+      let lower = lowIsAllowed ? "at least \(JSON.text(of: low))" : "above \(JSON.text(of: low))"
+      return high.isFinite ? "\(lower) and at most \(JSON.text(of: high))" : lower
+    }
+  }
+}
+
+package struct ObjectShape: Sendable {
+  package struct Field: Sendable {
+    let key: String
+    let shape: Shape
+    let isRequired: Bool
+    let doc: String
+
+    init(_ key: String, _ shape: Shape, required: Bool = false, _ doc: String) {
+      self.key = key
+      self.shape = shape
+      self.isRequired = required
+      self.doc = doc
+    }
+  }
+
+  let fields: [Field]
+
+  subscript(key: String) -> Field? { fields.first { $0.key == key } }
+}
+
+extension Shape {
+  /// In words, for "allowed: ...".
+  var words: String {
+    switch self {
+    case .name: "a name of 1 to 100 letters, digits and ._=+,-"
+    case .text: "text"
+    case .bool: "true or false"
+    case .choice(let names): names.joined(separator: ", ")
+    case .word(let allowed, _, _, _): allowed
+    case .integer(let range):
+      range.upperBound == .max
+        ? "a whole number from \(range.lowerBound) up"
+        : "a whole number from \(range.lowerBound) to \(range.upperBound)"
+    case .number(let bounds): "a number \(bounds.words)"
+    case .fraction(let bounds, let whole):
+      "a number \(bounds.words), or a fraction of \(whole) such as \"1/3\""
+    case .list(let item, let count):
+      "a list of \(count.lowerBound == 0 ? "" : "at least \(count.lowerBound) ")values, each \(item.words)"
+    case .object(let object): "an object with " + object.fields.map(\.key).joined(separator: ", ")
+    case .map(_, let keys): "an object of \(keys)"
+    case .either(let shapes): shapes.map(\.words).joined(separator: "; or ")
+    case .anything: "any value"
+    }
+  }
+
+  /// Adds what is wrong with `value`. Missing required keys are reported unless `partial`.
+  func check(_ value: JSON, at path: String, partial: Bool = false, into problems: inout [Problem]) {
+    switch (self, value) {
+    case (.anything, _), (.text, .string), (.bool, .bool): break
+    case (.name, .string(let text)) where isValidName(text): break
+    case (.choice(let names), .string(let text)) where names.contains(text): break
+    case (.word(_, _, _, let accepts), .string(let text)) where accepts(text): break
+    case (.integer(let range), .number) where value.intValue.map(range.contains) ?? false: break
+    case (.number(let bounds), .number(let text))
+    where bounds.contains(value.doubleValue ?? .nan) && Rational(text) != nil: break
+    case (.fraction(let bounds, _), .number(let text))
+    where bounds.contains(value.doubleValue ?? .nan) && Rational(text) != nil: break
+    case (.fraction, .string(let text)) where isProperFraction(text): break
+    case (.list(let item, let count), .array(let items)) where count.contains(items.count):
+      for (index, element) in items.enumerated() {
+        item.check(element, at: "\(path)[\(index)]", partial: partial, into: &problems)
+      }
+    case (.map(let item, _), .object(let members)):
+      for member in members {
+        item.check(member.value, at: join(path, member.key), partial: partial, into: &problems)
+      }
+    case (.object(let object), .object(let members)):
+      check(members, of: object, at: path, partial: partial, into: &problems)
+    case (.either(let shapes), _):
+      checkEither(shapes, value, at: path, partial: partial, into: &problems)
+    default:
+      problems.append(Problem(path, complaint(about: value)))
+    }
+  }
+
+  private func isProperFraction(_ text: String) -> Bool {
+    guard text.contains("/"), let fraction = Rational(text) else { return false }
+    return fraction > .zero && fraction <= .one
+  }
+
+  private func check(
+    _ members: [JSON.Member], of object: ObjectShape, at path: String, partial: Bool,
+    into problems: inout [Problem]
+  ) {
+    for member in members {
+      if let field = object[member.key] {
+        field.shape.check(member.value, at: join(path, member.key), partial: partial, into: &problems)
+      } else {
+        let keys = object.fields.map(\.key)
+        let hint = nearest(member.key, among: keys).map { "; did you mean \"\($0)\"?" } ?? ""
+        problems.append(
+          Problem(
+            join(path, member.key),
+            "unknown key\(hint) allowed here: \(keys.joined(separator: ", "))"))
+      }
+    }
+    guard !partial else { return }
+    for field in object.fields where field.isRequired {
+      if !members.contains(where: { $0.key == field.key }) {
+        problems.append(Problem(join(path, field.key), "is missing: \(field.shape.words)"))
+      }
+    }
+  }
+
+  /// A value is checked against the alternative of its own JSON kind, so that the message speaks of
+  /// what the author meant to write.
+  private func checkEither(
+    _ shapes: [Shape], _ value: JSON, at path: String, partial: Bool, into problems: inout [Problem]
+  ) {
+    let attempts = shapes.map { shape in
+      var found: [Problem] = []
+      shape.check(value, at: path, partial: partial, into: &found)
+      return (shape: shape, problems: found)
+    }
+    guard !attempts.contains(where: { $0.problems.isEmpty }) else { return }
+    if let meant = attempts.first(where: { $0.shape.takesKind(of: value) }) {
+      problems += meant.problems
+    } else {
+      problems.append(Problem(path, complaint(about: value)))
+    }
+  }
+
+  private func takesKind(of value: JSON) -> Bool {
+    switch (self, value) {
+    case (.object, .object), (.map, .object), (.list, .array), (.bool, .bool): true
+    case (.integer, .number), (.number, .number), (.fraction, .number): true
+    case (.name, .string), (.text, .string), (.choice, .string), (.word, .string): true
+    case (.either(let shapes), _): shapes.contains { $0.takesKind(of: value) }
+    default: false
+    }
+  }
+
+  private func complaint(about value: JSON) -> String {
+    let found: String
+    switch value {
+    case .string, .number, .bool, .null: found = value.encoded()
+    default: found = value.kindName
+    }
+    var near = ""
+    if case .string(let text) = value {
+      let names: [String] =
+        switch self {
+        case .choice(let names), .word(_, _, let names, _): names
+        default: []
+        }
+      near = nearest(text, among: names).map { "; did you mean \"\($0)\"?" } ?? ""
+    }
+    return "found \(found)\(near); allowed: \(words)"
+  }
+
+  /// The shape at a dotted path below this one, or the keys that are allowed where the path leaves it.
+  func shape(at path: ArraySlice<String>) -> Result<Shape, UnknownPath> {
+    guard let key = path.first else { return .success(self) }
+    let objects = objectShapes
+    for object in objects {
+      if let field = object[key] { return field.shape.shape(at: path.dropFirst()) }
+    }
+    return .failure(UnknownPath(key: key, allowed: objects.flatMap { $0.fields.map(\.key) }))
+  }
+
+  package struct UnknownPath: Error {
+    let key: String
+    let allowed: [String]
+  }
+
+  private var objectShapes: [ObjectShape] {
+    switch self {
+    case .object(let object): [object]
+    case .either(let shapes): shapes.flatMap(\.objectShapes)
+    default: []
+    }
+  }
+}
+
+func join(_ path: String, _ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }

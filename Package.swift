@@ -5,7 +5,6 @@ import PackageDescription
 let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
   .enableUpcomingFeature("MemberImportVisibility"),
-  .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
 let argumentParser = Target.Dependency.product(
@@ -25,7 +24,7 @@ func module(_ name: String, _ dependencies: [Target.Dependency], plugins: [Targe
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(
-    name: name + "Tests", dependencies: dependencies, exclude: [], swiftSettings: strict)
+    name: name + "Tests", dependencies: dependencies, swiftSettings: strict)
 }
 
 let package = Package(
@@ -41,10 +40,29 @@ let package = Package(
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
   targets: [
+    // C: vectorized kernels, and the libraries of the system.
+    .target(name: "CKernels"),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+
+    // The shared vocabulary.
     module("Experiments", [crypto]),
+
+    // The numeric column: floats, never rows.
+    module("Tensors", ["CKernels", "COpenBLAS"]),
+    module("NeuralNet", ["Experiments", "Tensors"]),
+
     .executableTarget(
       name: "jobctl", dependencies: ["Experiments", argumentParser, logging, lifecycle, subprocess],
       swiftSettings: strict),
+    .target(
+      name: "TestSupport", dependencies: ["Experiments", "Tensors"], path: "Tests/TestSupport",
+      swiftSettings: strict),
     tests("Experiments", ["Experiments"]),
+    tests("Tensors", ["Experiments", "Tensors", "TestSupport"]),
+    tests("NeuralNet", ["Experiments", "NeuralNet", "Tensors", "TestSupport"]),
   ]
 )

@@ -1,5 +1,5 @@
 import Crypto
-package import Foundation
+import Foundation
 
 /// SHA-256, as lower-case hexadecimal.
 package enum Digest {

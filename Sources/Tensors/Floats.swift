@@ -1,0 +1,38 @@
+/// Aligned storage of single-precision numbers. Owned once, handed around as pointers.
+
+package typealias FloatPointer = UnsafeMutablePointer<Float>
+
+package final class Floats {
+  package let base: FloatPointer
+  package let count: Int
+
+  /// A cache line, and the widest vector of any instruction set in use.
+  private static let alignment = 64
+
+  /// `count` zeros.
+  package init(count: Int) {
+    precondition(count >= 0, "storage of \(count) numbers")
+    let bytes = max(count, 1) * MemoryLayout<Float>.stride
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: Floats.alignment)
+    raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    base = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+    self.count = count
+  }
+
+  deinit { UnsafeMutableRawPointer(base).deallocate() }
+
+  package var values: [Float] {
+    get { Array(UnsafeBufferPointer(start: base, count: count)) }
+    set {
+      precondition(newValue.count == count, "\(newValue.count) numbers into storage of \(count)")
+      newValue.withUnsafeBufferPointer { base.update(from: $0.baseAddress!, count: min(count, $0.count)) }
+    }
+  }
+
+  package func fill(_ value: Float) { base.update(repeating: value, count: count) }
+
+  package func copy(from other: Floats) {
+    precondition(other.count == count, "\(other.count) numbers into storage of \(count)")
+    base.update(from: other.base, count: count)
+  }
+}

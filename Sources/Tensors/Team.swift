@@ -7,13 +7,15 @@ import Synchronization
 /// Sendable: all mutable state is either atomic or guarded by `condition`, and the body of a run is
 /// only touched between its start and its end, which `run` waits for.
 package final class Team: @unchecked Sendable {
+  private typealias Body = (_ task: Int, _ lane: Int) -> Void
+
   /// Threads that may ever take part, the caller among them.
   package let size: Int
   private let condition = NSCondition()
   private let generation = Atomic<Int>(0)
   private let nextTask = Atomic<Int>(0)
   private let finished = Atomic<Int>(0)
-  private var body: ((_ task: Int, _ lane: Int) -> Void)?
+  private var body: UnsafePointer<Body>?
   private var tasks = 0
   private var active = 1
   private var started = 1
@@ -49,6 +51,13 @@ package final class Team: @unchecked Sendable {
       return
     }
     withoutActuallyEscaping(body) { body in
+      withUnsafePointer(to: body) { share($0, tasks: tasks, width: width) }
+    }
+  }
+
+  /// Lanes see the body through a pointer to the caller's frame and hold no reference to it once
+  /// they have counted themselves finished.
+  private func share(_ body: UnsafePointer<Body>, tasks: Int, width: Int) {
       condition.withLock {
         while started < width {
           start(lane: started)
@@ -70,16 +79,20 @@ package final class Team: @unchecked Sendable {
         if spins > 20_000 { sched_yield() }
       }
       condition.withLock { self.body = nil }
-    }
   }
 
-  private func work(_ body: (Int, Int) -> Void, tasks: Int, lane: Int) {
+  private func work(_ body: UnsafePointer<Body>, tasks: Int, lane: Int) {
+    takeTasks(body, tasks: tasks, lane: lane)
+    finished.add(1, ordering: .acquiringAndReleasing)
+  }
+
+  @inline(never)
+  private func takeTasks(_ body: UnsafePointer<Body>, tasks: Int, lane: Int) {
     while true {
       let task = nextTask.add(1, ordering: .relaxed).oldValue
       guard task < tasks else { break }
-      body(task, lane)
+      body.pointee(task, lane)
     }
-    finished.add(1, ordering: .acquiringAndReleasing)
   }
 
   private func start(lane: Int) {

@@ -10,6 +10,7 @@ let strict: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let csv = Target.Dependency.product(name: "SwiftCSV", package: "SwiftCSV")
 let lifecycle = Target.Dependency.product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -37,6 +38,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
   targets: [
@@ -54,6 +56,10 @@ let package = Package(
     // The numeric column: floats, never rows.
     module("Tensors", ["CKernels", "COpenBLAS"]),
     module("NeuralNet", ["Experiments", "Tensors"]),
+    module("Checkpoints", ["CZstd", "Experiments"]),
+    module("Datasets", ["CZlib", "Experiments", "Tensors", crypto, csv]),
+    module(
+      "Training", ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", crypto]),
 
     .executableTarget(
       name: "jobctl", dependencies: ["Experiments", argumentParser, logging, lifecycle, subprocess],
@@ -63,6 +69,9 @@ let package = Package(
       swiftSettings: strict),
     tests("Experiments", ["Experiments"]),
     tests("Tensors", ["Experiments", "Tensors", "TestSupport"]),
+    tests(
+      "Training",
+      ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", "TestSupport", "Training"]),
     tests("NeuralNet", ["Experiments", "NeuralNet", "Tensors", "TestSupport"]),
   ]
 )

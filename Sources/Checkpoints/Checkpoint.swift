@@ -1,0 +1,135 @@
+import Experiments
+import Foundation
+
+/// The complete state of a stage at one point, as named arrays and text: the content of a file.
+package struct Checkpoint: Sendable, Equatable {
+  package enum Element: String, Sendable {
+    case float32 = "F32"
+    case float64 = "F64"
+
+    var width: Int { self == .float32 ? 4 : 8 }
+  }
+
+  package struct NamedArray: Sendable, Equatable {
+    package let name: String
+    package let element: Element
+    package let shape: [Int]
+    /// Little-endian.
+    package let bytes: [UInt8]
+
+    package init(_ name: String, shape: [Int], floats: UnsafeBufferPointer<Float>) {
+      precondition(shape.reduce(1, *) == floats.count, "\(name): \(shape) for \(floats.count) numbers")
+      self.name = name
+      self.shape = shape
+      element = .float32
+      bytes = Array(UnsafeRawBufferPointer(floats))
+    }
+
+    package init(_ name: String, doubles: [Double]) {
+      self.name = name
+      shape = [doubles.count]
+      element = .float64
+      bytes = doubles.withUnsafeBytes { Array($0) }
+    }
+
+    init(_ name: String, element: Element, shape: [Int], bytes: [UInt8]) {
+      self.name = name
+      self.element = element
+      self.shape = shape
+      self.bytes = bytes
+    }
+
+    package var floats: [Float]? {
+      guard element == .float32 else { return nil }
+      return bytes.withUnsafeBytes { raw in
+        (0..<raw.count / 4).map { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+      }
+    }
+
+    package var doubles: [Double]? {
+      guard element == .float64 else { return nil }
+      return bytes.withUnsafeBytes { raw in
+        (0..<raw.count / 8).map { raw.loadUnaligned(fromByteOffset: 8 * $0, as: Double.self) }
+      }
+    }
+  }
+
+  package var metadata: [String: String]
+  package var arrays: [NamedArray]
+
+  package init(metadata: [String: String], arrays: [NamedArray]) {
+    self.metadata = metadata
+    self.arrays = arrays
+  }
+
+  package subscript(name: String) -> NamedArray? { arrays.first { $0.name == name } }
+
+  // MARK: - The safetensors layout
+
+  /// The length of the header as eight bytes; the header, JSON padded with spaces to a multiple of
+  /// eight; the arrays one behind the other.
+  func safetensors() -> [UInt8] {
+    var offset = 0
+    var members: [JSON.Member] = [
+      .init(
+        "__metadata__",
+        .object(metadata.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) }))
+    ]
+    // Wide elements first: every array is then aligned to its element.
+    let ordered = arrays.filter { $0.element == .float64 } + arrays.filter { $0.element == .float32 }
+    for array in ordered {
+      members.append(
+        .init(
+          array.name,
+          [
+            "dtype": .string(array.element.rawValue), "shape": .array(array.shape.map(JSON.integer)),
+            "data_offsets": [.integer(offset), .integer(offset + array.bytes.count)],
+          ]))
+      offset += array.bytes.count
+    }
+    var header = Array(JSON.object(members).encoded().utf8)
+    header += Array(repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
+    var out: [UInt8] = []
+    out.reserveCapacity(8 + header.count + offset)
+    withUnsafeBytes(of: UInt64(header.count).littleEndian) { out.append(contentsOf: $0) }
+    out += header
+    for array in ordered { out += array.bytes }
+    return out
+  }
+
+  /// Reads the layout back; `reason` says what is wrong with it.
+  struct LayoutError: Error { let reason: String }
+
+  init(safetensors bytes: [UInt8]) throws(LayoutError) {
+    guard bytes.count >= 8 else { throw LayoutError(reason: "is shorter than a header") }
+    let length = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+    guard length <= UInt64(bytes.count - 8), length < 1 << 27 else {
+      throw LayoutError(reason: "has a header longer than itself")
+    }
+    let start = 8 + Int(length)
+    let header: JSON
+    do { header = try JSON(parsing: Array(bytes[8..<start])) } catch {
+      throw LayoutError(reason: "has a broken header: \(error)")
+    }
+    metadata = [:]
+    arrays = []
+    for member in header.members ?? [] {
+      if member.key == "__metadata__" {
+        for entry in member.value.members ?? [] { metadata[entry.key] = entry.value.stringValue }
+        continue
+      }
+      guard let element = member.value["dtype"]?.stringValue.flatMap(Element.init(rawValue:)),
+        let shape = member.value["shape"]?.items?.compactMap(\.intValue),
+        let ends = member.value["data_offsets"]?.items?.compactMap(\.intValue), ends.count == 2,
+        0 <= ends[0], ends[0] <= ends[1], ends[1] <= bytes.count - start,
+        shape.allSatisfy({ $0 >= 0 && $0 < 1 << 40 }),
+        shape.reduce(element.width, { $0.multipliedReportingOverflow(by: $1).partialValue })
+          == ends[1] - ends[0]
+      else { throw LayoutError(reason: "describes its array \(member.key) wrongly") }
+      arrays.append(
+        NamedArray(
+          member.key, element: element, shape: shape,
+          bytes: Array(bytes[start + ends[0]..<start + ends[1]])))
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import Experiments
+import Foundation
+
+/// A folder of checkpoint files. It has an identity of its own, so that a folder that is not mounted
+/// is told from one whose files are gone. Files are written beside, synced, renamed, and never
+/// changed; which of them count is for the database to say.
+package struct CheckpointStore: Sendable {
+  package let path: String
+  package let id: String
+
+  package struct Written: Sendable, Equatable {
+    package let file: String
+    package let bytes: Int
+    /// SHA-256 of the file.
+    package let digest: String
+  }
+
+  /// Opens a store, and makes it where `creating` and there is none.
+  package init(path: String, creating: Bool = true) throws(CheckpointError) {
+    self.path = path
+    let marker = path + "/store.json"
+    if let text = try? String(contentsOfFile: marker, encoding: .utf8) {
+      guard let id = (try? JSON(parsing: text))?["id"]?.stringValue, isValidName(id) else {
+        throw .cannotOpen(store: path, reason: "its store.json is damaged")
+      }
+      self.id = id
+      return
+    }
+    guard creating else { throw .cannotOpen(store: path, reason: "there is no store.json in it") }
+    do {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    } catch { throw .cannotOpen(store: path, reason: "it cannot be made: \(error.localizedDescription)") }
+    let id = UUID().uuidString.lowercased()
+    let content: JSON = ["format": 1, "id": .string(id)]
+    do throws(CheckpointError) {
+      try CheckpointStore.writeAtomically(Array((content.pretty() + "\n").utf8), to: marker, in: path)
+    } catch { throw .cannotOpen(store: path, reason: error.description) }
+    self.id = id
+  }
+
+  /// Files whose content a crash may have torn carry this in their name and are never read.
+  private static let unfinished = ".partial"
+
+  package func write(_ checkpoint: Checkpoint, as file: String) throws(CheckpointError) -> Written {
+    precondition(isValidName(file), "a checkpoint named \(file)")
+    let bytes = Compression.compress(checkpoint.safetensors())
+    try CheckpointStore.writeAtomically(bytes, to: path + "/" + file, in: path)
+    return Written(file: file, bytes: bytes.count, digest: Digest.sha256(of: bytes))
+  }
+
+  /// Reads a file; `digest` is what the database knows of it.
+  package func read(_ file: String, digest: String?) throws(CheckpointError) -> Checkpoint {
+    let content = try decompressed(file, digest: digest)
+    do throws(Checkpoint.LayoutError) { return try Checkpoint(safetensors: content) } catch {
+      throw .damaged(file: file, reason: error.reason)
+    }
+  }
+
+  /// The safetensors content of a file.
+  package func decompressed(_ file: String, digest: String?) throws(CheckpointError) -> [UInt8] {
+    guard isValidName(file), let data = FileManager.default.contents(atPath: path + "/" + file) else {
+      throw .missing(file: file)
+    }
+    let bytes = [UInt8](data)
+    if let digest {
+      let found = Digest.sha256(of: bytes)
+      guard found == digest else {
+        throw .damaged(
+          file: file, reason: "has the digest \(found.prefix(12)), not \(digest.prefix(12))")
+      }
+    }
+    do throws(Compression.Failure) { return try Compression.decompress(bytes) } catch {
+      throw .damaged(file: file, reason: error.reason)
+    }
+  }
+
+  /// True when the file was there.
+  @discardableResult
+  package func remove(_ file: String) -> Bool {
+    isValidName(file) && unlink(path + "/" + file) == 0
+  }
+
+  private static func writeAtomically(
+    _ bytes: [UInt8], to target: String, in folder: String
+  ) throws(CheckpointError) {
+    let name = URL(filePath: target).lastPathComponent
+    func failure(_ step: String) -> CheckpointError {
+      .cannotWrite(file: name, reason: "\(step): \(String(cString: strerror(errno)))")
+    }
+    let temporary = "\(target).\(getpid())\(unfinished)"
+    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw failure("open") }
+    var isRenamed = false
+    defer {
+      close(file)
+      if !isRenamed { unlink(temporary) }
+    }
+    var written = 0
+    while written < bytes.count {
+      let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress! + written, bytes.count - written) }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { throw failure("write") }
+      written += count
+    }
+    guard fsync(file) == 0 else { throw failure("fsync") }
+    guard rename(temporary, target) == 0 else { throw failure("rename") }
+    isRenamed = true
+    let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard directory >= 0 else { throw failure("open the folder") }
+    defer { close(directory) }
+    guard fsync(directory) == 0 else { throw failure("fsync of the folder") }
+  }
+}

@@ -1,0 +1,57 @@
+import Crypto
+import CZlib
+import Experiments
+import Foundation
+
+/// Where data sets may be: the folders that a worker allows, and nothing outside of them.
+package struct DataFolders: Sendable {
+  package let roots: [String]
+
+  package init(roots: [String]) { self.roots = roots }
+
+  /// JOBCTL_DATA (folders separated by colons), then where Debian's packages put data sets.
+  package init(environment: [String: String]) {
+    let own = environment["JOBCTL_DATA"]?.split(separator: ":").map(String.init) ?? []
+    roots = own + ["/usr/share/datasets"]
+  }
+
+  /// The first root that has a file or folder of this relative path; symbolic links may not lead out.
+  func find(_ path: String, of dataset: String) throws(DatasetError) -> String {
+    guard DatasetSpec.staysInside(path) else { throw .outside(path: path) }
+    for root in roots {
+      let candidate = root + "/" + path
+      guard FileManager.default.fileExists(atPath: candidate) else { continue }
+      let base = URL(filePath: root).resolvingSymlinksInPath().path
+      let resolved = URL(filePath: candidate).resolvingSymlinksInPath().path
+      guard resolved == base || resolved.hasPrefix(base + "/") else { throw .outside(path: candidate) }
+      return resolved
+    }
+    throw .absent(dataset: dataset, looked: roots.map { $0 + "/" + path })
+  }
+}
+
+/// A file's bytes, at most `limit` of them; gzip is undone where the name ends in .gz.
+func contents(of file: String, limit: Int) throws(DatasetError) -> [UInt8] {
+  guard let handle = gzopen(file, "rb") else { throw .damaged(file: file, reason: "cannot be opened") }
+  defer { gzclose(handle) }
+  var bytes: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: 1 << 20)
+  while true {
+    let read = gzread(handle, &chunk, UInt32(chunk.count))
+    guard read >= 0 else { throw .damaged(file: file, reason: "its compressed data are broken") }
+    guard read > 0 else { break }
+    guard bytes.count + Int(read) <= limit else {
+      throw .damaged(file: file, reason: "is larger than the \(limit) bytes that it may have")
+    }
+    bytes.append(contentsOf: chunk[..<Int(read)])
+  }
+  guard gzeof(handle) == 1 else { throw .damaged(file: file, reason: "ends too early") }
+  return bytes
+}
+
+/// SHA-256 over files in order.
+func contentDigest(_ parts: [[UInt8]]) -> String {
+  var hash = SHA256()
+  for part in parts { part.withUnsafeBytes { hash.update(bufferPointer: $0) } }
+  return Digest.hexadecimal(hash.finalize())
+}

@@ -1,0 +1,21 @@
+/// What went wrong with a data set's files, on which one, and what to do.
+package enum DatasetError: Error, Equatable, CustomStringConvertible {
+  case absent(dataset: String, looked: [String])
+  case damaged(file: String, reason: String)
+  /// The files are not those that the run was planned with.
+  case differs(dataset: String, expected: String, found: String)
+  case outside(path: String)
+
+  package var description: String {
+    switch self {
+    case .absent(let dataset, let looked):
+      "the data set \(dataset) is not here: looked in \(looked.joined(separator: ", ")); "
+        + "set JOBCTL_DATA to the folder that holds it"
+    case .damaged(let file, let reason): "\(file): \(reason)"
+    case .differs(let dataset, let expected, let found):
+      "the files of \(dataset) are not those of the plan: digest \(found.prefix(12)), "
+        + "planned \(expected.prefix(12))"
+    case .outside(let path): "\(path) leads out of the data folders"
+    }
+  }
+}

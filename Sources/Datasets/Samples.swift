@@ -1,0 +1,118 @@
+import Experiments
+import Tensors
+
+/// The samples of one split in memory, as they are stored: bytes for pictures, floats for the rest.
+package struct Samples: Sendable {
+  package enum Storage: Sendable {
+    /// [n][height][width][channels], 0 to 255.
+    case bytes([UInt8])
+    /// [n][height][width][channels], already normalized.
+    case floats([Float])
+  }
+
+  package let storage: Storage
+  package let labels: [Int32]
+
+  package init(storage: Storage, labels: [Int32]) {
+    self.storage = storage
+    self.labels = labels
+  }
+
+  package var count: Int { labels.count }
+}
+
+/// A data set, loaded: its splits, and how a sample becomes a network's input.
+package struct Dataset: Sendable {
+  package let facts: DatasetFacts
+  package let train: Samples
+  package let test: Samples
+  /// Indices of the training split that are trained on, and those that are held out.
+  package let trainIndices: [Int32]
+  package let validationIndices: [Int32]
+  private let augment: DatasetSpec.Augment
+  private let mean: [Float]
+  private let inverseDeviation: [Float]
+
+  /// `mean` and `deviation` of each channel, in units of the bytes; ignored for floats.
+  init(
+    spec: DatasetSpec, facts: DatasetFacts, train: Samples, test: Samples, mean: [Float] = [],
+    deviation: [Float] = []
+  ) {
+    self.facts = facts
+    self.train = train
+    self.test = test
+    augment = spec.augment
+    self.mean = mean
+    inverseDeviation = deviation.map { 1 / $0 }
+    if spec.validation > 0 {
+      // A fixed choice: the same samples are held out whatever the run's seed.
+      let order = Philox(seed: 0, purpose: .holdOut).permutation(of: train.count, stream: 1)
+      trainIndices = order[..<(train.count - spec.validation)].sorted()
+      validationIndices = order[(train.count - spec.validation)...].sorted()
+    } else {
+      trainIndices = (0..<train.count).map(Int32.init)
+      validationIndices = []
+    }
+  }
+
+  package var extent: (height: Int, width: Int, channels: Int) {
+    (facts.height, facts.width, facts.channels)
+  }
+
+  package var sampleSize: Int { facts.height * facts.width * facts.channels }
+
+  /// Writes training samples with their augmentation and returns their labels. `draws` are (epoch,
+  /// index into `trainIndices`) pairs.
+  package func writeTraining(
+    _ out: FloatPointer, _ draws: [(epoch: Int, index: Int)], seed: Int, team: Team
+  ) -> [Int32] {
+    let random = Philox(seed: seed, purpose: .augmentation)
+    let cut = Cut(draws.count)
+    team.run(cut.pieces) { piece, _ in
+      for i in cut[piece] {
+        let sample = Int(trainIndices[draws[i].index])
+        var (dy, dx, flip) = (0, 0, false)
+        if augment != .none {
+          let words = random.words(UInt64(sample), stream: UInt32(draws[i].epoch))
+          let span = UInt32(2 * augment.cropPadding + 1)
+          dy = Int(words[0] % span) - augment.cropPadding
+          dx = Int(words[1] % span) - augment.cropPadding
+          flip = augment.flip && words[2] & 1 == 1
+        }
+        write(out + i * sampleSize, train, sample, dy: dy, dx: dx, flip: flip)
+      }
+    }
+    return draws.map { train.labels[Int(trainIndices[$0.index])] }
+  }
+
+  /// Writes samples as they are and returns their labels.
+  package func write(
+    _ out: FloatPointer, _ samples: Samples, _ indices: [Int32], team: Team
+  ) -> [Int32] {
+    let cut = Cut(indices.count)
+    team.run(cut.pieces) { piece, _ in
+      for i in cut[piece] {
+        write(out + i * sampleSize, samples, Int(indices[i]), dy: 0, dx: 0, flip: false)
+      }
+    }
+    return indices.map { samples.labels[Int($0)] }
+  }
+
+  private func write(
+    _ out: FloatPointer, _ samples: Samples, _ index: Int, dy: Int, dx: Int, flip: Bool
+  ) {
+    switch samples.storage {
+    case .bytes(let bytes):
+      bytes.withUnsafeBufferPointer {
+        Picture.write(
+          out, image: $0.baseAddress! + index * sampleSize, height: facts.height, width: facts.width,
+          channels: facts.channels, mean: mean, inverseDeviation: inverseDeviation, dy: dy, dx: dx,
+          flip: flip)
+      }
+    case .floats(let floats):
+      floats.withUnsafeBufferPointer {
+        out.update(from: $0.baseAddress! + index * sampleSize, count: sampleSize)
+      }
+    }
+  }
+}

@@ -1,0 +1,260 @@
+import Checkpoints
+import Datasets
+import Experiments
+import Foundation
+import NeuralNet
+import Tensors
+
+/// Trains one stage on the calling thread and its team: from a parent's checkpoint (or from nothing)
+/// to its end, to the same bits however often it is stopped in between and on however many threads.
+package final class StageTrainer {
+  package struct Hooks {
+    /// Asked at every ghost-batch boundary.
+    package var directive: () -> Directive
+    package var measured: (Measurement) -> Void
+    /// Asked at update boundaries and inside updates; a checkpoint is made when it says so.
+    package var wantsCheckpoint: () -> Bool
+    package var checkpointed: (TrainingState.Content) -> Void
+    package var progressed: (Progress) -> Void
+
+    package init(
+      directive: @escaping () -> Directive = { .proceed(threads: 1) },
+      measured: @escaping (Measurement) -> Void = { _ in },
+      wantsCheckpoint: @escaping () -> Bool = { false },
+      checkpointed: @escaping (TrainingState.Content) -> Void = { _ in },
+      progressed: @escaping (Progress) -> Void = { _ in }
+    ) {
+      self.directive = directive
+      self.measured = measured
+      self.wantsCheckpoint = wantsCheckpoint
+      self.checkpointed = checkpointed
+      self.progressed = progressed
+    }
+  }
+
+  private let work: StageWork
+  private let dataset: Dataset
+  private let hooks: Hooks
+  private let team: Team
+  private let network: Network
+  private let executor: Executor
+  private let state: TrainingState
+  private var stream: SampleStream
+  private let samplesPerEpoch: Int
+  private var since = ContinuousClock.now
+  private var speed = Speed()
+
+  /// `threads` is the most that any directive will allow.
+  package init(
+    _ work: StageWork, dataset: Dataset, from checkpoint: Checkpoint?, threads: Int, hooks: Hooks
+  ) throws(TrainingState.Mismatch) {
+    let facts = dataset.facts
+    let input = Extent(height: facts.height, width: facts.width, channels: facts.channels)
+    guard let network = Network(work.spec.network, input: input, classes: facts.classes) else {
+      throw TrainingState.Mismatch(
+        description: "the network \(work.spec.network.name) can only be planned by this version")
+    }
+    self.work = work
+    self.dataset = dataset
+    self.hooks = hooks
+    self.network = network
+    team = Team(size: max(1, threads))
+    executor = Executor(network, capacity: work.ghost, team: team)
+    state = TrainingState(work, network: network)
+    samplesPerEpoch = dataset.trainIndices.count
+    stream = SampleStream(seed: work.spec.seed, count: samplesPerEpoch)
+    if let checkpoint {
+      try state.restore(checkpoint, for: work)
+    } else if work.start != 0 {
+      throw TrainingState.Mismatch(description: "a stage that starts at \(work.start) has no checkpoint")
+    }
+  }
+
+  deinit { team.close() }
+
+  package func run() -> StageOutcome {
+    since = .now
+    while state.clock < work.end {
+      if let stopped = update() { return stopped }
+    }
+    guard Elementwise.squareSum(state.parameters.base, count: state.parameters.count).isFinite else {
+      return .diverged(reason: "the parameters are no longer finite at sample \(state.clock)")
+    }
+    return .finished(snapshot())
+  }
+
+  // MARK: - One update
+
+  private func update() -> StageOutcome? {
+    let rate = work.law.rate.value(at: state.clock)
+    while state.ghosts < work.ghostsPerUpdate {
+      switch hooks.directive() {
+      case .proceed(let threads): team.width = threads
+      case .drain: return .drained(snapshot())
+      case .abandon: return .abandoned
+      }
+      if hooks.wantsCheckpoint() { hooks.checkpointed(snapshot().content) }
+      if let reason = ghostBatch() { return .diverged(reason: reason) }
+    }
+    if let reason = applyUpdate(rate) { return .diverged(reason: reason) }
+    let before = state.clock
+    state.clock += work.law.batch
+    state.updates += 1
+    state.ghosts = 0
+    report(rate)
+    // The first update boundary at or after an epoch's end, and the stage's end.
+    if state.clock / samplesPerEpoch > before / samplesPerEpoch || state.clock == work.end {
+      measure(rate)
+    }
+    return nil
+  }
+
+  /// Adds one ghost batch's gradient; says why where the run has diverged.
+  private func ghostBatch() -> String? {
+    let from = state.clock + state.ghosts * work.ghost
+    let labels = dataset.writeTraining(
+      executor.input, stream.draws(from..<from + work.ghost), seed: work.spec.seed, team: team)
+    executor.forward(
+      .training, images: work.ghost, parameters: state.parameters, statistics: state.statistics)
+    let result = executor.loss(
+      labels: labels, smoothing: work.spec.labelSmoothing.double, training: true)
+    let loss = result.loss.reduce(0, +)
+    guard loss.isFinite else { return "the training loss is no longer finite at sample \(from)" }
+    executor.backward(
+      images: work.ghost, parameters: state.parameters, statistics: state.statistics)
+    executor.foldStatistics(into: state.statistics)
+    state.lossSum += loss
+    state.correct += result.correct.reduce(0) { $0 + Int($1) }
+    state.measured += work.ghost
+    accumulate()
+    state.ghosts += 1
+    return nil
+  }
+
+  private func accumulate() {
+    let ghost = state.ghosts
+    let startsSegment = ghost == 0 || work.segmentEnds(after: ghost - 1)
+    let count = network.parameterCount
+    Elementwise.copy(
+      state.segment.base, from: executor.gradients.base, adding: !startsSegment, count: count, team: team)
+    guard work.segmentEnds(after: ghost) else { return }
+    let isFirst = !(0..<ghost).contains { work.segmentEnds(after: $0) }
+    Elementwise.copy(
+      state.finishedSegments.base, from: state.segment.base, adding: !isFirst, count: count, team: team)
+  }
+
+  private func applyUpdate(_ rate: Float) -> String? {
+    let gradient = state.finishedSegments
+    let ghosts = work.ghostsPerUpdate
+    if ghosts > 1 {
+      Elementwise.scale(gradient.base, by: 1 / Float(ghosts), count: gradient.count, team: team)
+    }
+    guard Elementwise.squareSum(gradient.base, count: gradient.count).isFinite else {
+      return "the gradient is no longer finite at sample \(state.clock)"
+    }
+    guard Elementwise.squareSum(state.statistics.base, count: state.statistics.count).isFinite else {
+      return "a running statistic is no longer finite at sample \(state.clock)"
+    }
+    state.optimizer.step(
+      parameters: state.parameters, gradient: gradient, rate: rate, momentum: work.law.momentum,
+      step: state.updates + 1, team: team)
+    return nil
+  }
+
+  // MARK: - Measuring
+
+  private func measure(_ rate: Float) {
+    let adam = work.spec.optimizer.name == .adam
+    let noise = NoiseScale.approximate(
+      rate: Double(rate), samples: samplesPerEpoch, batch: work.law.batch,
+      momentum: work.law.momentum?.double ?? 0)
+    let test = evaluate(dataset.test, (0..<dataset.test.count).map(Int32.init))
+    let validation =
+      dataset.validationIndices.isEmpty ? nil : evaluate(dataset.train, dataset.validationIndices)
+    takeTime()
+    hooks.measured(
+      Measurement(
+        samples: state.clock, updates: state.updates,
+        epoch: Double(state.clock) / Double(samplesPerEpoch), batch: work.law.batch,
+        learningRate: rate, noiseScale: adam ? nil : noise,
+        train: .init(
+          loss: state.lossSum / Double(state.measured),
+          accuracy: Double(state.correct) / Double(state.measured)),
+        test: test, validation: validation, seconds: state.seconds, peakMemory: peakMemory()))
+    (state.lossSum, state.correct, state.measured) = (0, 0, 0)
+  }
+
+  /// Mean loss (without smoothing) and accuracy over samples, by the running statistics.
+  private func evaluate(_ samples: Samples, _ indices: [Int32]) -> Measurement.Score {
+    var (loss, correct) = (0.0, 0)
+    for start in stride(from: 0, to: indices.count, by: executor.capacity) {
+      let chosen = Array(indices[start..<min(start + executor.capacity, indices.count)])
+      let labels = dataset.write(executor.input, samples, chosen, team: team)
+      executor.forward(
+        .inference, images: chosen.count, parameters: state.parameters, statistics: state.statistics)
+      let result = executor.loss(labels: labels, smoothing: 0, training: false)
+      for value in result.loss { loss += value }
+      correct += result.correct.reduce(0) { $0 + Int($1) }
+    }
+    return .init(loss: loss / Double(indices.count), accuracy: Double(correct) / Double(indices.count))
+  }
+
+  // MARK: - Bookkeeping
+
+  private func snapshot() -> StageOutcome.Checkpoint {
+    takeTime()
+    return .init(content: state.content(of: work))
+  }
+
+  private func takeTime() {
+    let now = ContinuousClock.now
+    state.seconds += (now - since) / .seconds(1)
+    since = now
+  }
+
+  private func report(_ rate: Float) {
+    takeTime()
+    speed.note(samples: work.law.batch, at: since)
+    hooks.progressed(
+      Progress(
+        updates: (state.clock - work.start) / work.law.batch, samples: state.clock,
+        seconds: state.seconds, samplesPerSecond: speed.perSecond, threads: team.width,
+        learningRate: rate))
+  }
+}
+
+/// Samples a second over the last few seconds.
+private struct Speed {
+  private var marks: [(at: ContinuousClock.Instant, samples: Int)] = []
+  private var total = 0
+
+  mutating func note(samples: Int, at now: ContinuousClock.Instant) {
+    total += samples
+    if let last = marks.last, now - last.at < .milliseconds(200) { return }
+    marks.append((now, total))
+    if marks.count > 2, now - marks[0].at > .seconds(5) { marks.removeFirst() }
+  }
+
+  var perSecond: Double {
+    guard let first = marks.first, let last = marks.last, last.at > first.at else { return 0 }
+    return Double(last.samples - first.samples) / ((last.at - first.at) / .seconds(1))
+  }
+}
+
+/// Highest resident memory of this process, in bytes.
+private func peakMemory() -> Int {
+  var usage = rusage()
+  getrusage(__rusage_who_t(0), &usage)  // RUSAGE_SELF
+  return usage.ru_maxrss * 1024
+}
+
+extension TrainingSpec {
+  /// Bytes that training takes, without its data set.
+  package func memory(_ facts: DatasetFacts, threads: Int) -> Int? {
+    let input = Extent(height: facts.height, width: facts.width, channels: facts.channels)
+    guard let network = Network(self.network, input: input, classes: facts.classes) else { return nil }
+    // Parameters, two gradient sums and the optimizer's slots; the executor's own gradient is in it.
+    return Executor.bytes(
+      network, capacity: ghost, lanes: threads, stateArrays: 3 + Optimizer.slotCount(optimizer))
+  }
+}

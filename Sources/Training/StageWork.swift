@@ -1,0 +1,95 @@
+import Experiments
+
+/// One stage as the trainer needs it: what to train, under which law, from where to where.
+package struct StageWork: Sendable {
+  package var digest: String
+  package var spec: TrainingSpec
+  package var law: Law
+  /// Sample clock at the start and at the end; both are update boundaries.
+  package var start: Int
+  package var end: Int
+  /// Updates of the run before this stage.
+  package var startUpdates: Int
+
+  package init(digest: String, spec: TrainingSpec, law: Law, start: Int, end: Int, startUpdates: Int) {
+    self.digest = digest
+    self.spec = spec
+    self.law = law
+    self.start = start
+    self.end = end
+    self.startUpdates = startUpdates
+  }
+
+  /// Samples that are normalized together: the ghost batch, or the batch where it is smaller.
+  package var ghost: Int { min(spec.ghost, law.batch) }
+  package var ghostsPerUpdate: Int { law.batch / ghost }
+
+  /// Updates since the start of training, at an update boundary.
+  package func updates(at clock: Int) -> Int { startUpdates + (clock - start) / law.batch }
+
+  /// An update's ghost batches form at most this many contiguous segments, whose sums are added left
+  /// to right, as the ghost batches in each are. Threads or hosts may take segments side by side.
+  static let mostSegments = 16
+
+  /// Whether a segment ends with this ghost batch (counted from 0) of an update.
+  func segmentEnds(after ghost: Int) -> Bool {
+    let (ghosts, segments) = (ghostsPerUpdate, min(StageWork.mostSegments, ghostsPerUpdate))
+    return (ghost + 1) * segments / ghosts > ghost * segments / ghosts
+  }
+}
+
+/// What was measured at one point of a run.
+package struct Measurement: Sendable, Equatable {
+  /// Sample clock and updates since the start of training.
+  package var samples: Int
+  package var updates: Int
+  package var epoch: Double
+  package var batch: Int
+  package var learningRate: Float
+  package var noiseScale: Double?
+  /// Means over the training samples since the measurement before, as they were trained on.
+  package var train: Score
+  package var test: Score
+  package var validation: Score?
+  /// Seconds of training this stage so far, over all attempts.
+  package var seconds: Double
+  /// Highest resident memory of the worker's process so far.
+  package var peakMemory: Int
+
+  package struct Score: Sendable, Equatable {
+    package var loss: Double
+    package var accuracy: Double
+  }
+}
+
+/// What the trainer asks for at every ghost-batch boundary.
+package enum Directive: Sendable {
+  case proceed(threads: Int)
+  /// Hand over a checkpoint and stop.
+  case drain
+  /// Stop; nothing of this is wanted any more.
+  case abandon
+}
+
+package struct Progress: Sendable {
+  /// Updates done since the stage's start.
+  package var updates: Int
+  /// Sample clock.
+  package var samples: Int
+  package var seconds: Double
+  package var samplesPerSecond: Double
+  package var threads: Int
+  package var learningRate: Float
+}
+
+package enum StageOutcome: Sendable {
+  case finished(Checkpoint)
+  case drained(Checkpoint)
+  case abandoned
+  /// A result, not a failure: the loss, a gradient or a statistic was no longer finite.
+  case diverged(reason: String)
+
+  package struct Checkpoint: Sendable {
+    package var content: TrainingState.Content
+  }
+}

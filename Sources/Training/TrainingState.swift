@@ -1,0 +1,156 @@
+import Checkpoints
+import Crypto
+import Experiments
+import Foundation
+import NeuralNet
+import Tensors
+
+/// Everything that changes while a stage is trained. What is not here is a function of the spec and
+/// the sample clock.
+package final class TrainingState {
+  let network: Network
+  let parameters: Floats
+  let statistics: Floats
+  let optimizer: Optimizer
+  /// Sum of the gradients of this update's finished segments, and of the current one.
+  let finishedSegments: Floats
+  let segment: Floats
+  /// Sample clock of the last update boundary.
+  var clock: Int
+  /// Updates since the start of training.
+  var updates: Int
+  /// Ghost batches done since then.
+  var ghosts = 0
+  /// Since the last measurement.
+  var lossSum = 0.0
+  var correct = 0
+  var measured = 0
+  /// Seconds of training this stage so far.
+  var seconds = 0.0
+
+  /// The state at the start of training.
+  init(_ work: StageWork, network: Network) {
+    self.network = network
+    parameters = network.initialParameters(seed: work.spec.seed)
+    statistics = network.initialStatistics()
+    optimizer = Optimizer(work.spec.optimizer, network: network)
+    finishedSegments = Floats(count: network.parameterCount)
+    segment = Floats(count: network.parameterCount)
+    clock = 0
+    updates = 0
+  }
+
+  /// SHA-256 of the parameters as little-endian float32 in network order.
+  var parametersDigest: String {
+    Digest.sha256(of: Data(bytes: parameters.base, count: 4 * parameters.count))
+  }
+
+  // MARK: - To and from checkpoints
+
+  /// A checkpoint with what the queue records of it.
+  package struct Content: Sendable {
+    package var checkpoint: Checkpoint
+    package var samples: Int
+    package var updates: Int
+    package var parametersDigest: String
+  }
+
+  func content(of work: StageWork) -> Content {
+    var arrays: [Checkpoint.NamedArray] = []
+    func add(_ prefix: String, _ values: Floats) {
+      for parameter in network.parameters {
+        let numbers = UnsafeBufferPointer(
+          start: values.base + parameter.offset, count: parameter.count)
+        arrays.append(.init(prefix + parameter.name, shape: parameter.shape, floats: numbers))
+      }
+    }
+    add("", parameters)
+    for statistic in network.statistics {
+      for (index, name) in ["running_mean", "running_variance"].enumerated() {
+        let numbers = UnsafeBufferPointer(
+          start: statistics.base + statistic.offset + index * statistic.channels,
+          count: statistic.channels)
+        arrays.append(.init("\(statistic.name).\(name)", shape: [statistic.channels], floats: numbers))
+      }
+    }
+    for slot in optimizer.slots { add("optimizer.\(slot.name).", slot.values) }
+    if ghosts > 0 {
+      add("partial.finished_segments.", finishedSegments)
+      add("partial.segment.", segment)
+    }
+    arrays.append(.init("measurement.sums", doubles: [lossSum, Double(correct), Double(measured)]))
+    let metadata = [
+      "format": "1", "stage": work.digest, "spec": TrainingState.specDigest(work.spec),
+      "samples": String(clock), "updates": String(updates), "ghosts": String(ghosts),
+      "seconds": String(seconds), "numerics_version": String(numericsVersion),
+      "numerics_fingerprint": kernelDescription, "parameters_sha256": parametersDigest,
+    ]
+    return Content(
+      checkpoint: Checkpoint(metadata: metadata, arrays: arrays), samples: clock, updates: updates,
+      parametersDigest: parametersDigest)
+  }
+
+  private static func specDigest(_ spec: TrainingSpec) -> String {
+    var numbers = spec
+    numbers.dataset.path = nil
+    // The base rate is the laws' business: stages of one checkpoint may have others.
+    numbers.optimizer.learningRate = .one
+    numbers.optimizer.momentum = nil
+    return Digest.sha256(of: numbers.json.encoded(sorted: true))
+  }
+
+  /// A checkpoint that does not belong to this stage, or lacks something.
+  package struct Mismatch: Error, CustomStringConvertible {
+    package let description: String
+  }
+
+  /// Goes on from a checkpoint of this stage or of its parent's end.
+  func restore(_ checkpoint: Checkpoint, for work: StageWork) throws(Mismatch) {
+    func number(_ key: String) throws(Mismatch) -> Int {
+      guard let value = checkpoint.metadata[key].flatMap({ Int($0) }) else {
+        throw Mismatch(description: "the checkpoint lacks \(key)")
+      }
+      return value
+    }
+    guard checkpoint.metadata["spec"] == TrainingState.specDigest(work.spec) else {
+      throw Mismatch(description: "the checkpoint is of another experiment")
+    }
+    (clock, updates, ghosts) = (try number("samples"), try number("updates"), try number("ghosts"))
+    let isOwn = checkpoint.metadata["stage"] == work.digest
+    guard work.start <= clock, clock <= work.end, isOwn || (clock == work.start && ghosts == 0) else {
+      throw Mismatch(description: "the checkpoint is at sample \(clock), outside of the stage")
+    }
+    func take(_ prefix: String, _ values: Floats) throws(Mismatch) {
+      for parameter in network.parameters {
+        try fill(values.base + parameter.offset, parameter.shape, from: checkpoint[prefix + parameter.name])
+      }
+    }
+    try take("", parameters)
+    for statistic in network.statistics {
+      for (index, name) in ["running_mean", "running_variance"].enumerated() {
+        try fill(
+          statistics.base + statistic.offset + index * statistic.channels, [statistic.channels],
+          from: checkpoint["\(statistic.name).\(name)"])
+      }
+    }
+    for slot in optimizer.slots { try take("optimizer.\(slot.name).", slot.values) }
+    if ghosts > 0 {
+      try take("partial.finished_segments.", finishedSegments)
+      try take("partial.segment.", segment)
+    }
+    guard let sums = checkpoint["measurement.sums"]?.doubles, sums.count == 3 else {
+      throw Mismatch(description: "the checkpoint lacks measurement.sums")
+    }
+    (lossSum, correct, measured) = (sums[0], Int(sums[1]), Int(sums[2]))
+    seconds = isOwn ? checkpoint.metadata["seconds"].flatMap { Double($0) } ?? 0 : 0
+  }
+
+  private func fill(
+    _ target: FloatPointer, _ shape: [Int], from array: Checkpoint.NamedArray?
+  ) throws(Mismatch) {
+    guard let array, array.shape == shape, let values = array.floats else {
+      throw Mismatch(description: "the checkpoint lacks an array of shape \(shape)")
+    }
+    target.update(from: values, count: values.count)
+  }
+}

@@ -1,0 +1,123 @@
+import Checkpoints
+import Datasets
+import Experiments
+import Foundation
+import Testing
+import Training
+
+/// A small run over synthetic pictures whose batch grows past the ghost batch.
+struct SmallRun {
+  let dataset: Dataset
+  let stages: [StageWork]
+
+  init(network: JSON = "cnn", optimizer: JSON = "momentum", augment: Bool = false) throws {
+    var data: JSON = [
+      "name": "synthetic", "train": 480, "test": 96, "validation": 32, "height": 8, "width": 8,
+      "channels": 2, "classes": 4,
+    ]
+    if augment { data = data.setting(["augment"], to: ["crop_padding": 1, "flip": true]) }
+    let grid = try Grid(document: [
+      "name": "small", "dataset": data, "network": network, "epochs": 3,
+      "optimizer": [
+        "name": optimizer, "learning_rate": .number(optimizer == "adam" ? "0.002" : "0.05"),
+        "weight_decay": .number("5e-4"),
+      ],
+      "batch": ["size": 32, "ghost": 32, "maximum": 160],
+      "schedule": ["name": "increase", "drops": ["epochs": [1, 2], "factor": 5]], "seeds": [3],
+    ])
+    let plan = try Plan(grid) { spec throws(InvalidGrid) in try spec.facts(from: DataFolders(roots: [])) }
+    let spec = plan.runs[0].run.spec.training
+    dataset = try Dataset.load(spec.dataset, from: DataFolders(roots: []))
+    stages = plan.stages(of: plan.runs[0]).map {
+      StageWork(
+        digest: $0.digest ?? "", spec: spec, law: $0.law, start: $0.start, end: $0.end,
+        startUpdates: $0.startUpdates)
+    }
+  }
+
+  struct Result: Equatable {
+    var digest = ""
+    var measurements: [Training.Measurement] = []
+  }
+
+  /// Trains all stages; `stopAfter` lists the ghost batches (counted over the run) after which the
+  /// trainer is drained and made anew from the file that it left.
+  func train(threads: Int = 1, stopAfter: Set<Int> = []) throws -> Result {
+    let folder = NSTemporaryDirectory() + "trainer-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let store = try CheckpointStore(path: folder)
+    var result = Result()
+    var checkpoint: Checkpoint?
+    var polls = 0
+    var stopped: Set<Int> = []
+    for work in stages {
+      var isDone = false
+      while !isDone {
+        let trainer = try StageTrainer(
+          work, dataset: dataset, from: checkpoint, threads: threads,
+          hooks: .init(
+            directive: {
+              if stopAfter.contains(polls), stopped.insert(polls).inserted { return .drain }
+              polls += 1
+              return .proceed(threads: 1 + polls % threads)
+            },
+            measured: { result.measurements.append($0) }))
+        switch trainer.run() {
+        case .finished(let end):
+          checkpoint = try passThroughFile(end.content.checkpoint, store)
+          result.digest = end.content.parametersDigest
+          isDone = true
+        case .drained(let end): checkpoint = try passThroughFile(end.content.checkpoint, store)
+        case .abandoned, .diverged: Issue.record("a small run must finish")
+          isDone = true
+        }
+      }
+    }
+    for i in result.measurements.indices {
+      (result.measurements[i].seconds, result.measurements[i].peakMemory) = (0, 0)
+    }
+    return result
+  }
+
+  private func passThroughFile(_ checkpoint: Checkpoint, _ store: CheckpointStore) throws -> Checkpoint {
+    let written = try store.write(checkpoint, as: "checkpoint.safetensors.zst")
+    return try store.read(written.file, digest: written.digest)
+  }
+}
+
+@Suite struct StageTrainerTests {
+  @Test func interruptionsAndThreadsChangeNoBit() throws {
+    let run = try SmallRun(augment: true)
+    let whole = try run.train()
+    #expect(whole.measurements.count == 3)
+    // Ghost batches 0..<14 are updates of one; later updates have five: 17 and 23 lie inside one.
+    let interrupted = try run.train(stopAfter: [5, 17, 23])
+    let onTwo = try run.train(threads: 2)
+    let onThreeInterrupted = try run.train(threads: 3, stopAfter: [1, 16, 30])
+    #expect(interrupted == whole)
+    #expect(onTwo == whole)
+    #expect(onThreeInterrupted == whole)
+  }
+
+  @Test(arguments: ["mlp", "wrn-10-1"]) func everyNetworkResumesExactly(network: String) throws {
+    let run = try SmallRun(network: .string(network))
+    let interrupted = try run.train(threads: 2, stopAfter: [18])
+    let whole = try run.train()
+    #expect(interrupted == whole)
+  }
+
+  @Test(arguments: ["sgd", "nesterov", "adam"]) func everyOptimizerResumesExactly(name: String) throws {
+    let run = try SmallRun(network: "mlp", optimizer: .string(name))
+    let interrupted = try run.train(threads: 2, stopAfter: [18])
+    let whole = try run.train()
+    #expect(interrupted == whole)
+  }
+
+  @Test func trainingLearns() throws {
+    let result = try SmallRun().train()
+    let last = try #require(result.measurements.last)
+    #expect(last.test.accuracy > 0.5)
+    #expect(last.validation != nil)
+    #expect(last.samples == 1440 || last.samples > 1340)
+  }
+}

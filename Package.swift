@@ -15,6 +15,7 @@ let lifecycle = Target.Dependency.product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
 /// A Swift target with its tests beside it.
 func module(_ name: String, _ dependencies: [Target.Dependency], plugins: [Target.PluginUsage] = [])
@@ -31,13 +32,15 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
   name: "jobctl",
   products: [
-    .executable(name: "jobctl", targets: ["jobctl"])
+    .executable(name: "jobctl", targets: ["jobctl"]),
+    .executable(name: "bench", targets: ["bench"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
@@ -61,9 +64,32 @@ let package = Package(
     module(
       "Training", ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", crypto]),
 
+    // The queue column: rows, never floats.
+    module("Postgres", ["CPostgres"]),
+    module(
+      "JobQueue", ["Experiments", "Postgres", logging, subprocess, system],
+      plugins: [.plugin(name: "EmbedSQLPlugin")]),
+    .executableTarget(name: "EmbedSQL", swiftSettings: strict),
+    .plugin(
+      name: "EmbedSQLPlugin", capability: .buildTool(), dependencies: ["EmbedSQL"],
+      path: "Sources/EmbedSQLPlugin"),
+
+    // Where the columns meet.
+    module(
+      "Worker",
+      [
+        "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Tensors", "Training",
+        lifecycle, logging,
+      ]),
+
+    // The door.
     .executableTarget(
       name: "jobctl", dependencies: ["Experiments", argumentParser, logging, lifecycle, subprocess],
       swiftSettings: strict),
+    .executableTarget(
+      name: "bench", dependencies: ["Experiments", "NeuralNet", "Tensors", argumentParser],
+      swiftSettings: strict),
+
     .target(
       name: "TestSupport", dependencies: ["Experiments", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: strict),

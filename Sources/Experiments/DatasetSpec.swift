@@ -211,3 +211,11 @@ extension Rational {
     self = value
   }
 }
+
+extension DatasetSpec {
+  /// Reads a description from outside: its shape is checked first.
+  package init(checking node: JSON, problems: inout [Problem]) {
+    DatasetSpec.shape.check(node, at: "dataset", into: &problems)
+    self.init(node, at: "dataset", problems: &problems)
+  }
+}

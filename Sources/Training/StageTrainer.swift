@@ -15,14 +15,14 @@ package final class StageTrainer {
     /// Asked at update boundaries and inside updates; a checkpoint is made when it says so.
     package var wantsCheckpoint: () -> Bool
     package var checkpointed: (TrainingState.Content) -> Void
-    package var progressed: (Progress) -> Void
+    package var progressed: (StageProgress) -> Void
 
     package init(
       directive: @escaping () -> Directive = { .proceed(threads: 1) },
       measured: @escaping (Measurement) -> Void = { _ in },
       wantsCheckpoint: @escaping () -> Bool = { false },
       checkpointed: @escaping (TrainingState.Content) -> Void = { _ in },
-      progressed: @escaping (Progress) -> Void = { _ in }
+      progressed: @escaping (StageProgress) -> Void = { _ in }
     ) {
       self.directive = directive
       self.measured = measured
@@ -216,7 +216,7 @@ package final class StageTrainer {
     takeTime()
     speed.note(samples: work.law.batch, at: since)
     hooks.progressed(
-      Progress(
+      StageProgress(
         updates: (state.clock - work.start) / work.law.batch, samples: state.clock,
         seconds: state.seconds, samplesPerSecond: speed.perSecond, threads: team.width,
         learningRate: rate))

@@ -71,7 +71,7 @@ package enum Directive: Sendable {
   case abandon
 }
 
-package struct Progress: Sendable {
+package struct StageProgress: Sendable {
   /// Updates done since the stage's start.
   package var updates: Int
   /// Sample clock.

@@ -1,0 +1,79 @@
+import Experiments
+
+/// The right to write for a stage: valid as long as no newer attempt of it exists.
+package struct Lease: Hashable, Sendable {
+  package let stage: Int
+  package let attempt: Int
+
+  package init(stage: Int, attempt: Int) {
+    self.stage = stage
+    self.attempt = attempt
+  }
+}
+
+/// A stage that this worker may train.
+package struct ClaimedStage: Sendable {
+  package let lease: Lease
+  package let digest: String
+  package let spec: JSON
+  package let law: JSON
+  /// Sample clock at the start and at the end.
+  package let start: Int
+  package let end: Int
+  package let startUpdates: Int
+  package let updates: Int
+  /// Where to go on from; nil at the start of training.
+  package let resume: Resume?
+  package let grids: [String]
+  package let runs: [String]
+
+  package struct Resume: Sendable {
+    package let checkpoint: Int
+    package let store: String
+    package let file: String
+    package let digest: String
+    package let samples: Int
+    package let isParents: Bool
+  }
+
+  init?(_ node: JSON) {
+    guard let stage = node["stage"]?.intValue, let attempt = node["attempt"]?.intValue,
+      let digest = node["digest"]?.stringValue, let spec = node["spec"], let law = node["law"],
+      let start = node["start_samples"]?.intValue, let end = node["end_samples"]?.intValue,
+      let startUpdates = node["start_updates"]?.intValue, let updates = node["updates"]?.intValue
+    else { return nil }
+    lease = Lease(stage: stage, attempt: attempt)
+    (self.digest, self.spec, self.law) = (digest, spec, law)
+    (self.start, self.end, self.startUpdates, self.updates) = (start, end, startUpdates, updates)
+    if let from = node["resume"], !from.isNull {
+      guard let checkpoint = from["checkpoint"]?.intValue, let store = from["store"]?.stringValue,
+        let file = from["file"]?.stringValue, let digest = from["digest"]?.stringValue,
+        let samples = from["samples"]?.intValue
+      else { return nil }
+      resume = Resume(
+        checkpoint: checkpoint, store: store, file: file, digest: digest, samples: samples,
+        isParents: from["of_parent"]?.boolValue ?? false)
+    } else {
+      resume = nil
+    }
+    grids = node["grids"]?.items?.compactMap(\.stringValue) ?? []
+    runs = node["runs"]?.items?.compactMap(\.stringValue) ?? []
+  }
+}
+
+/// A stage that a worker says it is training, with how far it is.
+package struct Held: Sendable {
+  package var lease: Lease
+  package var totals: JSON
+
+  package init(lease: Lease, totals: JSON) {
+    self.lease = lease
+    self.totals = totals
+  }
+
+  var json: JSON {
+    .object(
+      [.init("stage", .integer(lease.stage)), .init("attempt", .integer(lease.attempt))]
+        + (totals.members ?? []))
+  }
+}

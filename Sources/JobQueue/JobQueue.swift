@@ -1,0 +1,250 @@
+import Experiments
+import Foundation
+import Postgres
+
+/// The queue as Swift sees it: one method for each function of schema `api`. What the functions mean
+/// is written where they are, in sql/functions.
+package struct JobQueue: Sendable {
+  package let database: Database
+
+  package init(_ database: Database) { self.database = database }
+
+  /// An answer of the database that this program does not understand.
+  package struct UnexpectedAnswer: Error, CustomStringConvertible {
+    package let function: String
+    package var description: String { "\(function) gave an answer that cannot be read" }
+  }
+
+  // MARK: - Users
+
+  package struct Submission: Sendable {
+    package var id: Int
+    package var runs: Int
+    package var created: Int
+    package var shared: Int
+    package var reused: Int
+    package var isUnchanged: Bool
+    package var revived: Int
+    package var failed: Int
+  }
+
+  package func submit(_ document: JSON) async throws -> Submission {
+    let reply = try await json("submit", "select api.submit($1)", [.text(document.encoded())])
+    guard let id = reply["id"]?.intValue, let runs = reply["runs"]?.intValue,
+      let stages = reply["stages"], let created = stages["created"]?.intValue,
+      let shared = stages["shared"]?.intValue, let reused = stages["reused"]?.intValue
+    else { throw UnexpectedAnswer(function: "api.submit") }
+    return Submission(
+      id: id, runs: runs, created: created, shared: shared, reused: reused,
+      isUnchanged: reply["unchanged"]?.boolValue ?? false, revived: reply["revived"]?.intValue ?? 0,
+      failed: reply["failed"]?.intValue ?? 0)
+  }
+
+  /// Runs and stages cancelled.
+  package func cancel(grid: String, run: String?) async throws -> (runs: Int, stages: Int) {
+    let reply = try await json("cancel", "select api.cancel($1, $2)", [.text(grid), Parameter(run)])
+    return (reply["runs"]?.intValue ?? 0, reply["stages"]?.intValue ?? 0)
+  }
+
+  /// Stages that will be tried again.
+  package func retry(grid: String, run: String?) async throws -> Int {
+    let reply = try await json("retry", "select api.retry($1, $2)", [.text(grid), Parameter(run)])
+    return reply["stages"]?.intValue ?? 0
+  }
+
+  package struct Deletion: Sendable {
+    package var runs: Int
+    package var stages: Int
+    package var checkpoints: [(store: String, file: String)]
+  }
+
+  package func delete(grid: String) async throws -> Deletion {
+    let reply = try await json("delete_grid", "select api.delete_grid($1)", [.text(grid)])
+    let files = (reply["checkpoints"]?.items ?? []).compactMap { node in
+      node["store"]?.stringValue.flatMap { store in node["file"]?.stringValue.map { (store, $0) } }
+    }
+    return Deletion(
+      runs: reply["runs"]?.intValue ?? 0, stages: reply["stages"]?.intValue ?? 0, checkpoints: files)
+  }
+
+  /// Stages by state, of one grid or of all.
+  package struct State: Sendable {
+    package var counts: [String: Int]
+    /// Nothing is ready, running, or able to become ready.
+    package var isEmpty: Bool
+  }
+
+  package func state(grid: String?, patience: Database.Patience = .none) async throws -> State {
+    let reply = try await json(
+      "queue_state", "select api.queue_state($1)", [Parameter(grid)], patience: patience)
+    var counts: [String: Int] = [:]
+    for member in reply.members ?? [] { counts[member.key] = member.value.intValue }
+    return State(counts: counts, isEmpty: reply["empty"]?.boolValue ?? false)
+  }
+
+  // MARK: - Workers
+
+  package func register(worker: JSON, patience: Database.Patience) async throws -> Int {
+    let rows = try await database.query(
+      "select api.register_worker($1)", [.text(worker.encoded())], patience: patience)
+    guard let id = rows.single.flatMap({ Int($0) }) else {
+      throw UnexpectedAnswer(function: "api.register_worker")
+    }
+    return id
+  }
+
+  package func register(store: String, path: String, host: String) async throws {
+    _ = try await database.query(
+      "select api.register_store($1, $2, $3)", [.text(store), .text(path), .text(host)],
+      patience: .upTo(.seconds(60)))
+  }
+
+  package func retire(worker: Int) async throws {
+    _ = try await database.query("select api.retire_worker($1)", [.integer(worker)], timeout: .seconds(5))
+  }
+
+  package func datasetsWanted() async throws -> [(digest: String, description: JSON)] {
+    try await database.query("select digest, description from api.datasets_wanted()").compactMap {
+      guard let digest = $0["digest"], let text = $0["description"], let node = try? JSON(parsing: text)
+      else { return nil }
+      return (digest, node)
+    }
+  }
+
+  package struct Claim: Sendable {
+    package var worker: Int
+    package var slots: Int
+    package var datasets: [String]
+    package var stores: [String]
+    package var memory: Int
+    package var grid: String?
+    package var threads: Int
+    package var fingerprint: String
+
+    package init(
+      worker: Int, slots: Int, datasets: [String], stores: [String], memory: Int, grid: String?,
+      threads: Int, fingerprint: String
+    ) {
+      self.worker = worker
+      self.slots = slots
+      self.datasets = datasets
+      self.stores = stores
+      self.memory = memory
+      self.grid = grid
+      self.threads = threads
+      self.fingerprint = fingerprint
+    }
+  }
+
+  package func claim(_ claim: Claim, lease: Duration) async throws -> [ClaimedStage] {
+    let request: JSON = [
+      "datasets": .array(claim.datasets.map(JSON.string)),
+      "stores": .array(claim.stores.map(JSON.string)), "numerics_version": .integer(numericsVersion),
+      "memory_bytes": .integer(claim.memory), "grid": claim.grid.map(JSON.string) ?? .null,
+      "threads": .integer(claim.threads), "fingerprint": .string(claim.fingerprint),
+    ]
+    let rows = try await database.query(
+      "select api.claim($1, $2, $3, $4)",
+      [.integer(claim.worker), .integer(claim.slots), .text(request.encoded()), interval(lease)],
+      timeout: .seconds(30))
+    return try rows.map { row in
+      guard let stage = row.values[0].flatMap({ try? JSON(parsing: $0) }).flatMap(ClaimedStage.init)
+      else { throw UnexpectedAnswer(function: "api.claim") }
+      return stage
+    }
+  }
+
+  package enum Verdict: String, Sendable { case hold, lost, cancelled }
+
+  package func heartbeat(
+    worker: Int, held: [Held], idle: Bool, lease: Duration, timeout: Duration
+  ) async throws -> (isKnown: Bool, verdicts: [(Lease, Verdict)]) {
+    let rows = JSON.array(held.map(\.json))
+    let reply = try await json(
+      "heartbeat", "select api.heartbeat($1, $2, $3, $4)",
+      [.integer(worker), .text(rows.encoded()), .bool(idle), interval(lease)], timeout: timeout)
+    let verdicts = (reply["stages"]?.items ?? []).compactMap { node -> (Lease, Verdict)? in
+      guard let stage = node["stage"]?.intValue, let attempt = node["attempt"]?.intValue,
+        let verdict = node["verdict"]?.stringValue.flatMap(Verdict.init(rawValue:))
+      else { return nil }
+      return (Lease(stage: stage, attempt: attempt), verdict)
+    }
+    return (reply["worker"]?.stringValue == "known", verdicts)
+  }
+
+  // The writes below are fenced: false means that the lease is no longer held, and nothing was written.
+
+  package func record(_ lease: Lease, _ measurements: [JSON]) async throws -> Bool {
+    try await fenced(
+      "select api.record($1, $2, $3)", lease, [.text(JSON.array(measurements).encoded())])
+  }
+
+  package func registerCheckpoint(
+    _ lease: Lease, checkpoint: JSON, measurements: [JSON], totals: JSON
+  ) async throws -> Bool {
+    try await fenced(
+      "select api.register_checkpoint($1, $2, $3, $4, $5)", lease,
+      [checkpoint, .array(measurements), totals].map { .text($0.encoded()) })
+  }
+
+  package func finish(
+    _ lease: Lease, checkpoint: JSON, measurements: [JSON], totals: JSON
+  ) async throws -> Bool {
+    try await fenced(
+      "select api.finish($1, $2, $3, $4, $5)", lease,
+      [checkpoint, .array(measurements), totals].map { .text($0.encoded()) })
+  }
+
+  package func diverge(
+    _ lease: Lease, reason: String, measurements: [JSON], totals: JSON
+  ) async throws -> Bool {
+    try await fenced(
+      "select api.diverge($1, $2, $3, $4, $5)", lease,
+      [.text(reason), .text(JSON.array(measurements).encoded()), .text(totals.encoded())])
+  }
+
+  package func fail(_ lease: Lease, reason: String, permanent: Bool, totals: JSON) async throws -> Bool {
+    try await fenced(
+      "select api.fail($1, $2, $3, $4, $5)", lease,
+      [.text(reason), .bool(permanent), .text(totals.encoded())])
+  }
+
+  /// `delay` holds the stage back, for instance while a disk is full.
+  package func release(
+    _ lease: Lease, reason: String, delay: Duration?, totals: JSON
+  ) async throws -> Bool {
+    try await fenced(
+      "select api.release($1, $2, $3, $4, $5)", lease,
+      [.text(reason), delay.map(interval) ?? .null, .text(totals.encoded())])
+  }
+
+  package func reportDamage(_ lease: Lease, checkpoint: Int, reason: String) async throws -> Bool {
+    try await fenced(
+      "select api.report_damage($1, $2, $3, $4)", lease, [.integer(checkpoint), .text(reason)])
+  }
+
+  // MARK: - Plumbing
+
+  private func fenced(_ sql: String, _ lease: Lease, _ rest: [Parameter]) async throws -> Bool {
+    let parameters: [Parameter] = [.integer(lease.stage), .integer(lease.attempt)] + rest
+    // Longer than any restart of PostgreSQL; by then the lease is lost anyway.
+    let rows = try await database.query(
+      sql, parameters, timeout: .seconds(30), patience: .upTo(.seconds(120)))
+    return rows.single == "t"
+  }
+
+  private func json(
+    _ function: String, _ sql: String, _ parameters: [Parameter], timeout: Duration? = nil,
+    patience: Database.Patience = .none
+  ) async throws -> JSON {
+    let rows = try await database.query(sql, parameters, timeout: timeout, patience: patience)
+    guard let text = rows.single, let node = try? JSON(parsing: text) else {
+      throw UnexpectedAnswer(function: "api.\(function)")
+    }
+    return node
+  }
+
+  private func interval(_ duration: Duration) -> Parameter {
+    .text("\(duration / .milliseconds(1)) milliseconds")
+  }
+}

@@ -1,0 +1,260 @@
+import Experiments
+import Foundation
+import Postgres
+import Subprocess
+import SystemPackage
+
+/// The embedded database: a private PostgreSQL cluster beneath a home folder, on a Unix socket only.
+/// Started on demand, it outlives the command that started it; `stop` ends it.
+package struct LocalCluster: Sendable {
+  package let home: String
+  /// Folder with the data, the log and, where the path is short enough, the socket.
+  package let folder: String
+  package let socketFolder: String
+  /// PostgreSQL refuses to run as root: then the account that it runs as.
+  private let account: Account?
+
+  struct Account: Sendable {
+    let user: uid_t
+    let group: gid_t
+  }
+
+  package enum Failure: Error, CustomStringConvertible {
+    case noServer
+    case noAccount
+    case unsafeFolder(String, reason: String)
+    case command(String, output: String)
+
+    package var description: String {
+      switch self {
+      case .noServer:
+        "the embedded database needs PostgreSQL 15 or newer: apt-get install postgresql-15, "
+          + "or name a database with --database"
+      case .noAccount:
+        "run as root, the embedded database runs as the user postgres, who does not exist: "
+          + "apt-get install postgresql-15"
+      case .unsafeFolder(let path, let reason): "\(path) cannot hold the embedded database: \(reason)"
+      case .command(let name, let output): "\(name) failed: \(output)"
+      }
+    }
+  }
+
+  /// Unix socket paths end at 107 bytes; the name in the folder takes 16.
+  private static let longestSocketFolder = 90
+  private static let databaseName = "jobctl"
+
+  package init(home: String) throws(Failure) {
+    self.home = home
+    let tag = String(Digest.sha256(of: home).prefix(12))
+    if geteuid() == 0 {
+      guard let entry = getpwnam("postgres") else { throw .noAccount }
+      account = Account(user: entry.pointee.pw_uid, group: entry.pointee.pw_gid)
+      let isReachable = LocalCluster.othersCanEnter(parentsOf: home)
+      folder = isReachable ? home + "/postgres" : "/var/lib/jobctl/clusters/\(tag)"
+    } else {
+      account = nil
+      folder = home + "/postgres"
+    }
+    let beside = folder + "/socket"
+    if beside.utf8.count <= LocalCluster.longestSocketFolder {
+      socketFolder = beside
+    } else {
+      socketFolder = account == nil ? "/tmp/jobctl-\(geteuid())-\(tag)" : "/run/jobctl-\(tag)"
+    }
+  }
+
+  /// Where the home is, unless it is said: for root not in root's own folder, which the server's
+  /// account cannot enter.
+  package static func defaultHome(environment: [String: String]) -> String {
+    if let home = environment["JOBCTL_HOME"], !home.isEmpty {
+      return URL(filePath: home).standardizedFileURL.path
+    }
+    if geteuid() == 0 { return "/var/lib/jobctl" }
+    return (environment["HOME"] ?? NSHomeDirectory()) + "/.jobctl"
+  }
+
+  private static func othersCanEnter(parentsOf path: String) -> Bool {
+    var parent = URL(filePath: path).standardizedFileURL.deletingLastPathComponent()
+    while parent.path != "/" {
+      var status = stat()
+      if stat(parent.path, &status) == 0, status.st_mode & 0o001 == 0 { return false }
+      parent = parent.deletingLastPathComponent()
+    }
+    return true
+  }
+
+  package func target() throws(PostgresError) -> ConnectionTarget {
+    func quoted(_ value: String) -> String {
+      "'" + value.replacing("\\", with: "\\\\").replacing("'", with: "\\'") + "'"
+    }
+    return try ConnectionTarget(
+      "host=\(quoted(socketFolder)) port=5432 user=jobctl dbname=\(LocalCluster.databaseName)")
+  }
+
+  private var data: String { folder + "/data" }
+
+  package var isCreated: Bool { FileManager.default.fileExists(atPath: data + "/PG_VERSION") }
+
+  // MARK: - Starting and stopping
+
+  /// Makes the cluster where there is none and starts it where it does not run. Any number of
+  /// commands may do this at once.
+  package func ensureRunning() async throws {
+    try makeFolder(home, mode: account == nil ? 0o700 : 0o711, owner: nil)
+    let lock = open(home + "/local.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+    guard lock >= 0, flock(lock, LOCK_EX) == 0 else {
+      throw Failure.unsafeFolder(home, reason: String(cString: strerror(errno)))
+    }
+    defer { close(lock) }
+    if !isCreated { try await create() }
+    if try await !isRunning() {
+      try makeFolder(socketFolder, mode: 0o700, owner: account)
+      let log = folder + "/postgres.log"
+      let result = try await server(
+        "pg_ctl", ["-D", data, "-l", log, "-w", "-t", "60", "-s", "start"])
+      guard result.isSuccess else {
+        let tail = (try? String(contentsOfFile: log, encoding: .utf8))?
+          .split(separator: "\n").suffix(5).joined(separator: "\n")
+        throw Failure.command("pg_ctl start", output: tail ?? result.output)
+      }
+    }
+    try await createDatabase()
+  }
+
+  package func isRunning() async throws -> Bool {
+    guard isCreated else { return false }
+    return try await server("pg_ctl", ["-D", data, "status"]).isSuccess
+  }
+
+  /// True when it ran.
+  package func stop() async throws -> Bool {
+    guard try await isRunning() else { return false }
+    let result = try await server("pg_ctl", ["-D", data, "-w", "-t", "60", "-m", "fast", "-s", "stop"])
+    guard result.isSuccess else { throw Failure.command("pg_ctl stop", output: result.output) }
+    return true
+  }
+
+  private func create() async throws {
+    try makeFolder(
+      URL(filePath: folder).deletingLastPathComponent().path, mode: account == nil ? 0o700 : 0o711,
+      owner: nil)
+    try makeFolder(folder, mode: 0o700, owner: account)
+    // Made beside and renamed: a cluster is there as a whole or not at all.
+    let unfinished = folder + "/data.partial"
+    try? FileManager.default.removeItem(atPath: unfinished)
+    let result = try await server(
+      "initdb",
+      [
+        "-D", unfinished, "-U", "jobctl", "--auth-local=peer", "--auth-host=reject", "-E", "UTF8",
+        "--locale=C", "--no-instructions",
+      ])
+    guard result.isSuccess else { throw Failure.command("initdb", output: result.output) }
+    let user = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "nobody"
+    let files = [
+      ("pg_hba.conf", "local all all peer map=jobctl\n"),
+      ("pg_ident.conf", "jobctl \"\(user)\" jobctl\n"),
+      (
+        "postgresql.auto.conf",
+        """
+        listen_addresses = ''
+        port = 5432
+        unix_socket_directories = '\(socketFolder.replacing("'", with: "''"))'
+        unix_socket_permissions = 0700
+        max_connections = 200
+        shared_buffers = '128MB'
+        log_line_prefix = '%m [%p] '
+
+        """
+      ),
+    ]
+    for (name, text) in files { try write(text, to: unfinished + "/" + name) }
+    guard rename(unfinished, data) == 0 else {
+      throw Failure.unsafeFolder(folder, reason: String(cString: strerror(errno)))
+    }
+  }
+
+  private func createDatabase() async throws {
+    let name = LocalCluster.databaseName
+    let maintenance = try ConnectionTarget(
+      target().string.replacing("dbname=\(name)", with: "dbname=postgres"))
+    let connection = try await Connection.open(maintenance)
+    let exists = try await connection.query(
+      "select 1 from pg_database where datname = $1", [.text(name)])
+    if exists.count == 0 { try await connection.query("create database \(name)") }
+  }
+
+  // MARK: - Files and processes
+
+  private func makeFolder(_ path: String, mode: mode_t, owner: Account?) throws(Failure) {
+    var status = stat()
+    if lstat(path, &status) != 0 {
+      do {
+        try FileManager.default.createDirectory(
+          atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: Int(mode)])
+      } catch { throw .unsafeFolder(path, reason: error.localizedDescription) }
+      if let owner { chown(path, owner.user, owner.group) }
+      guard lstat(path, &status) == 0 else { throw .unsafeFolder(path, reason: "it vanished") }
+    }
+    guard status.st_mode & S_IFMT == S_IFDIR else { throw .unsafeFolder(path, reason: "it is no folder") }
+    let expected = owner?.user ?? geteuid()
+    guard status.st_uid == expected else {
+      throw .unsafeFolder(path, reason: "it belongs to user \(status.st_uid), not \(expected)")
+    }
+    if status.st_mode & 0o777 != mode { chmod(path, mode) }
+  }
+
+  private func write(_ text: String, to path: String) throws(Failure) {
+    do { try text.write(toFile: path, atomically: false, encoding: .utf8) } catch {
+      throw .unsafeFolder(path, reason: error.localizedDescription)
+    }
+    if let account { chown(path, account.user, account.group) }
+    chmod(path, 0o600)
+  }
+
+  private struct CommandResult {
+    var isSuccess: Bool
+    var output: String
+  }
+
+  /// Runs one of the server's programs, as the server's account.
+  private func server(_ name: String, _ arguments: [String]) async throws -> CommandResult {
+    guard let path = LocalCluster.program(name, version: installedVersion) else { throw Failure.noServer }
+    var options = PlatformOptions()
+    if let account {
+      options.supplementaryGroups = LocalCluster.groups(of: account)
+      options.groupID = account.group
+      options.userID = account.user
+    }
+    let result = try await Subprocess.run(
+      .path(FilePath(path)), arguments: Arguments(arguments),
+      environment: .custom(["PATH": "/usr/bin:/bin", "LANG": "C"]),
+      workingDirectory: "/", platformOptions: options, output: .string(limit: 1 << 16),
+      error: .combinedWithOutput)
+    let output = result.standardOutput.trimmingCharacters(in: .whitespacesAndNewlines)
+    return CommandResult(isSuccess: result.terminationStatus.isSuccess, output: output)
+  }
+
+  /// The certificate group, for instance, is one that Debian's server is also in.
+  private static func groups(of account: Account) -> [gid_t] {
+    var found = [UInt32](repeating: 0, count: 64)
+    var count = Int32(found.count)
+    guard getgrouplist("postgres", account.group, &found, &count) >= 0 else { return [account.group] }
+    return Array(found[..<Int(count)])
+  }
+
+  /// The major version of an existing cluster.
+  private var installedVersion: Int? {
+    (try? String(contentsOfFile: data + "/PG_VERSION", encoding: .utf8))
+      .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+  }
+
+  /// The program of this version, or of the newest one from 15 on.
+  private static func program(_ name: String, version: Int?) -> String? {
+    let root = "/usr/lib/postgresql"
+    let versions = ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? [])
+      .compactMap { Int($0) }.filter { $0 >= 15 && (version == nil || version == $0) }.sorted()
+    let candidates =
+      versions.reversed().map { "\(root)/\($0)/bin/\(name)" } + ["/usr/bin/\(name)", "/usr/local/bin/\(name)"]
+    return candidates.first { FileManager.default.isExecutableFile(atPath: $0) }
+  }
+}

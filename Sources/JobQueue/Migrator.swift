@@ -1,0 +1,79 @@
+import Experiments
+import Postgres
+
+/// Brings a database's schema to what this program was built for: migrations are appended, functions
+/// are replaced whole, views in place.
+package struct Migrator {
+  /// What a database has, compared with what this program needs.
+  package enum Status: Sendable, Equatable {
+    case current
+    /// The schema is absent or older: migrate.
+    case behind(have: Int, need: Int)
+    /// Same migrations, but other functions or views.
+    case differs
+    /// A newer program was here: update this one.
+    case ahead(have: Int, need: Int)
+  }
+
+  private let database: Database
+
+  package init(_ database: Database) { self.database = database }
+
+  /// Any two programs with the same SQL have the same digest.
+  static let digest = Digest.sha256(
+    of: (EmbeddedSQL.migrations + EmbeddedSQL.functions + EmbeddedSQL.views)
+      .map { "\($0.name)\n\($0.text)" }.joined(separator: "\n"))
+
+  /// Guards against two migrations at once; any constant of our own will do.
+  private static let lock = 7_205_812_436_110_001
+
+  package func status() async throws -> Status {
+    try await database.withConnection { connection throws(PostgresError) in
+      try await Migrator.status(connection)
+    }
+  }
+
+  /// Applies what is missing, in one transaction.
+  package func migrate() async throws {
+    try await database.withConnection { connection throws(PostgresError) in
+      try await connection.transaction { connection throws(PostgresError) in
+        try connection.query("select pg_advisory_xact_lock($1)", [.integer(Migrator.lock)])
+        switch try Migrator.status(connection) {
+        case .current, .ahead: return
+        case .behind(let have, _): try Migrator.apply(connection, after: have)
+        case .differs: try Migrator.apply(connection, after: EmbeddedSQL.migrations.count)
+        }
+      }
+    }
+  }
+
+  private static func status(_ connection: isolated Connection) throws(PostgresError) -> Status {
+    let need = EmbeddedSQL.migrations.count
+    let exists = try connection.query("select to_regclass('jobs.schema_state')").single
+    guard exists != nil else { return .behind(have: 0, need: need) }
+    let rows = try connection.query("select version, digest from jobs.schema_state")
+    guard let row = rows.first(where: { _ in true }), let have = row["version"].flatMap({ Int($0) })
+    else { return .behind(have: 0, need: need) }
+    if have < need { return .behind(have: have, need: need) }
+    if have > need { return .ahead(have: have, need: need) }
+    return row["digest"] == digest ? .current : .differs
+  }
+
+  private static func apply(_ connection: isolated Connection, after have: Int) throws(PostgresError) {
+    try connection.run(script: "set local client_min_messages = warning")
+    for (index, migration) in EmbeddedSQL.migrations.enumerated() where index >= have {
+      try connection.run(script: migration.text)
+      try connection.query(
+        "insert into jobs.migration(number, name, digest) values ($1, $2, $3)",
+        [.integer(index + 1), .text(migration.name), .text(Digest.sha256(of: migration.text))])
+    }
+    try connection.run(script: "drop schema if exists api cascade; create schema api")
+    for function in EmbeddedSQL.functions { try connection.run(script: function.text) }
+    for view in EmbeddedSQL.views { try connection.run(script: view.text) }
+    try connection.query(
+      """
+      insert into jobs.schema_state(one, digest, version) values (true, $1, $2)
+      on conflict (one) do update set digest = excluded.digest, version = excluded.version
+      """, [.text(digest), .integer(EmbeddedSQL.migrations.count)])
+  }
+}

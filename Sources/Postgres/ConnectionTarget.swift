@@ -1,0 +1,44 @@
+import CPostgres
+
+/// Where a database is, as libpq's connection strings and environment variables say it.
+package struct ConnectionTarget: Sendable, Equatable {
+  /// A key=value string or a URI; empty where the environment says everything.
+  package let string: String
+
+  /// Refuses what libpq cannot read, and passwords: arguments are visible to every user of a machine.
+  package init(_ string: String, refusingPassword: Bool = true) throws(PostgresError) {
+    var message: UnsafeMutablePointer<CChar>?
+    guard let options = PQconninfoParse(string, &message) else {
+      defer { PQfreemem(message) }
+      throw .badTarget(message.map { String(cString: $0) } ?? "it cannot be read")
+    }
+    defer { PQconninfoFree(options) }
+    if refusingPassword, ConnectionTarget.value("password", options)?.isEmpty == false {
+      throw .badTarget(
+        "a password in an argument is visible to every user of this machine; "
+          + "use PGPASSFILE, a service file or the environment")
+    }
+    self.string = string
+  }
+
+  /// The connection's host, port, database and user for people, without secrets.
+  package var masked: String {
+    guard let options = PQconninfoParse(string, nil) else { return "?" }
+    defer { PQconninfoFree(options) }
+    let shown = ["service", "host", "port", "dbname", "user"].compactMap { key in
+      ConnectionTarget.value(key, options).map { "\(key)=\($0)" }
+    }
+    return shown.isEmpty ? "the environment's database" : shown.joined(separator: " ")
+  }
+
+  private static func value(
+    _ key: String, _ options: UnsafeMutablePointer<PQconninfoOption>
+  ) -> String? {
+    var option = options
+    while let keyword = option.pointee.keyword {
+      if String(cString: keyword) == key { return option.pointee.val.map { String(cString: $0) } }
+      option += 1
+    }
+    return nil
+  }
+}

@@ -1,0 +1,49 @@
+/// What can go wrong between us and PostgreSQL. Texts never hold a parameter's value or a password.
+package enum PostgresError: Error, CustomStringConvertible {
+  /// No connection could be made.
+  case cannotConnect(String)
+  /// The connection broke; whether the statement took effect is unknown.
+  case connectionLost(String)
+  /// No answer in time; the connection was closed and the statement's effect is unknown.
+  case timedOut(after: Duration)
+  /// The server refused the statement.
+  case server(SQLState, message: String, hint: String?)
+  /// The connection string itself is wrong.
+  case badTarget(String)
+
+  package var description: String {
+    switch self {
+    case .cannotConnect(let reason): "cannot connect to PostgreSQL: \(reason)"
+    case .connectionLost(let reason): "the connection to PostgreSQL was lost: \(reason)"
+    case .timedOut(let limit): "PostgreSQL did not answer within \(limit)"
+    case .server(let state, let message, let hint):
+      "PostgreSQL: \(message) (\(state.code))" + (hint.map { "; \($0)" } ?? "")
+    case .badTarget(let reason): "the database address is wrong: \(reason)"
+    }
+  }
+
+  /// Whether the same statement may succeed if it is sent again, on a new connection where needed.
+  package var isTransient: Bool {
+    switch self {
+    case .cannotConnect, .connectionLost, .timedOut: true
+    case .server(let state, _, _): state.isTransient
+    case .badTarget: false
+    }
+  }
+}
+
+/// A five-character SQLSTATE. Matched whole or by its two-character class in a `switch`.
+package struct SQLState: Hashable, Sendable {
+  package let code: String
+
+  package init(_ code: String) { self.code = code }
+
+  /// Connection exceptions, an administrator's shutdown, a crash, starting up; deadlocks and
+  /// serialization failures; too many connections.
+  var isTransient: Bool {
+    code.hasPrefix("08") || ["57P01", "57P02", "57P03", "57P05"].contains(code)
+      || ["40001", "40P01", "53300"].contains(code)
+  }
+}
+
+package func ~= (code: String, state: SQLState) -> Bool { state.code == code }

@@ -1,0 +1,64 @@
+/// A parameter of a statement: always bound, never spliced into text.
+package enum Parameter: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
+  case null
+  case text(String)
+  case integer(Int)
+  case real(Double)
+  case bool(Bool)
+  /// A text array, element by element.
+  case texts([String])
+
+  package init(stringLiteral value: String) { self = .text(value) }
+  package init(integerLiteral value: Int) { self = .integer(value) }
+
+  package init(_ value: String?) { self = value.map(Parameter.text) ?? .null }
+  package init(_ value: Int?) { self = value.map(Parameter.integer) ?? .null }
+
+  /// PostgreSQL's text form.
+  var wire: String? {
+    switch self {
+    case .null: nil
+    case .text(let value): value
+    case .integer(let value): String(value)
+    case .real(let value): String(value)
+    case .bool(let value): value ? "true" : "false"
+    case .texts(let values):
+      "{"
+        + values.map {
+          "\"" + $0.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+        }.joined(separator: ",") + "}"
+    }
+  }
+}
+
+/// The rows of a result, values as text.
+package struct Rows: Sendable {
+  package let columns: [String]
+  package let values: [[String?]]
+  /// Rows that the statement touched.
+  package let affected: Int
+
+  package var count: Int { values.count }
+
+  /// The only value of a result with one row and one column or more.
+  package var single: String? { values.first?.first ?? nil }
+
+  package struct Row: Sendable {
+    let columns: [String]
+    package let values: [String?]
+
+    package subscript(column: String) -> String? {
+      guard let index = columns.firstIndex(of: column) else {
+        preconditionFailure("no column \(column) among \(columns)")
+      }
+      return values[index]
+    }
+  }
+}
+
+extension Rows: Sequence {
+  package func makeIterator() -> AnyIterator<Row> {
+    var rest = values[...]
+    return AnyIterator { rest.popFirst().map { Row(columns: columns, values: $0) } }
+  }
+}

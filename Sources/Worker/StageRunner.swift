@@ -1,0 +1,257 @@
+import Checkpoints
+import Datasets
+import Experiments
+import Foundation
+import JobQueue
+import Logging
+import Training
+
+/// What a worker tells whoever watches it.
+package enum WorkerNews: Sendable {
+  case started(ClaimedStage, from: Int)
+  case progressed(ClaimedStage, StageProgress)
+  case measured(ClaimedStage, Training.Measurement)
+  case ended(ClaimedStage, String)
+}
+
+/// The life of one attempt: resume, train, record, check in, finish. Training has a thread of its
+/// own; everything that talks to the queue happens here.
+struct StageRunner: Sendable {
+  let claimed: ClaimedStage
+  let control: StageControl
+  let queue: JobQueue
+  let store: CheckpointStore
+  let shelf: DatasetShelf
+  let settings: WorkerOptions
+  let fingerprint: String
+  let logger: Logger
+  let news: @Sendable (WorkerNews) -> Void
+
+  /// What the training thread reports; the queue hears of it in this order.
+  private enum Report: Sendable {
+    case measured(Training.Measurement)
+    case checkpointed(Registered)
+    case ended(Ending)
+  }
+
+  private enum Ending: Sendable {
+    case finished(Registered)
+    case drained(Registered)
+    case abandoned
+    case diverged(String)
+    /// The store could not take the checkpoint.
+    case unwritten(String)
+  }
+
+  /// A checkpoint file with what the queue is told of it.
+  private struct Registered: Sendable {
+    let written: CheckpointStore.Written
+    let samples: Int
+    let updates: Int
+    let parametersDigest: String
+  }
+
+  /// A disk that is full now may not be in half a minute.
+  private static let fullDiskDelay = Duration.seconds(30)
+
+  /// Runs the attempt to whatever end it has.
+  func run() async {
+    do {
+      let ending = try await attempt()
+      news(.ended(claimed, ending))
+      logger.info("stage ended", metadata: ["outcome": "\(ending)"])
+    } catch {
+      logger.error("the queue was not told how the stage ended", metadata: ["error": "\(error)"])
+      news(.ended(claimed, "not recorded: \(error)"))
+    }
+  }
+
+  private func attempt() async throws -> String {
+    let work: StageWork
+    let dataset: Dataset
+    do {
+      work = try stageWork()
+      dataset = try await shelf.dataset(work.spec.dataset, digest: work.spec.datasetDigest)
+    } catch {
+      _ = try await queue.fail(claimed.lease, reason: "\(error)", permanent: true, totals: totals())
+      return "failed: \(error)"
+    }
+    let checkpoint: Checkpoint?
+    do throws(CheckpointError) {
+      checkpoint = try claimed.resume.map { resume throws(CheckpointError) in
+        try store.read(resume.file, digest: resume.digest)
+      }
+    } catch {
+      return try await report(error)
+    }
+    news(.started(claimed, from: claimed.resume?.samples ?? 0))
+    return try await train(work, dataset, from: checkpoint)
+  }
+
+  private func stageWork() throws -> StageWork {
+    guard let law = Law(claimed.law) else { throw WorkerError.unreadableLaw }
+    return StageWork(
+      digest: claimed.digest, spec: try TrainingSpec(claimed.spec), law: law, start: claimed.start,
+      end: claimed.end, startUpdates: claimed.startUpdates)
+  }
+
+  private func report(_ error: CheckpointError) async throws -> String {
+    logger.error("a checkpoint cannot be used; an earlier one will be", metadata: ["error": "\(error)"])
+    _ = try await queue.reportDamage(
+      claimed.lease, checkpoint: claimed.resume?.checkpoint ?? 0, reason: error.description)
+    return "damage reported: \(error)"
+  }
+
+  // MARK: - Training
+
+  private func train(
+    _ work: StageWork, _ dataset: Dataset, from checkpoint: Checkpoint?
+  ) async throws -> String {
+    let (reports, continuation) = AsyncStream.makeStream(of: Report.self)
+    let thread = Thread { trainOnThisThread(work, dataset, checkpoint, continuation) }
+    thread.name = "stage \(claimed.lease.stage)"
+    thread.stackSize = 8 << 20
+    thread.start()
+    var unrecorded: [JSON] = []
+    var outcome = "abandoned"
+    for await report in reports {
+      switch report {
+      case .measured(let measurement):
+        news(.measured(claimed, measurement))
+        unrecorded.append(measurement.json)
+        if try await accepted({ try await queue.record(claimed.lease, unrecorded) }) { unrecorded = [] }
+      case .checkpointed(let registered):
+        _ = try await accepted {
+          try await queue.registerCheckpoint(
+            claimed.lease, checkpoint: json(registered), measurements: unrecorded, totals: totals())
+        }
+      case .ended(let ending): outcome = try await end(ending, unrecorded)
+      }
+    }
+    return outcome
+  }
+
+  private func end(_ ending: Ending, _ measurements: [JSON]) async throws -> String {
+    switch ending {
+    case .finished(let registered):
+      let isOurs = try await queue.finish(
+        claimed.lease, checkpoint: json(registered), measurements: measurements, totals: totals())
+      return isOurs ? "finished" : "lost: a newer attempt has the stage"
+    case .drained(let registered):
+      let isOurs = try await queue.registerCheckpoint(
+        claimed.lease, checkpoint: json(registered), measurements: measurements, totals: totals())
+      guard isOurs else { return "lost: a newer attempt has the stage" }
+      _ = try await queue.release(claimed.lease, reason: "drained", delay: nil, totals: totals())
+      return "drained at sample \(registered.samples)"
+    case .abandoned: return "abandoned: the stage is no longer ours"
+    case .diverged(let reason):
+      _ = try await queue.diverge(
+        claimed.lease, reason: reason, measurements: measurements, totals: totals())
+      return "diverged: \(reason)"
+    case .unwritten(let reason):
+      _ = try await queue.release(
+        claimed.lease, reason: reason, delay: StageRunner.fullDiskDelay, totals: totals())
+      return "held back: \(reason)"
+    }
+  }
+
+  /// Runs a fenced write; where it is refused, training stops.
+  private func accepted(_ write: () async throws -> Bool) async throws -> Bool {
+    let isOurs = try await write()
+    if !isOurs { control.command(.abandon) }
+    return isOurs
+  }
+
+  private func trainOnThisThread(
+    _ work: StageWork, _ dataset: Dataset, _ checkpoint: Checkpoint?,
+    _ reports: AsyncStream<Report>.Continuation
+  ) {
+    defer { reports.finish() }
+    var lastCheckpoint = ContinuousClock.now
+    let hooks = StageTrainer.Hooks(
+      directive: control.directive,
+      measured: { reports.yield(.measured($0)) },
+      wantsCheckpoint: { ContinuousClock.now - lastCheckpoint >= settings.checkpointEvery },
+      checkpointed: { content in
+        lastCheckpoint = .now
+        do throws(CheckpointError) {
+          reports.yield(.checkpointed(try write(content)))
+        } catch {
+          // Training goes on from memory; the next checkpoint may find room.
+          logger.warning("no checkpoint was written", metadata: ["error": "\(error)"])
+        }
+      },
+      progressed: { progress in
+        control.note(progress)
+        news(.progressed(claimed, progress))
+      })
+    do {
+      let trainer = try StageTrainer(
+        work, dataset: dataset, from: checkpoint, threads: settings.threads, hooks: hooks)
+      let ending: Ending =
+        switch trainer.run() {
+        case .finished(let end): .finished(try write(end.content))
+        case .drained(let end): .drained(try write(end.content))
+        case .abandoned: .abandoned
+        case .diverged(let reason): .diverged(reason)
+        }
+      reports.yield(.ended(ending))
+    } catch {
+      reports.yield(.ended(.unwritten("\(error)")))
+    }
+  }
+
+  private func write(_ content: TrainingState.Content) throws(CheckpointError) -> Registered {
+    // The name carries the attempt: a zombie cannot overwrite what another has written.
+    let name =
+      "stage-\(claimed.lease.stage)-attempt-\(claimed.lease.attempt)-samples-\(content.samples)"
+      + "-\(content.checkpoint.metadata["ghosts"] ?? "0").safetensors.zst"
+    let written = try store.write(content.checkpoint, as: name)
+    return Registered(
+      written: written, samples: content.samples, updates: content.updates,
+      parametersDigest: content.parametersDigest)
+  }
+
+  // MARK: - JSON for the queue
+
+  private func json(_ registered: Registered) -> JSON {
+    [
+      "store": .string(store.id), "file": .string(registered.written.file),
+      "samples": .integer(registered.samples), "updates": .integer(registered.updates),
+      "bytes": .integer(registered.written.bytes), "digest": .string(registered.written.digest),
+      "fingerprint": .string(fingerprint), "parameters_digest": .string(registered.parametersDigest),
+    ]
+  }
+
+  /// How far the attempt is: updates since the stage's start and the sample clock.
+  func totals() -> JSON { control.progress?.totals ?? [:] }
+}
+
+enum WorkerError: Error, CustomStringConvertible {
+  case unreadableLaw
+
+  var description: String { "the stage's law cannot be read by this version" }
+}
+
+extension StageProgress {
+  var totals: JSON {
+    [
+      "updates": .integer(updates), "samples": .integer(samples), "seconds": .real(seconds),
+      "samples_per_second": .real(samplesPerSecond), "threads": .integer(threads),
+    ]
+  }
+}
+
+extension Training.Measurement {
+  var json: JSON {
+    [
+      "samples": .integer(samples), "updates": .integer(updates), "epoch": .real(epoch),
+      "batch": .integer(batch), "learning_rate": .real(learningRate),
+      "noise_scale": noiseScale.map(JSON.real) ?? .null, "train_loss": .real(train.loss),
+      "train_accuracy": .real(train.accuracy), "test_loss": .real(test.loss),
+      "test_accuracy": .real(test.accuracy), "validation_loss": validation.map { .real($0.loss) } ?? .null,
+      "validation_accuracy": validation.map { .real($0.accuracy) } ?? .null,
+      "seconds": .real(seconds), "peak_memory_bytes": .integer(peakMemory),
+    ]
+  }
+}

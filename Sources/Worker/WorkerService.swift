@@ -1,0 +1,268 @@
+import Checkpoints
+import Datasets
+import Experiments
+import Foundation
+import JobQueue
+import Logging
+import Postgres
+import ServiceLifecycle
+import Synchronization
+import Tensors
+import Training
+
+/// How a worker is set up.
+package struct WorkerOptions: Sendable {
+  package var slots: Int
+  /// Cores shared among the slots.
+  package var threads: Int
+  package var grid: String?
+  package var untilEmpty: Bool
+  package var checkpointEvery: Duration
+  package var checkpoints: String
+  package var dataFolders: DataFolders
+  package var version: String
+
+  package init(
+    slots: Int, threads: Int, grid: String?, untilEmpty: Bool, checkpointEvery: Duration,
+    checkpoints: String, dataFolders: DataFolders, version: String
+  ) {
+    self.slots = slots
+    self.threads = threads
+    self.grid = grid
+    self.untilEmpty = untilEmpty
+    self.checkpointEvery = checkpointEvery
+    self.checkpoints = checkpoints
+    self.dataFolders = dataFolders
+    self.version = version
+  }
+}
+
+/// The worker daemon: carries out what `WorkerCore` decides.
+package final class WorkerService: Service {
+  private let options: WorkerOptions
+  private let queue: JobQueue
+  /// A connection of its own, so that no slow write delays a heartbeat.
+  private let heartbeatQueue: JobQueue
+  private let target: ConnectionTarget
+  private let logger: Logger
+  private let news: @Sendable (WorkerNews) -> Void
+  private let shelf: DatasetShelf
+  private let fingerprint = kernelDescription
+  private let settings: WorkerCore.Settings
+  private let controls = Mutex<[Lease: StageControl]>([:])
+
+  package init(
+    _ options: WorkerOptions, target: ConnectionTarget, settings: WorkerCore.Settings? = nil,
+    logger: Logger, news: @escaping @Sendable (WorkerNews) -> Void
+  ) {
+    self.options = options
+    self.target = target
+    self.logger = logger
+    self.news = news
+    queue = JobQueue(Database(target, logger: logger))
+    heartbeatQueue = JobQueue(Database(target, logger: logger))
+    shelf = DatasetShelf(folders: options.dataFolders, logger: logger)
+    var settings = settings ?? WorkerCore.Settings(slots: options.slots, threads: options.threads)
+    settings.untilEmpty = options.untilEmpty
+    self.settings = settings
+  }
+
+  /// What else the loop is told of: stages that were claimed, with all that is known of them.
+  private enum Message: Sendable {
+    case event(WorkerCore.Event)
+    case claimed([ClaimedStage], sent: ContinuousClock.Instant)
+  }
+
+  package func run() async throws {
+    let error = BLAS.selfCheck()
+    // Relative to the size of the sums; single precision leaves about 1e-6 at these lengths.
+    guard error < 1e-5 else { throw WrongKernels(error: error) }
+    let store = try CheckpointStore(path: options.checkpoints)
+    try await queue.register(store: store.id, path: store.path, host: hostName)
+    let worker = try await register(store)
+    logger.info(
+      "worker started",
+      metadata: [
+        "worker": "\(worker)", "slots": "\(options.slots)",
+        "threads": "\(options.threads)", "kernels": "\(fingerprint)", "store": "\(store.path)",
+      ])
+    let (messages, inbox) = AsyncStream.makeStream(of: Message.self)
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.tick(inbox) }
+      group.addTask { await self.listen(inbox) }
+      group.addTask {
+        await cancelWhenGracefulShutdown {
+          try? await Task.sleep(for: .seconds(1 << 30))
+        }
+        inbox.yield(.event(.drain))
+      }
+      var core = WorkerCore(settings, now: .now)
+      var known: [Lease: ClaimedStage] = [:]
+      loop: for await message in messages {
+        var event: WorkerCore.Event
+        switch message {
+        case .event(let plain): event = plain
+        case .claimed(let stages, let sent):
+          for stage in stages { known[stage.lease] = stage }
+          event = .claimed(stages.map(\.lease), sent: sent)
+        }
+        if case .ended(let lease) = event {
+          known[lease] = nil
+          controls.withLock { $0[lease] = nil }
+        }
+        for action in core.handle(event, now: .now) {
+          if action == .stop { break loop }
+          if case .start(let lease) = action, let stage = known[lease] {
+            start(stage, store, inbox, in: &group)
+          } else {
+            perform(action, worker, store, inbox, in: &group)
+          }
+        }
+      }
+      group.cancelAll()
+    }
+    try? await queue.retire(worker: worker)
+    logger.info("worker stopped")
+  }
+
+  struct WrongKernels: Error, CustomStringConvertible {
+    let error: Double
+    var description: String {
+      "this machine's BLAS multiplies wrongly (relative error \(error)); "
+        + "try another OpenBLAS, or OPENBLAS_CORETYPE=Haswell"
+    }
+  }
+
+  // MARK: - Actions
+
+  private func start(
+    _ stage: ClaimedStage, _ store: CheckpointStore, _ inbox: AsyncStream<Message>.Continuation,
+    in group: inout TaskGroup<Void>
+  ) {
+    // The hold follows at once, with the time at which the claim was sent.
+    let control = StageControl(holdsUntil: .now, threads: 1)
+    controls.withLock { $0[stage.lease] = control }
+    var logger = logger
+    logger[metadataKey: "stage"] = "\(stage.lease.stage)"
+    logger[metadataKey: "attempt"] = "\(stage.lease.attempt)"
+    logger.info(
+      "stage claimed",
+      metadata: [
+        "run": "\(stage.runs.first ?? "")", "runs": "\(stage.runs.count)",
+        "from": "\(stage.resume?.samples ?? stage.start)", "to": "\(stage.end)",
+      ])
+    let runner = StageRunner(
+      claimed: stage, control: control, queue: queue, store: store, shelf: shelf, settings: options,
+      fingerprint: fingerprint, logger: logger, news: news)
+    group.addTask {
+      await runner.run()
+      inbox.yield(.event(.ended(stage.lease)))
+    }
+  }
+
+  private func perform(
+    _ action: WorkerCore.Action, _ worker: Int, _ store: CheckpointStore,
+    _ inbox: AsyncStream<Message>.Continuation, in group: inout TaskGroup<Void>
+  ) {
+    func control(_ lease: Lease) -> StageControl? { controls.withLock { $0[lease] } }
+    switch action {
+    case .hold(let lease, let until): control(lease)?.hold(until: until)
+    case .abandon(let lease): control(lease)?.command(.abandon)
+    case .drain(let lease): control(lease)?.command(.drain)
+    case .allot(let lease, let threads): control(lease)?.allot(threads)
+    case .claim(let slots): group.addTask { await self.claim(slots, worker, store, inbox) }
+    case .heartbeat(let leases, let idle):
+      let held = leases.map { Held(lease: $0, totals: control($0)?.progress?.totals ?? [:]) }
+      group.addTask { await self.beat(held, idle: idle, worker, inbox) }
+    case .askWhetherEmpty:
+      group.addTask {
+        let state = try? await self.queue.state(grid: self.options.grid)
+        inbox.yield(.event(.queueIsEmpty(state?.isEmpty ?? false)))
+      }
+    case .register:
+      // Retired by somebody, or deleted: the leases are judged by themselves.
+      logger.warning("the queue does not know this worker any more; restart it to take new work")
+      inbox.yield(.event(.drain))
+    case .start, .stop: break
+    }
+  }
+
+  private func claim(
+    _ slots: Int, _ worker: Int, _ store: CheckpointStore, _ inbox: AsyncStream<Message>.Continuation
+  ) async {
+    let sent = ContinuousClock.now
+    do {
+      let datasets = await shelf.have(of: try await queue.datasetsWanted())
+      let request = JobQueue.Claim(
+        worker: worker, slots: slots, datasets: datasets, stores: [store.id],
+        memory: availableMemory(), grid: options.grid, threads: options.threads,
+        fingerprint: fingerprint)
+      inbox.yield(.claimed(try await queue.claim(request, lease: settings.lease), sent: sent))
+    } catch {
+      logger.warning("claiming failed", metadata: ["error": "\(error)"])
+      inbox.yield(.event(.claimFailed))
+    }
+  }
+
+  private func beat(
+    _ held: [Held], idle: Bool, _ worker: Int, _ inbox: AsyncStream<Message>.Continuation
+  ) async {
+    let sent = ContinuousClock.now
+    do {
+      let (isKnown, verdicts) = try await heartbeatQueue.heartbeat(
+        worker: worker, held: held, idle: idle, lease: settings.lease, timeout: .seconds(3))
+      let judged = Dictionary(verdicts, uniquingKeysWith: { first, _ in first })
+      inbox.yield(.event(.heartbeatAnswered(judged, isKnown: isKnown, sent: sent)))
+    } catch {
+      logger.warning("a heartbeat was not answered", metadata: ["error": "\(error)"])
+      inbox.yield(.event(.heartbeatFailed))
+    }
+  }
+
+  private func tick(_ inbox: AsyncStream<Message>.Continuation) async {
+    while !Task.isCancelled {
+      inbox.yield(.event(.tick))
+      try? await Task.sleep(for: .milliseconds(200))
+    }
+  }
+
+  /// Notifications wake an idle worker at once; where listening fails, polling finds the work.
+  private func listen(_ inbox: AsyncStream<Message>.Continuation) async {
+    while !Task.isCancelled {
+      do {
+        let connection = try await Connection.open(target)
+        try await connection.listen("jobctl_ready")
+        while !Task.isCancelled {
+          if try await connection.waitForNotification(.milliseconds(500)) {
+            inbox.yield(.event(.poke))
+          }
+        }
+      } catch {
+        try? await Task.sleep(for: .seconds(2))
+      }
+    }
+  }
+
+  // MARK: - Who and where
+
+  private func register(_ store: CheckpointStore) async throws -> Int {
+    try await queue.register(
+      worker: [
+        "name": .string("\(hostName):\(getpid())"), "host": .string(hostName),
+        "pid": .integer(Int(getpid())), "version": .string(options.version),
+        "numerics_version": .integer(numericsVersion), "fingerprint": .string(fingerprint),
+        "slots": .integer(options.slots), "threads": .integer(options.threads),
+        "stores": [.string(store.id)],
+      ], patience: .upTo(.seconds(60)))
+  }
+
+  private var hostName: String { ProcessInfo.processInfo.hostName }
+
+  private func availableMemory() -> Int {
+    let text = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8)) ?? ""
+    let line = text.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
+    let kilobytes = line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }
+    // Unknown: no claim is held back for it.
+    return kilobytes.map { $0 * 1024 } ?? .max
+  }
+}

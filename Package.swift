@@ -13,6 +13,7 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let csv = Target.Dependency.product(name: "SwiftCSV", package: "SwiftCSV")
 let lifecycle = Target.Dependency.product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
@@ -65,7 +66,7 @@ let package = Package(
       "Training", ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", crypto]),
 
     // The queue column: rows, never floats.
-    module("Postgres", ["CPostgres"]),
+    module("Postgres", ["CPostgres", logging]),
     module(
       "JobQueue", ["Experiments", "Postgres", logging, subprocess, system],
       plugins: [.plugin(name: "EmbedSQLPlugin")]),
@@ -73,6 +74,8 @@ let package = Package(
     .plugin(
       name: "EmbedSQLPlugin", capability: .buildTool(), dependencies: ["EmbedSQL"],
       path: "Sources/EmbedSQLPlugin"),
+
+    module("Reports", ["Experiments", "Postgres", subprocess, system]),
 
     // Where the columns meet.
     module(
@@ -84,8 +87,11 @@ let package = Package(
 
     // The door.
     .executableTarget(
-      name: "jobctl", dependencies: ["Experiments", argumentParser, logging, lifecycle, subprocess],
-      swiftSettings: strict),
+      name: "jobctl",
+      dependencies: [
+        "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Reports", "Training",
+        "Worker", argumentParser, lifecycle, logging, signals,
+      ], swiftSettings: strict),
     .executableTarget(
       name: "bench", dependencies: ["Experiments", "NeuralNet", "Tensors", argumentParser],
       swiftSettings: strict),

@@ -1,9 +1,98 @@
 import ArgumentParser
-import Crypto
-import Logging
-import ServiceLifecycle
-import Subprocess
+import Dispatch
+import Experiments
+import Foundation
+import JobQueue
+import Postgres
+import Reports
 
+/// jobctl's door: commands put the modules together and speak to people.
 @main struct Jobctl: AsyncParsableCommand {
-  func run() async throws { print("x") }
+  static let version = "0.1.0"
+
+  static let configuration = CommandConfiguration(
+    commandName: "jobctl",
+    abstract: "Batch training of neural networks with annealed noise scale.",
+    discussion: """
+      A grid file describes runs: a network, data, an optimizer and a schedule that lowers the noise \
+      scale by decaying the learning rate or by growing the batch. Submit it, start workers, and \
+      read the report.
+
+      Without a database the commands use a private one under $JOBCTL_HOME, started on demand.
+
+      Exit codes: 0 success; 1 failure; 3 to 6 from `wait`, see there; 64 wrong usage; 65 a grid \
+      file with errors; 69 no database; 78 a schema that does not fit this program.
+      """,
+    version: version,
+    subcommands: [
+      PlanCommand.self, SubmitCommand.self, ListCommand.self, ShowCommand.self, StatusCommand.self,
+      WatchCommand.self, WaitCommand.self, CancelCommand.self, RetryCommand.self,
+      DeleteCommand.self, WorkerCommand.self, ReportCommand.self, CheckpointCommand.self,
+      LocalCommand.self, MigrateCommand.self, SchemaCommand.self,
+    ])
+
+  static func main() async {
+    // A reader that closes its end (head, less) ends us quietly.
+    signal(SIGPIPE, SIG_DFL)
+    do {
+      var command = try parseAsRoot(nil)
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      fail(error)
+    }
+  }
+
+  /// Says what went wrong and ends with the code that docs/CLI.md gives it.
+  private static func fail(_ error: any Error) -> Never {
+    let code: Int32
+    switch error {
+    case is InvalidGrid: code = ExitStatus.badGrid
+    case is SchemaMismatch: code = ExitStatus.schemaMismatch
+    case is LocalCluster.Failure: code = ExitStatus.noDatabase
+    case let error as PostgresError:
+      switch error {
+      case .cannotConnect, .connectionLost, .timedOut: code = ExitStatus.noDatabase
+      case .badTarget: code = ExitStatus.usage
+      case .server: code = ExitStatus.failure
+      }
+    case is ValidationError, is ExitCode, is CleanExit: exit(withError: error)
+    default:
+      // Arguments that cannot be parsed, requests for help: the parser knows how to say it.
+      if "\(type(of: error))" == "CommandError" { exit(withError: error) }
+      code = ExitStatus.failure
+    }
+    complain("\(error)")
+    Foundation.exit(code)
+  }
+}
+
+/// docs/CLI.md lists these.
+enum ExitStatus {
+  static let failure: Int32 = 1
+  /// `wait`: some runs diverged, the others finished.
+  static let diverged: Int32 = 3
+  /// `wait`: some runs failed or are parked.
+  static let failed: Int32 = 4
+  /// `wait`: some runs were cancelled, none failed.
+  static let cancelled: Int32 = 5
+  /// `wait --timeout`: not over yet.
+  static let timedOut: Int32 = 6
+  static let usage: Int32 = 64
+  static let badGrid: Int32 = 65
+  static let noDatabase: Int32 = 69
+  static let schemaMismatch: Int32 = 78
+}
+
+func complain(_ text: String) {
+  FileHandle.standardError.write(Data("jobctl: \(printableLines(text))\n".utf8))
+}
+
+/// Text with its line breaks but without other control characters.
+func printableLines(_ text: String) -> String {
+  text.split(separator: "\n", omittingEmptySubsequences: false).map { printable(String($0)) }
+    .joined(separator: "\n  ")
 }

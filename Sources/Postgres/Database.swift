@@ -1,7 +1,5 @@
-import Experiments
 import Foundation
 import Logging
-import Postgres
 import Synchronization
 
 /// A database that may go away and come back: one connection, made again with back-off when it

@@ -1,0 +1,51 @@
+/// Tables for terminals and CSV files. Text from outside is data: control characters do not reach a
+/// terminal, and no cell begins like a spreadsheet's formula.
+
+package struct TextTable {
+  package enum Side { case left, right }
+
+  private let columns: [(title: String, side: Side)]
+  private var rows: [[String]] = []
+
+  package init(_ columns: [(String, Side)]) { self.columns = columns.map { (title: $0, side: $1) } }
+
+  package mutating func add(_ cells: [String]) {
+    precondition(cells.count == columns.count, "\(cells.count) cells in \(columns.count) columns")
+    rows.append(cells)
+  }
+
+  package var isEmpty: Bool { rows.isEmpty }
+
+  package var text: String {
+    let clean = rows.map { $0.map(printable) }
+    let widths = columns.indices.map { c in
+      ([columns[c].title] + clean.map { $0[c] }).map(\.count).max() ?? 0
+    }
+    func line(_ cells: [String]) -> String {
+      let padded = cells.indices.map { c in
+        let space = String(repeating: " ", count: widths[c] - cells[c].count)
+        return columns[c].side == .left ? cells[c] + space : space + cells[c]
+      }
+      let text = padded.joined(separator: "  ")
+      return String(text.reversed().drop { $0 == " " }.reversed())
+    }
+    return ([line(columns.map(\.title))] + clean.map(line)).joined(separator: "\n")
+  }
+
+  package var csv: String {
+    func cell(_ text: String) -> String {
+      var text = printable(text)
+      if let first = text.first, "=+-@".contains(first), Double(text) == nil { text = "'" + text }
+      guard text.contains(where: { ",\"\n".contains($0) }) else { return text }
+      return "\"" + text.replacing("\"", with: "\"\"") + "\""
+    }
+    return ([columns.map(\.title)] + rows).map { $0.map(cell).joined(separator: ",") + "\n" }.joined()
+  }
+}
+
+/// Text without control characters, which would be commands to a terminal.
+package func printable(_ text: String) -> String {
+  String(
+    String.UnicodeScalarView(
+      text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
+}

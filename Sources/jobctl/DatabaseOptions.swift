@@ -1,0 +1,80 @@
+import ArgumentParser
+import Foundation
+import JobQueue
+import Logging
+import Postgres
+
+/// Which database a command works on.
+struct DatabaseOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The database, as a libpq connection string or URI without a password; \"embedded\" for the private one.",
+      discussion: """
+        Otherwise JOBCTL_DATABASE_URL, then libpq's own PGHOST and PGSERVICE; without any of them \
+        the private database under $JOBCTL_HOME.
+        """, valueName: "address"))
+  var database: String?
+
+  /// The home of the embedded database and of the default checkpoint store.
+  static var home: String {
+    LocalCluster.defaultHome(environment: ProcessInfo.processInfo.environment)
+  }
+
+  enum Choice {
+    case embedded(LocalCluster)
+    case server(ConnectionTarget)
+  }
+
+  func choice() throws -> Choice {
+    let environment = ProcessInfo.processInfo.environment
+    func isSet(_ key: String) -> Bool { environment[key].map { !$0.isEmpty } ?? false }
+    switch database {
+    case "embedded": return .embedded(try LocalCluster(home: DatabaseOptions.home))
+    case let address?: return .server(try ConnectionTarget(address))
+    case nil:
+      if let url = environment["JOBCTL_DATABASE_URL"], !url.isEmpty {
+        return .server(try ConnectionTarget(url, refusingPassword: false))
+      }
+      if isSet("PGHOST") || isSet("PGSERVICE") { return .server(try ConnectionTarget("")) }
+      return .embedded(try LocalCluster(home: DatabaseOptions.home))
+    }
+  }
+
+  /// Where the database is; the embedded one is started and migrated.
+  func target() async throws -> ConnectionTarget {
+    switch try choice() {
+    case .embedded(let cluster):
+      try await cluster.ensureRunning()
+      let target = try cluster.target()
+      try await Migrator(Database(target, logger: quiet)).migrate()
+      return target
+    case .server(let target): return target
+    }
+  }
+
+  /// A database whose schema fits this program.
+  func open(logger: Logger? = nil) async throws -> Database {
+    let database = Database(try await target(), logger: logger ?? quiet)
+    let status = try await Migrator(database).status()
+    guard status == .current else { throw SchemaMismatch(status: status) }
+    return database
+  }
+
+  private var quiet: Logger { Logger(label: "jobctl") { _ in SwiftLogNoOpLogHandler() } }
+}
+
+struct SchemaMismatch: Error, CustomStringConvertible {
+  let status: Migrator.Status
+
+  var description: String {
+    switch status {
+    case .current: "the database's schema fits"
+    case .behind(0, _): "the database has no schema of jobctl's yet; run: jobctl migrate"
+    case .behind(let have, let need):
+      "the database's schema is at version \(have), this program needs \(need); run: jobctl migrate"
+    case .differs: "the database's functions are not this program's; run: jobctl migrate"
+    case .ahead(let have, let need):
+      "the database's schema is at version \(have), newer than this program's \(need); update jobctl"
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import ArgumentParser
+import Datasets
+import Experiments
+import Foundation
+import JobQueue
+import Reports
+import Training
+
+/// A grid file on the command line; "-" is standard input.
+struct GridFileArgument: ParsableArguments {
+  @Argument(help: "The grid file; - reads standard input.", completion: .file(extensions: ["json"]))
+  var file: String
+
+  /// Larger than a grid of a million runs needs.
+  private static let sizeLimit = 64 << 20
+
+  func plan() throws -> Plan {
+    let data: Data
+    if file == "-" {
+      data = try FileHandle.standardInput.readToEnd() ?? Data()
+    } else {
+      guard let handle = FileHandle(forReadingAtPath: file) else {
+        throw ValidationError("cannot open \(file): \(String(cString: strerror(errno)))")
+      }
+      data = try handle.read(upToCount: GridFileArgument.sizeLimit + 1) ?? Data()
+    }
+    guard data.count <= GridFileArgument.sizeLimit else {
+      throw ValidationError("\(file) is larger than \(GridFileArgument.sizeLimit) bytes")
+    }
+    do throws(InvalidGrid) {
+      guard let text = String(validating: data, as: UTF8.self) else {
+        throw InvalidGrid([Problem("", "it is not UTF-8 text")])
+      }
+      let folders = DataFolders(environment: ProcessInfo.processInfo.environment)
+      return try Plan(Grid(parsing: text)) { dataset throws(InvalidGrid) in
+        try dataset.facts(from: folders)
+      }
+    } catch {
+      let count = error.problems.count
+      throw InvalidGrid(
+        [Problem("", "\(file) has \(count) error\(count == 1 ? "" : "s"):")] + error.problems)
+    }
+  }
+}
+
+struct PlanCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan",
+    abstract: "Prints each run's stages and the totals, without a database or data.")
+
+  @OptionGroup var grid: GridFileArgument
+  @Flag(help: "JSON instead of tables (docs/JSON.md).") var json = false
+
+  func run() throws {
+    let plan = try grid.plan()
+    print(json ? plan.json.pretty() : plan.text)
+  }
+}
+
+extension Plan {
+  /// For people: a table a run, then the totals.
+  var text: String {
+    var parts: [String] = []
+    for planned in runs {
+      var table = TextTable([
+        ("stage", .right), ("batch", .right), ("ghost", .right), ("learning rate", .right),
+        ("law", .left), ("momentum", .right), ("noise scale", .right), ("epochs", .right),
+        ("updates", .right), ("digest", .left),
+      ])
+      let optimizer = planned.run.spec.training.optimizer.name
+      for (index, stage) in stages(of: planned).enumerated() {
+        let (first, last) = (JSON.text(of: stage.rate), JSON.text(of: stage.rateAtEnd))
+        table.add([
+          String(index + 1), String(stage.law.batch), String(stage.ghost),
+          first == last ? first : "\(first) .. \(last)", stage.law.rate.name,
+          stage.law.momentum.map { JSON.text(of: $0.float) } ?? "",
+          stage.noiseScale(optimizer: optimizer).map { number($0.approximate, 1) } ?? "",
+          number(stage.epochs, 2), String(stage.updates),
+          stage.digest.map { String($0.prefix(12)) } ?? "unknown: no data here",
+        ])
+      }
+      let updates = stages(of: planned).reduce(0) { $0 + $1.updates }
+      let memory = planned.run.spec.training.memory(planned.facts, threads: 1)
+        .map { ", about \($0 >> 20) MiB" } ?? ""
+      parts.append("\(planned.run.name): \(updates) updates\(memory)\n\(table.text)")
+    }
+    let totals = totals
+    parts.append(
+      """
+      \(totals.runs) runs: \(totals.uniqueStages) stages to train for \(totals.stages), \
+      \(totals.uniqueUpdates) updates for \(totals.updates), \
+      \(number(totals.uniqueEpochs, 1)) epochs for \(number(totals.epochs, 1))
+      """)
+    if !obstacles.isEmpty {
+      parts.append("Cannot be trained here: " + obstacles.joined(separator: "; "))
+    }
+    return parts.joined(separator: "\n\n")
+  }
+}
+
+struct SchemaCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "schema", abstract: "Prints the JSON Schema of grid files.")
+
+  func run() { print(Grid.schema.pretty()) }
+}
+
+struct SubmitCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "submit", abstract: "Puts a grid's runs into the queue.",
+    discussion: """
+      Submitting the same file again changes nothing, but revives what was cancelled. Stages that \
+      an earlier grid has trained are reused.
+      """)
+
+  @OptionGroup var grid: GridFileArgument
+  @OptionGroup var database: DatabaseOptions
+  @Option(help: "Higher goes first.") var priority = 0
+  @Flag(help: "Check and plan, but submit nothing.") var dryRun = false
+  @Flag(help: "JSON instead of text (docs/JSON.md).") var json = false
+
+  func run() async throws {
+    let plan = try grid.plan()
+    guard plan.obstacles.isEmpty else {
+      throw InvalidGrid(
+        [Problem("", "this grid cannot be trained:")] + plan.obstacles.map { Problem("", $0) })
+    }
+    let totals = plan.totals
+    guard !dryRun else {
+      print(
+        "\(plan.grid.name): \(totals.runs) runs with \(totals.uniqueStages) stages to train; "
+          + "nothing was submitted")
+      return
+    }
+    let document = plan.submission(priority: priority) { $0.memory($1, threads: 1) ?? 0 }
+    let reply = try await JobQueue(database.open()).submit(document)
+    if json {
+      let result: JSON = [
+        "format": 1, "grid": .string(plan.grid.name), "id": .integer(reply.id),
+        "runs": .integer(reply.runs),
+        "stages": [
+          "created": .integer(reply.created), "shared": .integer(reply.shared),
+          "reused": .integer(reply.reused),
+        ],
+      ]
+      print(result.encoded())
+      return
+    }
+    print("Grid \(plan.grid.name) (id \(reply.id)): \(reply.runs) runs")
+    if reply.isUnchanged { print("It was submitted before; nothing new.") }
+    print("stages: \(reply.created) created, \(reply.shared) shared by several runs, \(reply.reused) reused")
+    if reply.revived > 0 { print("\(reply.revived) cancelled stages live again.") }
+    if reply.failed > 0 {
+      print("\(reply.failed) stages have failed before; jobctl retry \(plan.grid.name) tries again.")
+    }
+  }
+}

@@ -1,0 +1,345 @@
+import ArgumentParser
+import Checkpoints
+import Experiments
+import Foundation
+import JobQueue
+import Postgres
+import Reports
+
+/// A grid, by name or id.
+struct GridArgument: ParsableArguments {
+  @Argument(help: "A grid's name or id.") var grid: String
+}
+
+struct ListCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Lists the grids, with their runs by state.")
+
+  @OptionGroup var database: DatabaseOptions
+  @Flag(help: "JSON instead of a table.") var json = false
+
+  func run() async throws {
+    let columns = ["finished", "diverged", "failed", "parked", "cancelled", "running", "waiting"]
+    let rows = try await database.open().query("select * from report.grid order by id")
+    if json {
+      let grids = rows.map { row -> JSON in
+        .object(
+          [.init("id", .integer(row.int("id") ?? 0)), .init("grid", .string(row["grid"] ?? "")),
+            .init("priority", .integer(row.int("priority") ?? 0)),
+            .init("runs", .integer(row.int("runs") ?? 0))]
+            + columns.map { .init($0, .integer(row.int($0) ?? 0)) })
+      }
+      print((["format": 1, "grids": .array(grids)] as JSON).pretty())
+      return
+    }
+    var table = TextTable(
+      [("id", .right), ("grid", .left), ("priority", .right), ("runs", .right)]
+        + columns.map { ($0, .right) })
+    for row in rows {
+      table.add((["id", "grid", "priority", "runs"] + columns).map { row[$0] ?? "" })
+    }
+    print(table.isEmpty ? "No grids yet; jobctl submit FILE adds one." : table.text)
+  }
+}
+
+struct ShowCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Shows a grid's runs, or one run with its stages and measurements.")
+
+  @OptionGroup var grid: GridArgument
+  @Argument(help: "A run's name; without it the grid's runs are listed.") var run: String?
+  @OptionGroup var database: DatabaseOptions
+  @Flag(help: "JSON instead of tables (docs/JSON.md).") var json = false
+
+  func run() async throws {
+    let database = try await database.open()
+    let report = try await GridReport(of: grid.grid, from: database)
+    guard let name = self.run else {
+      print(json ? report.json.pretty() : "Grid \(report.name): \(report.outcomes)\n\n\(report.runTable.text)")
+      return
+    }
+    guard let row = report.runs.first(where: { $0.name == name }) else {
+      let near = nearest(name, among: report.runs.map(\.name)).map { "; did you mean \"\($0)\"?" }
+      throw ValidationError("grid \(report.name) has no run \"\(name)\"\(near ?? "")")
+    }
+    let stages = try await database.query(
+      """
+      select s.*, rs.position from report.stage s join jobs.run_stage rs on rs.stage_id = s.id
+      join jobs.run r on r.id = rs.run_id
+      where r.grid_id = $1 and r.name = $2 order by rs.position
+      """, [.integer(report.id), .text(name)])
+    let points = try await database.query(
+      "select * from report.run_measurement where grid_id = $1 and run = $2 order by samples",
+      [.integer(report.id), .text(name)])
+    print(json ? asJSON(row, stages, points).pretty() : asText(row, stages, points))
+  }
+
+  private func asJSON(_ row: GridReport.RunRow, _ stages: Rows, _ points: Rows) -> JSON {
+    func object(_ row: Rows.Row, _ text: [String], _ numbers: [String]) -> JSON {
+      .object(
+        text.map { .init($0, row[$0].map(JSON.string) ?? .null) }
+          + numbers.map { .init($0, row.double($0).map(JSON.real) ?? .null) })
+    }
+    return [
+      "format": 1, "run": row.json,
+      "stages": .array(
+        stages.map {
+          object(
+            $0, ["digest", "state", "reason", "worker", "parameters_digest"],
+            ["id", "batch", "ghost", "learning_rate", "momentum", "noise_scale", "start_samples",
+              "end_samples", "updates", "updates_done", "runs", "attempt", "failures", "crashes",
+              "preemptions"])
+        }),
+      "measurements": .array(
+        points.map {
+          object(
+            $0, [],
+            ["epoch", "samples", "updates", "batch", "learning_rate", "noise_scale", "train_loss",
+              "train_accuracy", "test_loss", "test_accuracy", "validation_loss",
+              "validation_accuracy"])
+        }),
+    ]
+  }
+
+  private func asText(_ row: GridReport.RunRow, _ stages: Rows, _ points: Rows) -> String {
+    var stageTable = TextTable([
+      ("stage", .right), ("state", .left), ("batch", .right), ("learning rate", .right),
+      ("updates", .right), ("done", .right), ("runs", .right), ("attempts", .right),
+      ("worker", .left), ("reason", .left),
+    ])
+    for stage in stages {
+      stageTable.add(
+        ["id", "state", "batch", "learning_rate", "updates", "updates_done", "runs", "attempt",
+          "worker", "reason"].map { stage[$0] ?? "" })
+    }
+    var pointTable = TextTable([
+      ("epoch", .right), ("updates", .right), ("batch", .right), ("learning rate", .right),
+      ("train loss", .right), ("train %", .right), ("test loss", .right), ("test %", .right),
+    ])
+    for point in points {
+      pointTable.add([
+        number(point.double("epoch"), 3), point["updates"] ?? "", point["batch"] ?? "",
+        point["learning_rate"] ?? "", number(point.double("train_loss"), 4),
+        percent(point.double("train_accuracy")), number(point.double("test_loss"), 4),
+        percent(point.double("test_accuracy")),
+      ])
+    }
+    let digest = row.parametersDigest.map { "\nparameters \($0)" } ?? ""
+    let reason = row.reason.map { "\n" + printable($0) } ?? ""
+    return "\(row.name): \(row.state)\(reason)\(digest)\n\n\(stageTable.text)\n\n\(pointTable.text)"
+  }
+}
+
+struct StatusCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "Says how the queue and its workers are.")
+
+  @OptionGroup var database: DatabaseOptions
+  @Option(help: "Only this grid.") var grid: String?
+  @Flag(help: "JSON instead of text.") var json = false
+
+  func run() async throws {
+    let status = try await QueueStatus(database.open(), grid: grid)
+    print(json ? status.json.pretty() : status.text)
+  }
+}
+
+struct WatchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "watch", abstract: "Shows the queue's state until it is empty.",
+    discussion: "On a terminal the picture is redrawn; elsewhere each change is a line.")
+
+  @OptionGroup var database: DatabaseOptions
+  @Option(help: "Only this grid.") var grid: String?
+
+  func run() async throws {
+    let database = try await database.open()
+    let isTerminal = isatty(STDOUT_FILENO) == 1
+    var last = ""
+    while true {
+      let status = try await QueueStatus(database, grid: grid)
+      let text = isTerminal ? status.text : status.line
+      if text != last {
+        print((isTerminal ? "\u{1B}[H\u{1B}[2J" : "") + text)
+        fflush(nil)
+      }
+      last = text
+      guard !status.isEmpty else { return }
+      try await Task.sleep(for: .seconds(1))
+    }
+  }
+}
+
+/// The queue at one moment.
+struct QueueStatus {
+  private let counts: [(state: String, count: Int)]
+  private let workers: Rows
+  private let running: Rows
+  let isEmpty: Bool
+
+  init(_ database: Database, grid: String?) async throws {
+    let name = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).1
+    let state = try await JobQueue(database).state(grid: name)
+    counts = ["ready", "running", "blocked", "done", "diverged", "failed", "parked", "skipped", "cancelled"]
+      .map { ($0, state.counts[$0] ?? 0) }
+    isEmpty = state.isEmpty
+    workers = try await database.query(
+      """
+      select worker, state, stages, slots, threads,
+        extract(epoch from now() - seen_at)::int as silent
+      from report.worker where state <> 'gone' and seen_at > now() - interval '5 minutes' order by id
+      """)
+    running = try await database.query(
+      """
+      select s.id, s.batch, s.learning_rate, s.updates, s.updates_done, s.samples_per_second,
+        s.threads, s.worker, (select min(r.name) from jobs.run_stage rs
+          join jobs.run r on r.id = rs.run_id where rs.stage_id = s.id) as run, s.runs
+      from report.stage s where s.state = 'running' order by s.id limit 50
+      """)
+  }
+
+  var line: String {
+    "stages: " + counts.filter { $0.count > 0 }.map { "\($0.count) \($0.state)" }.joined(separator: ", ")
+  }
+
+  var text: String {
+    var parts = [line]
+    var table = TextTable([
+      ("stage", .right), ("run", .left), ("runs", .right), ("batch", .right),
+      ("learning rate", .right), ("updates", .right), ("samples/s", .right), ("worker", .left),
+    ])
+    for row in running {
+      table.add([
+        row["id"] ?? "", row["run"] ?? "", row["runs"] ?? "", row["batch"] ?? "",
+        row["learning_rate"] ?? "", "\(row["updates_done"] ?? "0")/\(row["updates"] ?? "")",
+        number(row.double("samples_per_second"), 0), row["worker"] ?? "",
+      ])
+    }
+    if !table.isEmpty { parts.append(table.text) }
+    var workerTable = TextTable([
+      ("worker", .left), ("state", .left), ("stages", .right), ("slots", .right), ("threads", .right),
+      ("seen", .right),
+    ])
+    for row in workers {
+      workerTable.add(
+        ["worker", "state", "stages", "slots", "threads"].map { row[$0] ?? "" }
+          + ["\(row["silent"] ?? "")s ago"])
+    }
+    parts.append(workerTable.isEmpty ? "No worker runs; jobctl worker starts one." : workerTable.text)
+    return parts.joined(separator: "\n\n")
+  }
+
+  var json: JSON {
+    [
+      "format": 1, "empty": .bool(isEmpty),
+      "stages": .object(counts.map { .init($0.state, .integer($0.count)) }),
+      "workers": .array(
+        workers.map {
+          [
+            "worker": .string($0["worker"] ?? ""), "state": .string($0["state"] ?? ""),
+            "stages": .integer($0.int("stages") ?? 0),
+          ]
+        }),
+    ]
+  }
+}
+
+struct WaitCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "wait", abstract: "Waits until a grid is over; the exit code says how it went.",
+    discussion: """
+      0: every run finished. 3: some diverged, the others finished. 4: some failed or are parked. \
+      5: some were cancelled, none failed. 6: not over within the timeout.
+      """)
+
+  @OptionGroup var grid: GridArgument
+  @OptionGroup var database: DatabaseOptions
+  @Option(help: "Give up after so many seconds.") var timeout: Double?
+
+  func run() async throws {
+    let database = try await database.open()
+    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
+    let queue = JobQueue(database)
+    let start = ContinuousClock.now
+    while !(try await queue.state(grid: name, patience: .upTo(.seconds(300)))).isEmpty {
+      if let timeout, (ContinuousClock.now - start) / .seconds(1) > timeout {
+        complain("grid \(name) is not over after \(timeout) seconds")
+        throw ExitCode(ExitStatus.timedOut)
+      }
+      try await Task.sleep(for: .seconds(1))
+    }
+    let row = try await database.query("select * from report.grid where id = $1", [.integer(id)])
+      .map { $0 }.first
+    func count(_ state: String) -> Int { row?.int(state) ?? 0 }
+    print(
+      "Grid \(name): \(count("finished")) finished, \(count("diverged")) diverged, "
+        + "\(count("failed") + count("parked")) failed, \(count("cancelled")) cancelled")
+    if count("failed") + count("parked") > 0 { throw ExitCode(ExitStatus.failed) }
+    if count("cancelled") > 0 { throw ExitCode(ExitStatus.cancelled) }
+    if count("diverged") > 0 { throw ExitCode(ExitStatus.diverged) }
+  }
+}
+
+struct CancelCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cancel", abstract: "Cancels a grid or one run; stages that other runs want go on.")
+
+  @OptionGroup var grid: GridArgument
+  @Argument(help: "A run's name; without it the whole grid.") var run: String?
+  @OptionGroup var database: DatabaseOptions
+
+  func run() async throws {
+    let database = try await database.open()
+    let name = try await GridReport.resolve(grid.grid, in: database).1
+    let (runs, stages) = try await JobQueue(database).cancel(grid: name, run: self.run)
+    print("Cancelled \(runs) runs and \(stages) stages of grid \(name).")
+  }
+}
+
+struct RetryCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "retry", abstract: "Tries failed, parked and cancelled stages again.")
+
+  @OptionGroup var grid: GridArgument
+  @Argument(help: "A run's name; without it the whole grid.") var run: String?
+  @OptionGroup var database: DatabaseOptions
+
+  func run() async throws {
+    let database = try await database.open()
+    let name = try await GridReport.resolve(grid.grid, in: database).1
+    let stages = try await JobQueue(database).retry(grid: name, run: self.run)
+    print("\(stages) stages of grid \(name) will be tried again.")
+  }
+}
+
+struct DeleteCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "delete",
+    abstract: "Deletes a grid with its results; stages of other grids stay.",
+    discussion: "Says what it would delete unless --yes is given.")
+
+  @OptionGroup var grid: GridArgument
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var store: StoreOptions
+  @Flag(help: "Delete, rather than say what would be deleted.") var yes = false
+
+  func run() async throws {
+    let database = try await database.open()
+    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
+    guard yes else {
+      let count = try await database.query(
+        "select count(*) from report.run where grid_id = $1", [.integer(id)])
+      print(
+        "This deletes grid \(name) with its \(count.single ?? "0") runs and every stage that no other "
+          + "grid wants. Add --yes to do it.")
+      return
+    }
+    let deletion = try await JobQueue(database).delete(grid: name)
+    let store = try? CheckpointStore(path: store.path, creating: false)
+    let removed = deletion.checkpoints.count { $0.store == store?.id && store?.remove($0.file) == true }
+    print(
+      "Deleted grid \(name): \(deletion.runs) runs, \(deletion.stages) stages, \(removed) of "
+        + "\(deletion.checkpoints.count) checkpoint files"
+        + (removed < deletion.checkpoints.count ? " (the others are not in \(self.store.path))" : ""))
+  }
+}

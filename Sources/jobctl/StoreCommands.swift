@@ -1,0 +1,202 @@
+import ArgumentParser
+import Checkpoints
+import Experiments
+import Foundation
+import JobQueue
+import Logging
+import Postgres
+import Reports
+
+/// Which checkpoint store a command works on.
+struct StoreOptions: ParsableArguments {
+  @Option(help: "The folder of checkpoint files; checkpoints under $JOBCTL_HOME by default.")
+  var checkpoints: String?
+
+  var path: String { checkpoints ?? DatabaseOptions.home + "/checkpoints" }
+}
+
+struct CheckpointCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "checkpoint", abstract: "Lists, verifies and exports checkpoints.",
+    subcommands: [CheckpointList.self, CheckpointVerify.self, CheckpointExport.self])
+}
+
+struct CheckpointList: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Lists the checkpoints that the queue knows.")
+
+  @OptionGroup var database: DatabaseOptions
+  @Option(help: "Only those of this grid's stages.") var grid: String?
+
+  func run() async throws {
+    let database = try await database.open()
+    let id = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).0
+    let rows = try await database.query(
+      """
+      select * from report.checkpoint c where $1::bigint is null or exists (
+        select from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
+        where rs.stage_id = c.stage_id and r.grid_id = $1::bigint)
+      order by stage_id, samples
+      """, [.init(id)])
+    var table = TextTable([
+      ("id", .right), ("stage", .right), ("samples", .right), ("updates", .right), ("end", .left),
+      ("bytes", .right), ("state", .left), ("file", .left),
+    ])
+    for row in rows {
+      let state = row["removed_at"] != nil ? "removed" : row["damaged_at"] != nil ? "damaged" : "valid"
+      table.add(
+        ["id", "stage_id", "samples", "updates"].map { row[$0] ?? "" }
+          + [row["final"] == "t" ? "yes" : "", row["bytes"] ?? "", state, row["file"] ?? ""])
+    }
+    print(table.isEmpty ? "No checkpoints." : table.text)
+  }
+}
+
+struct CheckpointVerify: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Reads every checkpoint of this store whole and compares it with the queue.",
+    discussion: "Exits with 1 when one is damaged or missing. Nothing is changed.")
+
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var store: StoreOptions
+
+  func run() async throws {
+    let store = try CheckpointStore(path: store.path, creating: false)
+    let rows = try await database.open().query(
+      """
+      select file, digest from report.checkpoint
+      where store_id = $1 and damaged_at is null and removed_at is null order by id
+      """, [.text(store.id)])
+    var bad = 0
+    for row in rows {
+      do throws(CheckpointError) {
+        _ = try store.read(row["file"] ?? "", digest: row["digest"])
+      } catch {
+        bad += 1
+        print("\(error)")
+      }
+    }
+    print("\(rows.count - bad) of \(rows.count) checkpoints in \(store.path) are whole.")
+    if bad > 0 { throw ExitCode(ExitStatus.failure) }
+  }
+}
+
+struct CheckpointExport: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export", abstract: "Writes the final checkpoint of a run as a safetensors file.")
+
+  @OptionGroup var grid: GridArgument
+  @Argument(help: "A run's name.") var run: String
+  @Argument(help: "The file to write.", completion: .file(extensions: ["safetensors"])) var output: String
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var store: StoreOptions
+
+  func run() async throws {
+    let database = try await database.open()
+    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
+    let rows = try await database.query(
+      """
+      select c.file, c.digest, c.store_id from jobs.run r
+      join jobs.run_stage rs on rs.run_id = r.id
+      join jobs.stage s on s.id = rs.stage_id join report.checkpoint c on c.id = s.checkpoint_id
+      where r.grid_id = $1 and r.name = $2 and s.end_samples >= r.samples
+      """, [.integer(id), .text(self.run)])
+    guard let row = rows.map({ $0 }).first else {
+      throw ValidationError("run \(self.run) of grid \(name) has no final checkpoint yet")
+    }
+    let store = try CheckpointStore(path: store.path, creating: false)
+    guard store.id == row["store_id"] else {
+      throw ValidationError("the checkpoint is in another store than \(store.path); see jobctl checkpoint list")
+    }
+    let bytes = try store.decompressed(row["file"] ?? "", digest: row["digest"])
+    try Data(bytes).write(to: URL(filePath: output), options: .atomic)
+    print("\(output): \(bytes.count) bytes")
+  }
+}
+
+struct LocalCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "local", abstract: "Starts, stops and describes the embedded database.",
+    subcommands: [LocalStart.self, LocalStop.self, LocalStatus.self])
+}
+
+struct LocalStart: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "start", abstract: "Starts the embedded database where it does not run.")
+
+  func run() async throws {
+    var options = DatabaseOptions()
+    options.database = "embedded"
+    print(try await options.target().masked)
+  }
+}
+
+struct LocalStop: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "stop", abstract: "Stops the embedded database; nothing is lost.")
+
+  func run() async throws {
+    let cluster = try LocalCluster(home: DatabaseOptions.home)
+    print(try await cluster.stop() ? "Stopped." : "It was not running.")
+  }
+}
+
+struct LocalStatus: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "Says where the embedded database is and whether it runs.")
+
+  func run() async throws {
+    let cluster = try LocalCluster(home: DatabaseOptions.home)
+    let state = cluster.isCreated ? (try await cluster.isRunning() ? "running" : "stopped") : "not made yet"
+    print("\(state)\nfolder \(cluster.folder)\npsql \"\(try cluster.target().string)\"")
+  }
+}
+
+struct MigrateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "migrate", abstract: "Brings a database's schema to this program's version.")
+
+  @OptionGroup var database: DatabaseOptions
+
+  func run() async throws {
+    let target = try await database.target()
+    let migrator = Migrator(Database(target, logger: .init(label: "jobctl")))
+    try await migrator.migrate()
+    let status = try await migrator.status()
+    guard status == .current else { throw SchemaMismatch(status: status) }
+    print("The schema of \(target.masked) is current.")
+  }
+}
+
+struct ReportCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report", abstract: "Reports a grid: its runs, the sweep, the work saved.",
+    discussion: "With --output the tables (CSV, JSON) and figures (SVG) are written to a folder.")
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case table, csv, json }
+
+  @OptionGroup var grid: GridArgument
+  @OptionGroup var database: DatabaseOptions
+  @Option(help: "What to print.") var format = Format.table
+  @Option(help: "A folder for tables and figures.", completion: .directory) var output: String?
+
+  func run() async throws {
+    let report = try await GridReport(of: grid.grid, from: database.open())
+    switch format {
+    case .table: print(report.text)
+    case .csv: print(report.csv, terminator: "")
+    case .json: print(report.json.pretty())
+    }
+    guard let output else { return }
+    try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+    try report.csv.write(toFile: "\(output)/runs.csv", atomically: true, encoding: .utf8)
+    try report.sweepCSV.write(toFile: "\(output)/sweep.csv", atomically: true, encoding: .utf8)
+    try (report.json.pretty() + "\n").write(
+      toFile: "\(output)/report.json", atomically: true, encoding: .utf8)
+    let figures = try await Figures(report, folder: output).draw()
+    if format == .table {
+      print("\n\(figures.count) figures and 3 tables are in\n\(URL(filePath: output).standardizedFileURL.path)")
+    }
+  }
+}

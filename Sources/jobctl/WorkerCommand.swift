@@ -1,0 +1,85 @@
+import ArgumentParser
+import Datasets
+import Experiments
+import Foundation
+import JobQueue
+import Logging
+import Postgres
+import ServiceLifecycle
+import UnixSignals
+import Worker
+
+struct WorkerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "worker", abstract: "Runs a worker: claims stages and trains them.",
+    discussion: """
+      SIGTERM or Ctrl-C drains it: stages are checkpointed and given back, and it ends with 0. A \
+      second Ctrl-C quits at once; the stages are rescued when their leases run out.
+      """)
+
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var store: StoreOptions
+  @Option(help: "Stages trained side by side; as many as cores by default.") var slots: Int?
+  @Option(help: "Cores shared among the slots; all by default.") var threads: Int?
+  @Option(help: "Only stages of this grid.") var grid: String?
+  @Flag(help: "Stop when nothing is left to do.") var untilEmpty = false
+  @Option(help: "Seconds between checkpoints inside a stage.") var checkpointEvery = 120.0
+  @Option(help: "Least severe messages shown: debug, info, warning or error.") var logLevel = Level.info
+  @Flag(help: "Show progress instead of the log.") var progress = false
+
+  enum Level: String, ExpressibleByArgument, CaseIterable { case debug, info, warning, error }
+
+  func validate() throws {
+    for (name, value) in [("--slots", slots), ("--threads", threads)] {
+      if let value, !(1...1024).contains(value) {
+        throw ValidationError("\(name) takes a number from 1 to 1024, not \(value)")
+      }
+    }
+    guard checkpointEvery > 0 else { throw ValidationError("--checkpoint-every takes seconds above 0") }
+  }
+
+  func run() async throws {
+    let cores = ProcessInfo.processInfo.activeProcessorCount
+    let threads = threads ?? cores
+    let level = progress ? Logger.Level.warning : Logger.Level(rawValue: logLevel.rawValue) ?? .info
+    LoggingSystem.bootstrap { label in
+      var handler = StreamLogHandler.standardError(label: label)
+      handler.logLevel = level
+      return handler
+    }
+    let logger = Logger(label: "worker")
+    let database = try await database.open(logger: logger)
+    let options = WorkerOptions(
+      slots: slots ?? threads, threads: threads, grid: grid, untilEmpty: untilEmpty,
+      checkpointEvery: .milliseconds(Int(checkpointEvery * 1000)), checkpoints: store.path,
+      dataFolders: DataFolders(environment: ProcessInfo.processInfo.environment),
+      version: Jobctl.version)
+    let display = ProgressDisplay(isShown: progress)
+    let worker = WorkerService(options, target: database.target, logger: logger, news: display.note)
+    quitAtSecondSignal()
+    let group = ServiceGroup(
+      configuration: .init(
+        services: [
+          .init(service: worker, successTerminationBehavior: .gracefullyShutdownGroup)
+        ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+    try await group.run()
+    display.finish()
+  }
+
+  /// The first Ctrl-C drains; whoever sends a second one is done waiting.
+  private func quitAtSecondSignal() {
+    let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+    nonisolated(unsafe) var count = 0  // Touched by the source's handler alone, one call at a time.
+    source.setEventHandler {
+      count += 1
+      if count == 1 {
+        complain("draining: stages are checkpointed and given back; Ctrl-C again quits at once")
+      } else {
+        _exit(130)
+      }
+    }
+    source.resume()
+    // Lives as long as the process.
+    _ = Unmanaged.passRetained(source as AnyObject)
+  }
+}

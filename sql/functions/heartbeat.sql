@@ -1,0 +1,46 @@
+-- Renews the leases of all stages that a worker says it trains, notes their progress, and says which
+-- of them it has lost.
+create or replace function api.heartbeat(worker bigint, held jsonb, idle boolean, lease interval)
+returns jsonb
+language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+#variable_conflict use_variable
+declare
+  verdicts jsonb;
+  known    boolean;
+begin
+  update jobs.worker set seen_at = clock_timestamp(), state = case when idle then 'idle' else 'busy' end
+  where id = worker and state <> 'gone';
+  known := found;
+  with said as (
+    select * from jsonb_to_recordset(held) as h(stage bigint, attempt int, updates bigint,
+      samples bigint, seconds float8, samples_per_second real, threads int)
+  ), renewed as (
+    update jobs.attempt a
+    set lease_until = clock_timestamp() + lease,
+        updates_to = greatest(a.updates_to, coalesce(h.updates, 0)),
+        samples_to = greatest(a.samples_to, coalesce(h.samples, 0)),
+        seconds = coalesce(h.seconds, a.seconds),
+        samples_per_second = coalesce(h.samples_per_second, a.samples_per_second),
+        threads = coalesce(h.threads, a.threads)
+    from said h join jobs.stage s on s.id = h.stage
+    where a.stage_id = h.stage and a.attempt = h.attempt and a.ended_at is null
+      and s.state = 'running' and s.attempt = h.attempt
+    returning a.stage_id, a.attempt
+  )
+  select jsonb_agg(jsonb_build_object('stage', h.stage, 'attempt', h.attempt, 'verdict',
+    case when r.stage_id is not null then 'hold'
+         when s.state = 'cancelled' then 'cancelled' else 'lost' end))
+  into verdicts
+  from said h left join renewed r on r.stage_id = h.stage and r.attempt = h.attempt
+  left join jobs.stage s on s.id = h.stage;
+
+  -- Claimed longer than a lease ago, and the worker does not know: the answer to its claim was lost.
+  perform api.internal_give_back(s.id, s.attempt) from jobs.stage s
+  join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
+  where s.worker_id = heartbeat.worker and s.state = 'running'
+    and a.claimed_at < clock_timestamp() - lease
+    and not exists (select from jsonb_array_elements(held) h
+                    where (h ->> 'stage')::bigint = s.id);
+  return jsonb_build_object('stages', coalesce(verdicts, '[]'),
+    'worker', case when known then 'known' else 'unknown' end);
+end $$;

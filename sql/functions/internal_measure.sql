@@ -1,0 +1,21 @@
+-- Writes measurements; those that a crashed attempt had written are replaced.
+create or replace function api.internal_measure(stage bigint, attempt_number int, measurements jsonb)
+returns void
+language sql set search_path = pg_catalog, jobs, pg_temp as $$
+  insert into jobs.measurement
+  select stage, m.samples, attempt_number, m.epoch, m.updates, m.batch, m.learning_rate,
+         m.noise_scale, m.train_loss, m.train_accuracy, m.test_loss, m.test_accuracy,
+         m.validation_loss, m.validation_accuracy, m.seconds, m.peak_memory_bytes
+  from jsonb_to_recordset(coalesce(measurements, '[]')) as m(
+    samples bigint, epoch float8, updates bigint, batch bigint, learning_rate real,
+    noise_scale float8, train_loss float8, train_accuracy float8, test_loss float8,
+    test_accuracy float8, validation_loss float8, validation_accuracy float8, seconds float8,
+    peak_memory_bytes bigint)
+  on conflict (stage_id, samples) do update
+  set attempt = excluded.attempt, seconds = excluded.seconds,
+      train_loss = excluded.train_loss, train_accuracy = excluded.train_accuracy,
+      test_loss = excluded.test_loss, test_accuracy = excluded.test_accuracy,
+      validation_loss = excluded.validation_loss,
+      validation_accuracy = excluded.validation_accuracy,
+      peak_memory_bytes = excluded.peak_memory_bytes
+$$;

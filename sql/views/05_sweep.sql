@@ -1,0 +1,15 @@
+-- Final test accuracy by learning rate and schedule, over seeds. Only finished runs are averaged; how
+-- many of how many they are stands beside.
+create or replace view report.sweep as
+select r.grid_id, r.grid, r.optimizer, r.variant, r.schedule, r.learning_rate, count(*) as runs,
+  count(*) filter (where r.state = 'finished') as finished,
+  count(*) filter (where r.state = 'diverged') as diverged,
+  avg(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_mean,
+  stddev_samp(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_deviation,
+  min(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_least,
+  max(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_most,
+  avg(r.updates) filter (where r.state = 'finished') as updates_mean
+from report.run r
+group by r.grid_id, r.grid, r.optimizer, r.variant, r.schedule, r.learning_rate;
+comment on view report.sweep is
+  'The sweep: mean final test accuracy of finished runs for each learning rate and schedule.';

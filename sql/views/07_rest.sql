@@ -1,0 +1,30 @@
+-- Attempts, workers, checkpoints and events, readable.
+create or replace view report.attempt as
+select a.stage_id, a.attempt, w.name as worker, a.claimed_at, a.ended_at, a.outcome, a.reason,
+  a.updates_from, a.updates_to, a.seconds, a.threads, a.fingerprint
+from jobs.attempt a join jobs.worker w on w.id = a.worker_id;
+comment on view report.attempt is 'Attempts: each claim of a stage, and how it ended.';
+
+create or replace view report.worker as
+select w.id, w.name as worker, w.host, w.pid, w.version, w.state, w.slots, w.threads, w.fingerprint,
+  w.started_at, w.seen_at,
+  (select count(*) from jobs.stage s where s.worker_id = w.id and s.state = 'running') as stages
+from jobs.worker w;
+comment on view report.worker is 'Workers, with the number of stages that they train.';
+
+create or replace view report.checkpoint as
+select c.id, c.stage_id, s.digest::text as stage_digest, c.attempt, c.store_id, t.path as store_path,
+  c.file::text as file, c.samples, c.updates, c.final, c.bytes, c.digest::text as digest,
+  c.parameters_digest::text as parameters_digest, c.fingerprint, c.created_at, c.damaged_at,
+  c.removed_at
+from jobs.checkpoint c
+join jobs.stage s on s.id = c.stage_id
+join jobs.store t on t.id = c.store_id;
+comment on view report.checkpoint is 'Checkpoint files and whether they are still valid.';
+
+create or replace view report.event as
+select e.id, e.at, e.actor, e.kind, g.name::text as grid, e.stage_id, w.name as worker, e.detail
+from jobs.event e
+left join jobs.grid g on g.id = e.grid_id
+left join jobs.worker w on w.id = e.worker_id;
+comment on view report.event is 'Who did what, when.';

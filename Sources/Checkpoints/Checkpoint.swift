@@ -18,7 +18,8 @@ package struct Checkpoint: Sendable, Equatable {
     package let bytes: [UInt8]
 
     package init(_ name: String, shape: [Int], floats: UnsafeBufferPointer<Float>) {
-      precondition(shape.reduce(1, *) == floats.count, "\(name): \(shape) for \(floats.count) numbers")
+      precondition(
+        shape.reduce(1, *) == floats.count, "\(name): \(shape) for \(floats.count) numbers")
       self.name = name
       self.shape = shape
       element = .float32
@@ -76,13 +77,15 @@ package struct Checkpoint: Sendable, Equatable {
         .object(metadata.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) }))
     ]
     // Wide elements first: every array is then aligned to its element.
-    let ordered = arrays.filter { $0.element == .float64 } + arrays.filter { $0.element == .float32 }
+    let ordered =
+      arrays.filter { $0.element == .float64 } + arrays.filter { $0.element == .float32 }
     for array in ordered {
       members.append(
         .init(
           array.name,
           [
-            "dtype": .string(array.element.rawValue), "shape": .array(array.shape.map(JSON.integer)),
+            "dtype": .string(array.element.rawValue),
+            "shape": .array(array.shape.map(JSON.integer)),
             "data_offsets": [.integer(offset), .integer(offset + array.bytes.count)],
           ]))
       offset += array.bytes.count

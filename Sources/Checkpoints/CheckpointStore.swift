@@ -30,11 +30,14 @@ package struct CheckpointStore: Sendable {
     do {
       try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    } catch { throw .cannotOpen(store: path, reason: "it cannot be made: \(error.localizedDescription)") }
+    } catch {
+      throw .cannotOpen(store: path, reason: "it cannot be made: \(error.localizedDescription)")
+    }
     let id = UUID().uuidString.lowercased()
     let content: JSON = ["format": 1, "id": .string(id)]
     do throws(CheckpointError) {
-      try CheckpointStore.writeAtomically(Array((content.pretty() + "\n").utf8), to: marker, in: path)
+      try CheckpointStore.writeAtomically(
+        Array((content.pretty() + "\n").utf8), to: marker, in: path)
     } catch { throw .cannotOpen(store: path, reason: error.description) }
     self.id = id
   }
@@ -59,7 +62,8 @@ package struct CheckpointStore: Sendable {
 
   /// The safetensors content of a file.
   package func decompressed(_ file: String, digest: String?) throws(CheckpointError) -> [UInt8] {
-    guard isValidName(file), let data = FileManager.default.contents(atPath: path + "/" + file) else {
+    guard isValidName(file), let data = FileManager.default.contents(atPath: path + "/" + file)
+    else {
       throw .missing(file: file)
     }
     let bytes = [UInt8](data)
@@ -98,7 +102,9 @@ package struct CheckpointStore: Sendable {
     }
     var written = 0
     while written < bytes.count {
-      let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress! + written, bytes.count - written) }
+      let count = bytes.withUnsafeBytes {
+        Glibc.write(file, $0.baseAddress! + written, bytes.count - written)
+      }
       if count < 0 && errno == EINTR { continue }
       guard count > 0 else { throw failure("write") }
       written += count

@@ -23,7 +23,9 @@ package struct DataFolders: Sendable {
       guard FileManager.default.fileExists(atPath: candidate) else { continue }
       let base = URL(filePath: root).resolvingSymlinksInPath().path
       let resolved = URL(filePath: candidate).resolvingSymlinksInPath().path
-      guard resolved == base || resolved.hasPrefix(base + "/") else { throw .outside(path: candidate) }
+      guard resolved == base || resolved.hasPrefix(base + "/") else {
+        throw .outside(path: candidate)
+      }
       return resolved
     }
     throw .absent(dataset: dataset, looked: roots.map { $0 + "/" + path })
@@ -32,7 +34,9 @@ package struct DataFolders: Sendable {
 
 /// A file's bytes, at most `limit` of them; gzip is undone where the name ends in .gz.
 func contents(of file: String, limit: Int) throws(DatasetError) -> [UInt8] {
-  guard let handle = gzopen(file, "rb") else { throw .damaged(file: file, reason: "cannot be opened") }
+  guard let handle = gzopen(file, "rb") else {
+    throw .damaged(file: file, reason: "cannot be opened")
+  }
   defer { gzclose(handle) }
   var bytes: [UInt8] = []
   var chunk = [UInt8](repeating: 0, count: 1 << 20)

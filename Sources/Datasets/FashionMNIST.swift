@@ -44,7 +44,8 @@ enum FashionMNIST {
     let pixels = try idx(images, dimensions: 3, split + " images")
     let classes = try idx(labels, dimensions: 1, split + " labels")
     guard pixels.sizes[0] == classes.sizes[0] else {
-      throw .damaged(file: split, reason: "has \(pixels.sizes[0]) images and \(classes.sizes[0]) labels")
+      throw .damaged(
+        file: split, reason: "has \(pixels.sizes[0]) images and \(classes.sizes[0]) labels")
     }
     let count = min(limit, pixels.sizes[0])
     return Samples(
@@ -58,7 +59,9 @@ enum FashionMNIST {
   ) throws(DatasetError) -> (sizes: [Int], body: ArraySlice<UInt8>) {
     let header = 4 + 4 * dimensions
     guard bytes.count >= header, bytes[0] == 0, bytes[1] == 0, bytes[2] == 8, bytes[3] == dimensions
-    else { throw .damaged(file: name, reason: "is no IDX file of \(dimensions) dimensions of bytes") }
+    else {
+      throw .damaged(file: name, reason: "is no IDX file of \(dimensions) dimensions of bytes")
+    }
     let sizes = (0..<dimensions).map { d in
       (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * d + $1]) }
     }

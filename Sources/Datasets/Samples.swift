@@ -105,7 +105,8 @@ package struct Dataset: Sendable {
     case .bytes(let bytes):
       bytes.withUnsafeBufferPointer {
         Picture.write(
-          out, image: $0.baseAddress! + index * sampleSize, height: facts.height, width: facts.width,
+          out, image: $0.baseAddress! + index * sampleSize, height: facts.height,
+          width: facts.width,
           channels: facts.channels, mean: mean, inverseDeviation: inverseDeviation, dy: dy, dx: dx,
           flip: flip)
       }

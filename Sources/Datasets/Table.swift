@@ -29,7 +29,8 @@ enum Table {
     let labels = rows.map { index[$0[column]] ?? 0 }
     let width = table.header.count - 1
     let held = min(max(spec.test ?? rows.count / 5, 1), rows.count - 1)
-    let order = Philox(seed: 0, purpose: .holdOut).permutation(of: rows.count, stream: 0).map(Int.init)
+    let order = Philox(seed: 0, purpose: .holdOut).permutation(of: rows.count, stream: 0).map(
+      Int.init)
     let trainRows = Array(order[..<(rows.count - held)].prefix(spec.train ?? .max)).sorted()
     let testRows = order[(rows.count - held)...].sorted()
     let scale = standardization(features, trainRows, width)
@@ -48,7 +49,9 @@ enum Table {
   private static func labelColumn(
     _ header: [String], _ name: String?, _ file: String
   ) throws(DatasetError) -> Int {
-    guard header.count >= 2 else { throw .damaged(file: file, reason: "has fewer than two columns") }
+    guard header.count >= 2 else {
+      throw .damaged(file: file, reason: "has fewer than two columns")
+    }
     guard let name else { return header.count - 1 }
     guard let column = header.firstIndex(of: name) else {
       throw .damaged(
@@ -65,13 +68,16 @@ enum Table {
     for (index, row) in rows.enumerated() {
       guard row.count == header.count else {
         throw .damaged(
-          file: file, reason: "row \(index + 1) has \(row.count) fields, the header \(header.count)")
+          file: file, reason: "row \(index + 1) has \(row.count) fields, the header \(header.count)"
+        )
       }
       for (column, field) in row.enumerated() where column != label {
         guard let value = Double(field.trimmingCharacters(in: .whitespaces)), value.isFinite else {
           throw .damaged(
             file: file,
-            reason: "row \(index + 1), column \"\(header[column])\": \"\(field.prefix(40))\" is no number")
+            reason:
+              "row \(index + 1), column \"\(header[column])\": \"\(field.prefix(40))\" is no number"
+          )
         }
         values.append(value)
       }

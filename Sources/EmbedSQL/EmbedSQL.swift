@@ -5,7 +5,9 @@ import Foundation
 @main struct EmbedSQL {
   static func main() throws {
     let arguments = CommandLine.arguments
-    guard arguments.count == 3 else { throw Failure(description: "usage: EmbedSQL SQL_FOLDER OUTPUT") }
+    guard arguments.count == 3 else {
+      throw Failure(description: "usage: EmbedSQL SQL_FOLDER OUTPUT")
+    }
     var out = "// Generated from sql/ by EmbedSQL.\n\nenum EmbeddedSQL {\n"
     for kind in ["migrations", "functions", "views"] {
       out += "  static let \(kind): [(name: String, text: String)] = [\n"
@@ -14,7 +16,9 @@ import Foundation
         .filter { $0.hasSuffix(".sql") }.sorted()
       for file in files {
         let text = try String(contentsOf: folder.appending(path: file), encoding: .utf8)
-        guard !text.contains("\"\"\"#") else { throw Failure(description: "\(file) contains \"\"\"#") }
+        guard !text.contains("\"\"\"#") else {
+          throw Failure(description: "\(file) contains \"\"\"#")
+        }
         out += "    (\"\(file.dropLast(4))\", #\"\"\"\n\(text)\n\"\"\"#),\n"
       }
       out += "  ]\n"

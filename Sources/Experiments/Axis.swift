@@ -20,7 +20,10 @@ struct Axis {
           let label = label(of: axis.key, among: paths)
           let values = checked(axis, under: "grid", problems: &problems)
           axes.append(
-            Axis(points: values.map { Point(overrides: [(axis.key.path, $0)], labels: [.init(label, $0)]) }))
+            Axis(
+              points: values.map {
+                Point(overrides: [(axis.key.path, $0)], labels: [.init(label, $0)])
+              }))
         }
       case "zip": axes += zipped(member.value, among: paths, problems: &problems)
       case "variants": axes.append(variants(member.value, problems: &problems))
@@ -30,18 +33,23 @@ struct Axis {
     let seeds = document["seeds"]?.items?.compactMap(\.intValue) ?? [1]
     if Set(seeds).count < seeds.count { problems.append(Problem("seeds", "a seed is given twice")) }
     axes.append(
-      Axis(points: seeds.map { Point(overrides: [], labels: [.init("seed", .integer($0))], seed: $0) }))
+      Axis(
+        points: seeds.map { Point(overrides: [], labels: [.init("seed", .integer($0))], seed: $0) })
+    )
     return axes.filter { !$0.points.isEmpty }
   }
 
-  private static func zipped(_ node: JSON, among paths: [String], problems: inout [Problem]) -> [Axis] {
+  private static func zipped(_ node: JSON, among paths: [String], problems: inout [Problem])
+    -> [Axis]
+  {
     let members = node.members ?? []
     let lists = members.map { checked($0, under: "zip", problems: &problems) }
     guard let count = lists.first?.count else { return [] }
     for (member, list) in zip(members, lists) where list.count != count {
       problems.append(
         Problem(
-          join("zip", member.key), "has \(list.count) values where \(members[0].key) has \(count); "
+          join("zip", member.key),
+          "has \(list.count) values where \(members[0].key) has \(count); "
             + "lists in lockstep have one length"))
     }
     guard lists.allSatisfy({ $0.count == count }) else { return [] }
@@ -58,7 +66,8 @@ struct Axis {
       let path = join("variants", variant.key)
       if !isValidName(variant.key) { problems.append(Problem(path, "is not \(Shape.name.words)")) }
       for override in variant.value.members ?? [] {
-        check(override.value, at: override.key, shownAs: join(path, override.key), problems: &problems)
+        check(
+          override.value, at: override.key, shownAs: join(path, override.key), problems: &problems)
       }
       return Point(
         overrides: (variant.value.members ?? []).map { ($0.key.path, $0.value) },
@@ -67,7 +76,9 @@ struct Axis {
     return Axis(points: points)
   }
 
-  private static func checked(_ axis: JSON.Member, under key: String, problems: inout [Problem]) -> [JSON] {
+  private static func checked(_ axis: JSON.Member, under key: String, problems: inout [Problem])
+    -> [JSON]
+  {
     let values = axis.value.items ?? []
     for (index, value) in values.enumerated() {
       check(value, at: axis.key, shownAs: "\(key).\(axis.key)[\(index)]", problems: &problems)
@@ -75,16 +86,21 @@ struct Axis {
     return values
   }
 
-  private static func check(_ value: JSON, at path: String, shownAs shown: String, problems: inout [Problem]) {
+  private static func check(
+    _ value: JSON, at path: String, shownAs shown: String, problems: inout [Problem]
+  ) {
     let root = Shape.object(ObjectShape(fields: RunSpec.fields))
     switch root.shape(at: path.path[...]) {
     case .success(let shape): shape.check(value, at: shown, partial: true, into: &problems)
     case .failure(let unknown):
-      let hint = nearest(unknown.key, among: unknown.allowed).map { "; did you mean \"\($0)\"?" } ?? ""
+      let hint =
+        nearest(unknown.key, among: unknown.allowed).map { "; did you mean \"\($0)\"?" } ?? ""
       let allowed = unknown.allowed.isEmpty ? "nothing" : unknown.allowed.joined(separator: ", ")
-      let seeds = unknown.key == "seed" || unknown.key == "seeds" ? "; seeds have a key of their own" : ""
+      let seeds =
+        unknown.key == "seed" || unknown.key == "seeds" ? "; seeds have a key of their own" : ""
       problems.append(
-        Problem(shown, "\"\(unknown.key)\" is no key of a run\(hint)\(seeds) allowed here: \(allowed)"))
+        Problem(
+          shown, "\"\(unknown.key)\" is no key of a run\(hint)\(seeds) allowed here: \(allowed)"))
     }
   }
 
@@ -111,5 +127,7 @@ struct Axis {
 }
 
 extension String {
-  fileprivate var path: [String] { split(separator: ".", omittingEmptySubsequences: false).map(String.init) }
+  fileprivate var path: [String] {
+    split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+  }
 }

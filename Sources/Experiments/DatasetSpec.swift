@@ -88,7 +88,8 @@ extension DatasetSpec {
             "augment",
             .object(
               ObjectShape(fields: [
-                .init("crop_padding", .integer(0...64), "Random crop: pixels of reflection padding."),
+                .init(
+                  "crop_padding", .integer(0...64), "Random crop: pixels of reflection padding."),
                 .init("flip", .bool, "Random horizontal flip."),
               ])), "Augmentation of training pictures; none by default."),
           .init("height", side, "synthetic: pixels; 8 by default."),
@@ -126,7 +127,8 @@ extension DatasetSpec {
       problems.append(
         Problem(
           join(path, "path"),
-          "found \"\(file)\"; allowed: a path inside a data folder, not absolute and without \"..\""))
+          "found \"\(file)\"; allowed: a path inside a data folder, not absolute and without \"..\""
+        ))
     default: break
     }
     if name == "csv" && augment != .none {
@@ -153,7 +155,9 @@ extension DatasetSpec {
 
   /// What is known of the named sets by their publication, with the digests that are pinned.
   package var builtInFacts: DatasetFacts? {
-    func pictures(_ train: Int, _ test: Int, side: Int, _ channels: Int, _ classes: Int, _ digest: String?)
+    func pictures(
+      _ train: Int, _ test: Int, side: Int, _ channels: Int, _ classes: Int, _ digest: String?
+    )
       -> DatasetFacts
     {
       DatasetFacts(
@@ -161,7 +165,8 @@ extension DatasetSpec {
         width: side, channels: channels, classes: classes, digest: digest)
     }
     switch name {
-    case .fashionMNIST: return pictures(60_000, 10_000, side: 28, 1, 10, DatasetSpec.fashionMNISTDigest)
+    case .fashionMNIST:
+      return pictures(60_000, 10_000, side: 28, 1, 10, DatasetSpec.fashionMNISTDigest)
     case .cifar10: return pictures(50_000, 10_000, side: 32, 3, 10, nil)
     case .cifar100: return pictures(50_000, 10_000, side: 32, 3, 100, nil)
     case .imageNet: return pictures(1_281_167, 50_000, side: 224, 3, 1000, nil)
@@ -177,7 +182,7 @@ extension DatasetSpec {
 
   /// SHA-256 over the four files of Fashion-MNIST as published, decompressed, in the order training
   /// images, training labels, test images, test labels.
-  package static let fashionMNISTDigest = 
+  package static let fashionMNISTDigest =
     "14410854cf7a289477dcfc7df3f8ec24741e281cdcc425ede0d9a748ca630214"
 
   package var json: JSON {

@@ -5,7 +5,9 @@ import Foundation
 package enum Digest {
   package static func sha256(of text: String) -> String { sha256(of: Data(text.utf8)) }
 
-  package static func sha256(of data: some DataProtocol) -> String { hexadecimal(SHA256.hash(data: data)) }
+  package static func sha256(of data: some DataProtocol) -> String {
+    hexadecimal(SHA256.hash(data: data))
+  }
 
   package static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
     let digits = Array("0123456789abcdef".utf8)

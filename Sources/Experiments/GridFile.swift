@@ -33,7 +33,9 @@ extension Grid {
       .init("name", .name, required: true, "The grid's name, unique in the queue."),
       .init("description", .text, "What the grid is for."),
     ] + RunSpec.fields + [
-      .init("seeds", .list(.integer(0...(1 << 53)), count: 1...1_000_000), "One run a seed; [1] by default."),
+      .init(
+        "seeds", .list(.integer(0...(1 << 53)), count: 1...1_000_000),
+        "One run a seed; [1] by default."),
       .init("grid", axisShape, "Axes: every combination of values becomes a run."),
       .init("zip", axisShape, "Axes in lockstep: lists of one length, the n-th values together."),
       .init(
@@ -57,7 +59,9 @@ extension Grid {
 
   package init(parsing text: String) throws(InvalidGrid) {
     let document: JSON
-    do { document = try JSON(parsing: text) } catch { throw InvalidGrid([Problem("", error.description)]) }
+    do { document = try JSON(parsing: text) } catch {
+      throw InvalidGrid([Problem("", error.description)])
+    }
     try self.init(document: document)
   }
 
@@ -65,7 +69,9 @@ extension Grid {
     var problems: [Problem] = []
     Shape.object(Grid.fileShape).check(document, at: "", partial: true, into: &problems)
     let axes = Axis.all(in: document, problems: &problems)
-    if document["name"] == nil { problems.append(Problem("name", "is missing: \(Shape.name.words)")) }
+    if document["name"] == nil {
+      problems.append(Problem("name", "is missing: \(Shape.name.words)"))
+    }
     guard problems.isEmpty else { throw InvalidGrid(problems) }
     self.document = document
     name = document["name"]?.stringValue ?? ""
@@ -73,12 +79,15 @@ extension Grid {
   }
 
   private static func expand(_ document: JSON, along axes: [Axis]) throws(InvalidGrid) -> [Run] {
-    let count = axes.reduce(1) { $0 * min($1.points.count, runLimit + 1) > runLimit ? runLimit + 1 : $0 * $1.points.count }
+    let count = axes.reduce(1) {
+      $0 * min($1.points.count, runLimit + 1) > runLimit ? runLimit + 1 : $0 * $1.points.count
+    }
     guard count <= runLimit else {
       throw InvalidGrid([Problem("", "the axes span more than \(runLimit) runs")])
     }
     let base = JSON.object(
-      (document.members ?? []).filter { member in RunSpec.fields.contains { $0.key == member.key } })
+      (document.members ?? []).filter { member in RunSpec.fields.contains { $0.key == member.key } }
+    )
     var found = RunProblems()
     var runs: [Run] = []
     var names: Set<String> = []
@@ -99,13 +108,16 @@ extension Grid {
       var problems: [Problem] = []
       if !isValidName(name) {
         problems.append(
-          Problem("", "the run's name \"\(name)\" is not \(Shape.name.words); use variants for such values"))
+          Problem(
+            "",
+            "the run's name \"\(name)\" is not \(Shape.name.words); use variants for such values"))
       } else if !names.insert(name).inserted {
         problems.append(Problem("", "two runs have the name \"\(name)\""))
       }
       shape.check(node, at: "", into: &problems)
       if problems.isEmpty {
-        runs.append(Run(name: name, labels: labels, spec: RunSpec(node, seed: seed, problems: &problems)))
+        runs.append(
+          Run(name: name, labels: labels, spec: RunSpec(node, seed: seed, problems: &problems)))
       }
       found.add(problems, of: name)
     }

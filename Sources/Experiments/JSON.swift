@@ -29,7 +29,9 @@ package indirect enum JSON: Hashable, Sendable {
   }
 
   /// The shortest text that reads back as the same number; whole numbers without a point.
-  package static func text<F: BinaryFloatingPoint & LosslessStringConvertible>(of value: F) -> String {
+  package static func text<F: BinaryFloatingPoint & LosslessStringConvertible>(of value: F)
+    -> String
+  {
     let text = String(value)
     return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
   }
@@ -146,7 +148,8 @@ extension JSON {
       }
     case .object(let members):
       let ordered =
-        sorted ? members.sorted { Array($0.key.utf8).lexicographicallyPrecedes($1.key.utf8) } : members
+        sorted
+        ? members.sorted { Array($0.key.utf8).lexicographicallyPrecedes($1.key.utf8) } : members
       list("{", "}", ordered) { member, out in
         JSON.quote(member.key, to: &out)
         out += indent == nil ? ":" : ": "

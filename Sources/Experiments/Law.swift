@@ -21,9 +21,11 @@ package struct Law: Hashable, Sendable {
   }
 
   package init?(_ node: JSON) {
-    guard let batch = node["batch"]?.intValue, batch > 0, let rate = node["rate"].flatMap(RateLaw.init)
+    guard let batch = node["batch"]?.intValue, batch > 0,
+      let rate = node["rate"].flatMap(RateLaw.init)
     else { return nil }
-    self.init(batch: batch, momentum: node["momentum"]?.stringValue.flatMap { Rational($0) }, rate: rate)
+    self.init(
+      batch: batch, momentum: node["momentum"]?.stringValue.flatMap { Rational($0) }, rate: rate)
   }
 
   /// With numbers as they are used: two laws with the same identity train the same bits.
@@ -116,14 +118,16 @@ package struct RateLaw: Hashable, Sendable {
     guard let base = rational(node["base"]) else { return nil }
     self.init(base: base)
     if let curve = node["curve"] {
-      guard let shape = curve["shape"]?.stringValue.flatMap(ScheduleSpec.Curve.Shape.init(rawValue:)),
+      guard
+        let shape = curve["shape"]?.stringValue.flatMap(ScheduleSpec.Curve.Shape.init(rawValue:)),
         let end = rational(curve["end"]), let power = rational(curve["power"]),
         let samples = curve["samples"]?.intValue, samples > 0
       else { return nil }
       self.curve = Curve(shape: shape, end: end, power: power, samples: samples)
     }
     if let warmUp = node["warm_up"] {
-      guard let from = rational(warmUp["from"]), let samples = warmUp["samples"]?.intValue, samples > 0
+      guard let from = rational(warmUp["from"]), let samples = warmUp["samples"]?.intValue,
+        samples > 0
       else { return nil }
       self.warmUp = WarmUp(from: from, samples: samples)
     }
@@ -132,7 +136,9 @@ package struct RateLaw: Hashable, Sendable {
 
 /// SGD's noise scale (Smith and Le 2017): g = e/(1 - m) (N/B - 1), about e N / (B (1 - m)).
 package enum NoiseScale {
-  package static func approximate(rate: Double, samples: Int, batch: Int, momentum: Double) -> Double {
+  package static func approximate(rate: Double, samples: Int, batch: Int, momentum: Double)
+    -> Double
+  {
     rate * Double(samples) / (Double(batch) * (1 - momentum))
   }
 

@@ -64,7 +64,8 @@ package enum NetworkSpec: Hashable, Sendable {
     case "inception-resnet-v2": self = .inceptionResNetV2(zeroGamma: zeroGamma)
     default:
       let parts = name.split(separator: "-", omittingEmptySubsequences: false)
-      guard parts.count == 3, parts[0] == "wrn", let depth = Int(parts[1]), let width = Int(parts[2]),
+      guard parts.count == 3, parts[0] == "wrn", let depth = Int(parts[1]),
+        let width = Int(parts[2]),
         name == "wrn-\(depth)-\(width)", depth >= 10, depth <= 1000, depth % 6 == 4,
         (1...64).contains(width)
       else { return nil }

@@ -20,7 +20,8 @@ extension RunSpec {
     let total = clock(epochs, n)
     var marks: [Mark] = []
     if schedule.name != .constant {
-      marks = schedule.curve == nil
+      marks =
+        schedule.curve == nil
         ? dropMarks(initial: initial, maximum: maximum, samples: n, problems: &problems)
         : curveMarks(initial: initial, maximum: maximum, samples: n)
     }
@@ -28,7 +29,9 @@ extension RunSpec {
     let rateCurve = curve.map {
       RateLaw.Curve(shape: $0.shape, end: $0.end, power: $0.power, samples: total)
     }
-    let warmUp = schedule.warmUp.map { RateLaw.WarmUp(from: $0.from, samples: max(1, clock($0.epochs, n))) }
+    let warmUp = schedule.warmUp.map {
+      RateLaw.WarmUp(from: $0.from, samples: max(1, clock($0.epochs, n)))
+    }
     if let warmUp, warmUp.samples > total {
       problems.append(Problem("schedule.warm_up.epochs", "is longer than the run"))
     }
@@ -72,7 +75,9 @@ extension RunSpec {
 
   // MARK: - Drops
 
-  private func dropMarks(initial: Int, maximum: Int, samples n: Int, problems: inout [Problem]) -> [Mark] {
+  private func dropMarks(initial: Int, maximum: Int, samples n: Int, problems: inout [Problem])
+    -> [Mark]
+  {
     var marks: [Mark] = []
     var (batch, rate) = (initial, Rational.one)
     var previous = Rational.zero
@@ -86,8 +91,10 @@ extension RunSpec {
         problems.append(Problem(path, "must come after the drop before it"))
       }
       previous = epoch
-      let byBatch = schedule.name == .increase || (schedule.name == .hybrid && index < schedule.batchDrops)
-      guard let paid = pay(drop.factor, batch: batch, rate: rate, maximum: byBatch ? maximum : batch)
+      let byBatch =
+        schedule.name == .increase || (schedule.name == .hybrid && index < schedule.batchDrops)
+      guard
+        let paid = pay(drop.factor, batch: batch, rate: rate, maximum: byBatch ? maximum : batch)
       else {
         problems.append(Problem("schedule.drops.factor", "is too fine for exact arithmetic"))
         return marks
@@ -99,7 +106,8 @@ extension RunSpec {
   }
 
   /// The batch pays what it can of a factor, the learning rate the exact remainder.
-  private func pay(_ factor: Rational, batch: Int, rate: Rational, maximum: Int) -> (Int, Rational)? {
+  private func pay(_ factor: Rational, batch: Int, rate: Rational, maximum: Int) -> (Int, Rational)?
+  {
     guard let wanted = factor.multiplying(by: Rational(batch)) else { return nil }
     let valid = self.batch.largestValid(notAbove: min(max(wanted.floor, 1), 1 << 50))
     let new = max(batch, min(valid, maximum))
@@ -149,9 +157,11 @@ extension RunSpec {
     guard let reference = batch.scaling else { return nil }
     // B = B_ref * (e / e_ref) * (1 - m_ref) / (1 - m), to the nearest valid batch.
     let optimizer = training.optimizer
-    let damping = (1 - (reference.momentum?.double ?? optimizer.momentum?.double ?? 0))
+    let damping =
+      (1 - (reference.momentum?.double ?? optimizer.momentum?.double ?? 0))
       / (1 - (optimizer.momentum?.double ?? 0))
-    let wanted = Double(reference.size) * optimizer.learningRate.double / reference.learningRate.double
+    let wanted =
+      Double(reference.size) * optimizer.learningRate.double / reference.learningRate.double
       * damping
     guard wanted.isFinite, wanted < 1e15 else {
       problems.append(Problem("batch.scaling", "asks for a batch of \(wanted)"))
@@ -182,7 +192,9 @@ extension RunSpec {
     return checkedAgainstN(maximum, n, "batch.maximum", &problems)
   }
 
-  private func checkedAgainstN(_ value: Int, _ n: Int, _ path: String, _ problems: inout [Problem]) -> Int? {
+  private func checkedAgainstN(_ value: Int, _ n: Int, _ path: String, _ problems: inout [Problem])
+    -> Int?
+  {
     guard value <= n else {
       problems.append(Problem(path, "a batch of \(value) is larger than the \(n) training samples"))
       return nil

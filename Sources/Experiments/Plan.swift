@@ -139,7 +139,9 @@ private struct StageCutter {
   }
 
   mutating func note(_ spec: TrainingSpec, _ phases: [Phase]) {
-    for (edge, phase) in zip(edges(spec, phases), phases) { ends[edge, default: []].insert(phase.end) }
+    for (edge, phase) in zip(edges(spec, phases), phases) {
+      ends[edge, default: []].insert(phase.end)
+    }
   }
 
   mutating func stages(of spec: TrainingSpec, _ phases: [Phase], samplesPerEpoch: Int) -> [Int] {

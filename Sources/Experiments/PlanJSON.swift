@@ -30,8 +30,12 @@ extension Plan {
     var reasons: [String] = []
     for run in runs {
       let spec = run.run.spec.training
-      if spec.dataset.name == .imageNet { reasons.append("the data set imagenet can only be planned") }
-      if !spec.network.canTrain { reasons.append("the network \(spec.network.name) can only be planned") }
+      if spec.dataset.name == .imageNet {
+        reasons.append("the data set imagenet can only be planned")
+      }
+      if !spec.network.canTrain {
+        reasons.append("the network \(spec.network.name) can only be planned")
+      }
       if spec.dataset.name != .imageNet, spec.datasetDigest == nil {
         reasons.append(
           "the files of the data set \(spec.dataset.name.rawValue) are not here, so its digest is unknown; "
@@ -101,7 +105,8 @@ extension Stage {
   fileprivate func json(_ optimizer: OptimizerSpec.Name) -> JSON {
     let noise = noiseScale(optimizer: optimizer)
     return [
-      "digest": digest.map(JSON.string) ?? .null, "batch": .integer(law.batch), "ghost": .integer(ghost),
+      "digest": digest.map(JSON.string) ?? .null, "batch": .integer(law.batch),
+      "ghost": .integer(ghost),
       "learning_rate": .real(rate), "learning_rate_end": .real(rateAtEnd),
       "law": .string(law.rate.name), "momentum": law.momentum?.json ?? .null,
       "noise_scale": noise.map { .real($0.approximate) } ?? .null,
@@ -110,7 +115,9 @@ extension Stage {
     ]
   }
 
-  fileprivate func submission(parent: String?, specDigest: String, spec: TrainingSpec, memory: Int) -> JSON {
+  fileprivate func submission(parent: String?, specDigest: String, spec: TrainingSpec, memory: Int)
+    -> JSON
+  {
     let noise = noiseScale(optimizer: spec.optimizer.name)
     return [
       "digest": digest.map(JSON.string) ?? .null, "parent": parent.map(JSON.string) ?? .null,
@@ -119,7 +126,8 @@ extension Stage {
       "start_samples": .integer(start), "end_samples": .integer(end),
       "start_updates": .integer(startUpdates), "updates": .integer(updates),
       "batch": .integer(law.batch), "ghost": .integer(ghost), "learning_rate": .real(rate),
-      "learning_rate_end": .real(rateAtEnd), "law": law.json, "momentum": law.momentum?.json ?? .null,
+      "learning_rate_end": .real(rateAtEnd), "law": law.json,
+      "momentum": law.momentum?.json ?? .null,
       "noise_scale": noise.map { .real($0.approximate) } ?? .null,
       "noise_scale_exact": noise.map { .real($0.exact) } ?? .null, "epochs": .real(epochs),
     ]

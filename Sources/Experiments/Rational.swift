@@ -41,7 +41,9 @@ package struct Rational: Hashable, Comparable, Sendable, CustomStringConvertible
     let point = mantissa.split(separator: ".", omittingEmptySubsequences: false)
     guard point.count <= 2, let digits = Int128(point.joined()) else { return nil }
     let places = point.count == 2 ? point[1].count : 0
-    guard let exponent = parts.count == 2 ? Int(parts[1]) : 0, abs(exponent) <= 100 else { return nil }
+    guard let exponent = parts.count == 2 ? Int(parts[1]) : 0, abs(exponent) <= 100 else {
+      return nil
+    }
     let shift = exponent - places
     guard abs(shift) <= 30 else { return nil }
     let power = (0..<abs(shift)).reduce(Int128(1)) { result, _ in result * 10 }

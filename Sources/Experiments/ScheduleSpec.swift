@@ -25,13 +25,15 @@ package struct BatchSpec: Hashable, Sendable {
     return .object(
       ObjectShape(fields: [
         .init("size", count, "Samples an update at the start of training."),
-        .init("ghost", .integer(1...65_536), "The ghost batch: samples that are normalized together."),
+        .init(
+          "ghost", .integer(1...65_536), "The ghost batch: samples that are normalized together."),
         .init(
           "maximum",
           .either([
             count,
             .word(
-              allowed: "a fraction of the training set such as \"N/10\"", pattern: "^N/[1-9][0-9]*$",
+              allowed: "a fraction of the training set such as \"N/10\"",
+              pattern: "^N/[1-9][0-9]*$",
               near: ["N/10"], accepts: { BatchSpec.divisor(of: $0) != nil }),
           ]), "The largest batch; past it the learning rate pays."),
         .init(
@@ -46,7 +48,8 @@ package struct BatchSpec: Hashable, Sendable {
   }()
 
   static func divisor(of text: String) -> Int? {
-    guard text.hasPrefix("N/"), let value = Int(text.dropFirst(2)), value >= 1, value < 1 << 40 else {
+    guard text.hasPrefix("N/"), let value = Int(text.dropFirst(2)), value >= 1, value < 1 << 40
+    else {
       return nil
     }
     return value
@@ -65,7 +68,8 @@ package struct BatchSpec: Hashable, Sendable {
         size: reference["size"]?.intValue ?? 1)
     }
     switch (size, scaling) {
-    case (nil, nil): problems.append(Problem(join(path, "size"), "is missing: give size or scaling"))
+    case (nil, nil):
+      problems.append(Problem(join(path, "size"), "is missing: give size or scaling"))
     case (_?, _?):
       problems.append(
         Problem(join(path, "scaling"), "decides the first batch; leave out \(join(path, "size"))"))
@@ -156,11 +160,13 @@ package struct ScheduleSpec: Hashable, Sendable {
                 .init(
                   "shape", .choice(Curve.Shape.allCases.map(\.rawValue)), required: true,
                   "The form of the curve."),
-                .init("end", .number(.from(0, to: 1)), "Final over initial noise scale; 0 by default."),
+                .init(
+                  "end", .number(.from(0, to: 1)), "Final over initial noise scale; 0 by default."),
                 .init("power", .number(.above(0, to: 100)), "polynomial: 1 by default."),
                 .init("factor", factor, "increase: the batch grows by this; 2 by default."),
               ])), "The noise scale falls along a curve."),
-          .init("batch_drops", .integer(0...1000), "hybrid: drops that the batch pays; 1 by default."),
+          .init(
+            "batch_drops", .integer(0...1000), "hybrid: drops that the batch pays; 1 by default."),
           .init(
             "warm_up",
             .object(
@@ -173,7 +179,8 @@ package struct ScheduleSpec: Hashable, Sendable {
   }()
 
   init(_ node: JSON, at path: String, problems: inout [Problem]) {
-    name = (node.stringValue ?? node["name"]?.stringValue).flatMap(Name.init(rawValue:)) ?? .constant
+    name =
+      (node.stringValue ?? node["name"]?.stringValue).flatMap(Name.init(rawValue:)) ?? .constant
     batchDrops = node["batch_drops"]?.intValue ?? 1
     drops = ScheduleSpec.drops(node["drops"], at: join(path, "drops"), problems: &problems)
     curve = node["curve"].map { node in
@@ -203,10 +210,12 @@ package struct ScheduleSpec: Hashable, Sendable {
       problems.append(Problem(join(path, "curve"), "hybrid takes drops only"))
     }
     if node["batch_drops"] != nil, name != .hybrid {
-      problems.append(Problem(join(path, "batch_drops"), "belongs to hybrid, not to \(name.rawValue)"))
+      problems.append(
+        Problem(join(path, "batch_drops"), "belongs to hybrid, not to \(name.rawValue)"))
     }
     if let curve, curve.shape == .exponential, curve.end == .zero {
-      problems.append(Problem(join(path, "curve.end"), "an exponential never reaches 0; give an end"))
+      problems.append(
+        Problem(join(path, "curve.end"), "an exponential never reaches 0; give an end"))
     }
   }
 
@@ -222,7 +231,8 @@ package struct ScheduleSpec: Hashable, Sendable {
     guard factors.count == epochs.count else {
       problems.append(
         Problem(
-          join(path, "factor"), "found \(factors.count) factors for \(epochs.count) drops; give as many"))
+          join(path, "factor"),
+          "found \(factors.count) factors for \(epochs.count) drops; give as many"))
       return []
     }
     return zip(epochs, factors).map { Drop(epoch: $0, factor: $1) }

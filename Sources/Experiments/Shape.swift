@@ -88,7 +88,8 @@ extension Shape {
   }
 
   /// Adds what is wrong with `value`. Missing required keys are reported unless `partial`.
-  func check(_ value: JSON, at path: String, partial: Bool = false, into problems: inout [Problem]) {
+  func check(_ value: JSON, at path: String, partial: Bool = false, into problems: inout [Problem])
+  {
     switch (self, value) {
     case (.anything, _), (.text, .string), (.bool, .bool): break
     case (.name, .string(let text)) where isValidName(text): break
@@ -128,7 +129,8 @@ extension Shape {
   ) {
     for member in members {
       if let field = object[member.key] {
-        field.shape.check(member.value, at: join(path, member.key), partial: partial, into: &problems)
+        field.shape.check(
+          member.value, at: join(path, member.key), partial: partial, into: &problems)
       } else {
         let keys = object.fields.map(\.key)
         let hint = nearest(member.key, among: keys).map { "; did you mean \"\($0)\"?" } ?? ""

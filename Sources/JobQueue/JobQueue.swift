@@ -42,7 +42,8 @@ package struct JobQueue: Sendable {
 
   /// Runs and stages cancelled.
   package func cancel(grid: String, run: String?) async throws -> (runs: Int, stages: Int) {
-    let reply = try await json("cancel", "select api.cancel($1, $2)", [.text(grid), Parameter(run)])
+    let reply = try await json(
+      "cancel", "select api.cancel($1, $2)", [.text(grid), Parameter(run)])
     return (reply["runs"]?.intValue ?? 0, reply["stages"]?.intValue ?? 0)
   }
 
@@ -64,7 +65,8 @@ package struct JobQueue: Sendable {
       node["store"]?.stringValue.flatMap { store in node["file"]?.stringValue.map { (store, $0) } }
     }
     return Deletion(
-      runs: reply["runs"]?.intValue ?? 0, stages: reply["stages"]?.intValue ?? 0, checkpoints: files)
+      runs: reply["runs"]?.intValue ?? 0, stages: reply["stages"]?.intValue ?? 0, checkpoints: files
+    )
   }
 
   /// Stages by state, of one grid or of all.
@@ -100,12 +102,14 @@ package struct JobQueue: Sendable {
   }
 
   package func retire(worker: Int) async throws {
-    _ = try await database.query("select api.retire_worker($1)", [.integer(worker)], timeout: .seconds(5))
+    _ = try await database.query(
+      "select api.retire_worker($1)", [.integer(worker)], timeout: .seconds(5))
   }
 
   package func datasetsWanted() async throws -> [(digest: String, description: JSON)] {
     try await database.query("select digest, description from api.datasets_wanted()").compactMap {
-      guard let digest = $0["digest"], let text = $0["description"], let node = try? JSON(parsing: text)
+      guard let digest = $0["digest"], let text = $0["description"],
+        let node = try? JSON(parsing: text)
       else { return nil }
       return (digest, node)
     }
@@ -139,7 +143,8 @@ package struct JobQueue: Sendable {
   package func claim(_ claim: Claim, lease: Duration) async throws -> [ClaimedStage] {
     let request: JSON = [
       "datasets": .array(claim.datasets.map(JSON.string)),
-      "stores": .array(claim.stores.map(JSON.string)), "numerics_version": .integer(numericsVersion),
+      "stores": .array(claim.stores.map(JSON.string)),
+      "numerics_version": .integer(numericsVersion),
       "memory_bytes": .integer(claim.memory), "grid": claim.grid.map(JSON.string) ?? .null,
       "threads": .integer(claim.threads), "fingerprint": .string(claim.fingerprint),
     ]
@@ -203,7 +208,9 @@ package struct JobQueue: Sendable {
       [.text(reason), .text(JSON.array(measurements).encoded()), .text(totals.encoded())])
   }
 
-  package func fail(_ lease: Lease, reason: String, permanent: Bool, totals: JSON) async throws -> Bool {
+  package func fail(_ lease: Lease, reason: String, permanent: Bool, totals: JSON) async throws
+    -> Bool
+  {
     try await fenced(
       "select api.fail($1, $2, $3, $4, $5)", lease,
       [.text(reason), .bool(permanent), .text(totals.encoded())])

@@ -33,7 +33,8 @@ package struct LocalCluster: Sendable {
       case .noAccount:
         "run as root, the embedded database runs as the user postgres, who does not exist: "
           + "apt-get install postgresql-15"
-      case .unsafeFolder(let path, let reason): "\(path) cannot hold the embedded database: \(reason)"
+      case .unsafeFolder(let path, let reason):
+        "\(path) cannot hold the embedded database: \(reason)"
       case .command(let name, let output): "\(name) failed: \(output)"
       }
     }
@@ -129,7 +130,8 @@ package struct LocalCluster: Sendable {
   /// True when it ran.
   package func stop() async throws -> Bool {
     guard try await isRunning() else { return false }
-    let result = try await server("pg_ctl", ["-D", data, "-w", "-t", "60", "-m", "fast", "-s", "stop"])
+    let result = try await server(
+      "pg_ctl", ["-D", data, "-w", "-t", "60", "-m", "fast", "-s", "stop"])
     guard result.isSuccess else { throw Failure.command("pg_ctl stop", output: result.output) }
     return true
   }
@@ -190,12 +192,15 @@ package struct LocalCluster: Sendable {
     if lstat(path, &status) != 0 {
       do {
         try FileManager.default.createDirectory(
-          atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: Int(mode)])
+          atPath: path, withIntermediateDirectories: true,
+          attributes: [.posixPermissions: Int(mode)])
       } catch { throw .unsafeFolder(path, reason: error.localizedDescription) }
       if let owner { chown(path, owner.user, owner.group) }
       guard lstat(path, &status) == 0 else { throw .unsafeFolder(path, reason: "it vanished") }
     }
-    guard status.st_mode & S_IFMT == S_IFDIR else { throw .unsafeFolder(path, reason: "it is no folder") }
+    guard status.st_mode & S_IFMT == S_IFDIR else {
+      throw .unsafeFolder(path, reason: "it is no folder")
+    }
     let expected = owner?.user ?? geteuid()
     guard status.st_uid == expected else {
       throw .unsafeFolder(path, reason: "it belongs to user \(status.st_uid), not \(expected)")
@@ -218,7 +223,9 @@ package struct LocalCluster: Sendable {
 
   /// Runs one of the server's programs, as the server's account.
   private func server(_ name: String, _ arguments: [String]) async throws -> CommandResult {
-    guard let path = LocalCluster.program(name, version: installedVersion) else { throw Failure.noServer }
+    guard let path = LocalCluster.program(name, version: installedVersion) else {
+      throw Failure.noServer
+    }
     var options = PlatformOptions()
     if let account {
       options.supplementaryGroups = LocalCluster.groups(of: account)
@@ -238,7 +245,9 @@ package struct LocalCluster: Sendable {
   private static func groups(of account: Account) -> [gid_t] {
     var found = [UInt32](repeating: 0, count: 64)
     var count = Int32(found.count)
-    guard getgrouplist("postgres", account.group, &found, &count) >= 0 else { return [account.group] }
+    guard getgrouplist("postgres", account.group, &found, &count) >= 0 else {
+      return [account.group]
+    }
     return Array(found[..<Int(count)])
   }
 
@@ -254,7 +263,9 @@ package struct LocalCluster: Sendable {
     let versions = ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? [])
       .compactMap { Int($0) }.filter { $0 >= 15 && (version == nil || version == $0) }.sorted()
     let candidates =
-      versions.reversed().map { "\(root)/\($0)/bin/\(name)" } + ["/usr/bin/\(name)", "/usr/local/bin/\(name)"]
+      versions.reversed().map { "\(root)/\($0)/bin/\(name)" } + [
+        "/usr/bin/\(name)", "/usr/local/bin/\(name)",
+      ]
     return candidates.first { FileManager.default.isExecutableFile(atPath: $0) }
   }
 }

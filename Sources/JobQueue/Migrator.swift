@@ -59,7 +59,9 @@ package struct Migrator {
     return row["digest"] == digest ? .current : .differs
   }
 
-  private static func apply(_ connection: isolated Connection, after have: Int) throws(PostgresError) {
+  private static func apply(_ connection: isolated Connection, after have: Int)
+    throws(PostgresError)
+  {
     try connection.run(script: "set local client_min_messages = warning")
     for (index, migration) in EmbeddedSQL.migrations.enumerated() where index >= have {
       try connection.run(script: migration.text)

@@ -43,7 +43,8 @@ package final class Executor {
     let pass = pass(mode, images, parameters, statistics)
     for (node, state) in zip(network.nodes, states) {
       node.layer.forward(
-        pass, y: values[node.output].base, inputs: node.inputs.map { values[$0].base }, state: state)
+        pass, y: values[node.output].base, inputs: node.inputs.map { values[$0].base }, state: state
+      )
     }
   }
 
@@ -72,12 +73,16 @@ package final class Executor {
   /// Folds the last ghost batch's statistics into the running ones.
   package func foldStatistics(into statistics: Floats) {
     for (node, state) in zip(network.nodes, states) {
-      guard let layer = node.layer as? BatchNormLayer, let found = state.statistics else { continue }
+      guard let layer = node.layer as? BatchNormLayer, let found = state.statistics else {
+        continue
+      }
       layer.fold(found, into: statistics.base)
     }
   }
 
-  private func pass(_ mode: Pass.Mode, _ images: Int, _ parameters: Floats, _ statistics: Floats) -> Pass {
+  private func pass(_ mode: Pass.Mode, _ images: Int, _ parameters: Floats, _ statistics: Floats)
+    -> Pass
+  {
     precondition(images <= capacity, "\(images) images in an executor for \(capacity)")
     return Pass(
       mode: mode, images: images, team: team, parameters: parameters.base,
@@ -91,7 +96,8 @@ package final class Executor {
 
   /// Bytes that an executor and the arrays around it take, without making one: activations,
   /// gradients in flight, scratch, and `stateArrays` arrays as long as the parameters.
-  package static func bytes(_ network: Network, capacity: Int, lanes: Int, stateArrays: Int) -> Int {
+  package static func bytes(_ network: Network, capacity: Int, lanes: Int, stateArrays: Int) -> Int
+  {
     let perImage =
       network.extents.reduce(0) { $0 + $1.count } + GradientPlan(network).sizes.reduce(0, +)
     let scratch = (network.nodes.map(\.layer.workspace).max() ?? 0) * lanes
@@ -115,7 +121,9 @@ struct GradientPlan {
     var free: [Int] = []
     take(network.output, network, &free)
     for node in network.nodes.reversed() {
-      for input in node.inputs where input != 0 && slot[input] == nil { take(input, network, &free) }
+      for input in node.inputs where input != 0 && slot[input] == nil {
+        take(input, network, &free)
+      }
       if let done = slot[node.output] { free.append(done) }
     }
   }

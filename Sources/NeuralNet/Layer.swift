@@ -51,7 +51,8 @@ package protocol Layer: Sendable {
 
   func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState)
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer], y: FloatPointer,
+    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
+    y: FloatPointer,
     state: LayerState)
 }
 
@@ -76,7 +77,8 @@ struct ConvolutionLayer: Layer {
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer], y: FloatPointer,
+    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
+    y: FloatPointer,
     state: LayerState
   ) {
     convolution.backward(
@@ -98,7 +100,8 @@ struct BatchNormLayer: Layer {
     let (mean, variance): ([Double], [Double])
     switch pass.mode {
     case .training:
-      let found = norm.statistics(of: inputs[0], images: pass.images, pixels: pixels, team: pass.team)
+      let found = norm.statistics(
+        of: inputs[0], images: pass.images, pixels: pixels, team: pass.team)
       state.statistics = found
       (mean, variance) = (found.mean, found.variance)
     case .inference:
@@ -112,14 +115,16 @@ struct BatchNormLayer: Layer {
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer], y: FloatPointer,
+    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
+    y: FloatPointer,
     state: LayerState
   ) {
     guard let dx = dInputs[0].pointer, let statistics = state.statistics else {
       preconditionFailure("backward of a batch norm without forward in training mode")
     }
     norm.backward(
-      dx: dx, addToDx: dInputs[0].adds, dgamma: pass.gradients + gamma, dbeta: pass.gradients + beta,
+      dx: dx, addToDx: dInputs[0].adds, dgamma: pass.gradients + gamma,
+      dbeta: pass.gradients + beta,
       dy: dy, x: inputs[0], y: y, statistics: statistics, gamma: pass.parameters + gamma,
       images: pass.images, pixels: pixels, team: pass.team)
   }
@@ -146,7 +151,8 @@ struct ReLULayer: Layer {
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer], y: FloatPointer,
+    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
+    y: FloatPointer,
     state: LayerState
   ) {
     guard let dx = dInputs[0].pointer else { return }
@@ -165,12 +171,14 @@ struct MaxPoolLayer: Layer {
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer], y: FloatPointer,
+    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
+    y: FloatPointer,
     state: LayerState
   ) {
     guard let dx = dInputs[0].pointer else { return }
     pooling.backward(
-      dx: dx, addToDx: dInputs[0].adds, dy: dy, arg: state.places, images: pass.images, team: pass.team)
+      dx: dx, addToDx: dInputs[0].adds, dy: dy, arg: state.places, images: pass.images,
+      team: pass.team)
   }
 }
 
@@ -182,7 +190,8 @@ struct GlobalMeanLayer: Layer {
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer], y: FloatPointer,
+    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
+    y: FloatPointer,
     state: LayerState
   ) {
     guard let dx = dInputs[0].pointer else { return }
@@ -206,7 +215,8 @@ struct LinearLayer: Layer {
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer], y: FloatPointer,
+    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
+    y: FloatPointer,
     state: LayerState
   ) {
     dense.backward(
@@ -224,12 +234,14 @@ struct SumLayer: Layer {
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer], y: FloatPointer,
+    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
+    y: FloatPointer,
     state: LayerState
   ) {
     for gradient in dInputs {
       guard let dx = gradient.pointer else { continue }
-      Elementwise.copy(dx, from: dy, adding: gradient.adds, count: count * pass.images, team: pass.team)
+      Elementwise.copy(
+        dx, from: dy, adding: gradient.adds, count: count * pass.images, team: pass.team)
     }
   }
 }

@@ -100,7 +100,8 @@ package struct NetworkBuilder {
       convolution: Convolution(window, outputChannels: channels), weight: weight,
       needsInputGradient: x.index != input.index)
     return add(
-      name, layer, [x], Extent(height: window.outHeight, width: window.outWidth, channels: channels))
+      name, layer, [x], Extent(height: window.outHeight, width: window.outWidth, channels: channels)
+    )
   }
 
   package mutating func batchNorm(_ name: String, _ x: Value, relu: Bool) -> Value {
@@ -110,7 +111,8 @@ package struct NetworkBuilder {
     let offset = statistics.last.map { $0.offset + 2 * $0.channels } ?? 0
     statistics.append(RunningStatistic(name: name, channels: channels, offset: offset))
     let layer = BatchNormLayer(
-      norm: BatchNormalization(channels: channels, relu: relu), pixels: x.extent.pixels, gamma: gamma,
+      norm: BatchNormalization(channels: channels, relu: relu), pixels: x.extent.pixels,
+      gamma: gamma,
       beta: beta, statistic: offset)
     return add(name, layer, [x], x.extent)
   }
@@ -119,7 +121,9 @@ package struct NetworkBuilder {
     add(name, ReLULayer(count: x.extent.count), [x], x.extent)
   }
 
-  package mutating func maxPool(_ name: String, _ x: Value, kernel: Int, stride: Int, pad: Int = 0) -> Value {
+  package mutating func maxPool(_ name: String, _ x: Value, kernel: Int, stride: Int, pad: Int = 0)
+    -> Value
+  {
     let window = Window(
       height: x.extent.height, width: x.extent.width, channels: x.extent.channels,
       kernel: (kernel, kernel), stride: (stride, stride), pad: (pad, pad))
@@ -136,7 +140,9 @@ package struct NetworkBuilder {
   }
 
   /// Flattens its input. The gain is 1 in front of the loss and sqrt 2 in front of a ReLU.
-  package mutating func linear(_ name: String, _ x: Value, to outputs: Int, gain: Double = 1) -> Value {
+  package mutating func linear(_ name: String, _ x: Value, to outputs: Int, gain: Double = 1)
+    -> Value
+  {
     let inputs = x.extent.count
     let weight = parameter(
       name + ".weight", [inputs, outputs], .weight, .normal(fanIn: inputs, gain: gain))
@@ -166,7 +172,9 @@ package struct NetworkBuilder {
     return offset
   }
 
-  private mutating func add(_ name: String, _ layer: any Layer, _ inputs: [Value], _ extent: Extent) -> Value {
+  private mutating func add(_ name: String, _ layer: any Layer, _ inputs: [Value], _ extent: Extent)
+    -> Value
+  {
     let value = Value(index: extents.count, extent: extent)
     extents.append(extent)
     nodes.append(Node(name: name, layer: layer, inputs: inputs.map(\.index), output: value.index))

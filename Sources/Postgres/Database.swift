@@ -46,7 +46,8 @@ package final class Database: Sendable {
         guard case .upTo(let limit) = patience, ContinuousClock.now - start + delay < limit else {
           throw error
         }
-        logger.warning("the database does not answer; trying again", metadata: ["error": "\(error)"])
+        logger.warning(
+          "the database does not answer; trying again", metadata: ["error": "\(error)"])
         try await Task.sleep(for: delay * Double.random(in: 0.5...1))
         delay = min(delay * 2, .seconds(5))
       }

@@ -42,11 +42,19 @@ package struct Figures: Sendable {
       ),
       (
         "accuracy-by-epoch", "epochs", "test accuracy (%)", "set key bottom right",
-        curves.map { Series(label: $0.label, points: points($0.curve) { ($0.epoch, $0.testAccuracy.map { 100 * $0 }) }) }
+        curves.map {
+          Series(
+            label: $0.label,
+            points: points($0.curve) { ($0.epoch, $0.testAccuracy.map { 100 * $0 }) })
+        }
       ),
       (
         "accuracy-by-update", "parameter updates", "test accuracy (%)", "set key bottom right",
-        curves.map { Series(label: $0.label, points: points($0.curve) { (Double($0.updates), $0.testAccuracy.map { 100 * $0 }) }) }
+        curves.map {
+          Series(
+            label: $0.label,
+            points: points($0.curve) { (Double($0.updates), $0.testAccuracy.map { 100 * $0 }) })
+        }
       ),
       (
         "learning-rate-by-epoch", "epochs", "learning rate (log scale)",
@@ -82,10 +90,14 @@ package struct Figures: Sendable {
   /// Curves of every schedule at the lowest learning rate and the lowest seed: all would hide each
   /// other.
   private var shownCurves: [(label: String, curve: [GridReport.CurvePoint])] {
-    let rates = Dictionary(grouping: report.runs) { $0.variant ?? "\($0.schedule), \($0.optimizer)" }
+    let rates = Dictionary(grouping: report.runs) {
+      $0.variant ?? "\($0.schedule), \($0.optimizer)"
+    }
     return report.unique(report.runs.map { $0.variant ?? "\($0.schedule), \($0.optimizer)" })
       .compactMap { label in
-        let runs = (rates[label] ?? []).sorted { ($0.learningRate, $0.seed) < ($1.learningRate, $1.seed) }
+        let runs = (rates[label] ?? []).sorted {
+          ($0.learningRate, $0.seed) < ($1.learningRate, $1.seed)
+        }
         guard let run = runs.first, let curve = report.curves[run.name] else { return nil }
         return ("\(label), learning rate \(JSON.text(of: run.learningRate))", curve)
       }
@@ -151,7 +163,9 @@ package struct Figures: Sendable {
     let scriptPath = "\(folder)/\(name).gnuplot"
     try (script + "\n").write(toFile: scriptPath, atomically: true, encoding: .utf8)
     defer { try? FileManager.default.removeItem(atPath: scriptPath) }
-    guard FileManager.default.isExecutableFile(atPath: "/usr/bin/gnuplot") else { throw Failure.noGnuplot }
+    guard FileManager.default.isExecutableFile(atPath: "/usr/bin/gnuplot") else {
+      throw Failure.noGnuplot
+    }
     let result = try await Subprocess.run(
       .path("/usr/bin/gnuplot"), arguments: ["-c", scriptPath, output, data],
       output: .string(limit: 1 << 16), error: .combinedWithOutput)

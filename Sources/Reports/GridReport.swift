@@ -154,7 +154,8 @@ extension GridReport.RunRow {
       "name": .string(name), "state": .string(state), "learning_rate": .real(learningRate),
       "schedule": .string(schedule), "optimizer": .string(optimizer), "seed": .integer(seed),
       "updates_planned": .integer(updatesPlanned), "updates": .integer(updates),
-      "updates_redone": .integer(updatesRedone), "epochs": .real(epochs), "samples": .integer(samples),
+      "updates_redone": .integer(updatesRedone), "epochs": .real(epochs),
+      "samples": .integer(samples),
       "test_accuracy": real(testAccuracy), "best_test_accuracy": real(bestTestAccuracy),
       "test_loss": real(testLoss), "train_loss": real(trainLoss), "seconds": real(seconds),
       "peak_memory_bytes": peakMemory.map(JSON.integer) ?? .null,
@@ -227,7 +228,8 @@ extension GridReport.CurvePoint {
 
 extension Rows.Row {
   package func int(_ column: String) -> Int? {
-    self[column].flatMap { text in Int(text) ?? Double(text).flatMap { Int(exactly: $0.rounded()) } }
+    self[column].flatMap { text in Int(text) ?? Double(text).flatMap { Int(exactly: $0.rounded()) }
+    }
   }
   package func double(_ column: String) -> Double? { self[column].flatMap { Double($0) } }
 }

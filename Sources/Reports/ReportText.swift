@@ -59,7 +59,8 @@ extension GridReport {
       table.add(
         [JSON.text(of: rate)]
           + labels.map { label in
-            guard let row = sweep.first(where: { $0.learningRate == rate && sweepLabel($0) == label })
+            guard
+              let row = sweep.first(where: { $0.learningRate == rate && sweepLabel($0) == label })
             else { return "" }
             let deviation = row.deviation.map { " ± \(number(100 * $0, 2))" } ?? ""
             return "\(percent(row.testAccuracy))\(deviation) (\(row.finished)/\(row.runs))"

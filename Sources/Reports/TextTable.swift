@@ -39,7 +39,8 @@ package struct TextTable {
       guard text.contains(where: { ",\"\n".contains($0) }) else { return text }
       return "\"" + text.replacing("\"", with: "\"\"") + "\""
     }
-    return ([columns.map(\.title)] + rows).map { $0.map(cell).joined(separator: ",") + "\n" }.joined()
+    return ([columns.map(\.title)] + rows).map { $0.map(cell).joined(separator: ",") + "\n" }
+      .joined()
   }
 }
 

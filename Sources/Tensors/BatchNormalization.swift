@@ -31,11 +31,13 @@ package struct BatchNormalization: Sendable {
         team.run(cut.pieces) { piece, _ in
           ck_moments(
             mean + piece * channels, deviation + piece * channels,
-            x + cut[piece].lowerBound * pixels * channels, cut[piece].count * pixels, Int32(channels))
+            x + cut[piece].lowerBound * pixels * channels, cut[piece].count * pixels,
+            Int32(channels))
         }
       }
     }
-    func merged(_ pieces: Range<Int>, _ c: Int) -> (count: Double, mean: Double, deviation: Double) {
+    func merged(_ pieces: Range<Int>, _ c: Int) -> (count: Double, mean: Double, deviation: Double)
+    {
       if pieces.count == 1 {
         let at = pieces.lowerBound * channels + c
         return (Double(cut[pieces.lowerBound].count * pixels), mean[at], deviation[at])
@@ -50,7 +52,8 @@ package struct BatchNormalization: Sendable {
     }
     let all = (0..<channels).map { merged(0..<cut.pieces, $0) }
     let rows = images * pixels
-    return Statistics(mean: all.map(\.mean), variance: all.map { $0.deviation / Double(rows) }, rows: rows)
+    return Statistics(
+      mean: all.map(\.mean), variance: all.map { $0.deviation / Double(rows) }, rows: rows)
   }
 
   package func normalize(
@@ -65,7 +68,8 @@ package struct BatchNormalization: Sendable {
     team.run(cut.pieces) { piece, _ in
       let at = cut[piece].lowerBound * pixels * channels
       ck_normalize(
-        y + at, x + at, center, scale, beta, cut[piece].count * pixels, Int32(channels), relu ? 1 : 0)
+        y + at, x + at, center, scale, beta, cut[piece].count * pixels, Int32(channels),
+        relu ? 1 : 0)
     }
   }
 
@@ -76,7 +80,8 @@ package struct BatchNormalization: Sendable {
     pixels: Int, team: Team
   ) {
     let mean = statistics.mean.map(Float.init)
-    let (sums, products) = sums(dy: dy, x: x, y: y, mean: mean, images: images, pixels: pixels, team: team)
+    let (sums, products) = sums(
+      dy: dy, x: x, y: y, mean: mean, images: images, pixels: pixels, team: team)
     let rows = Double(statistics.rows)
     var (a, b, c) = ([Float](), [Float](), [Float]())
     for i in 0..<channels {

@@ -28,7 +28,8 @@ package struct Convolution: Sendable {
   package var weightCount: Int { rowLength * outputChannels }
 
   package func forward(
-    _ y: FloatPointer, x: FloatPointer, weights: FloatPointer, images: Int, team: Team, work: Workspace
+    _ y: FloatPointer, x: FloatPointer, weights: FloatPointer, images: Int, team: Team,
+    work: Workspace
   ) {
     let cut = Cut(images)
     team.run(cut.pieces) { piece, lane in
@@ -54,7 +55,8 @@ package struct Convolution: Sendable {
     team.run(cut.pieces) { piece, lane in
       let part = partial + piece * weightCount
       if let dx, !addToDx {
-        (dx + cut[piece].lowerBound * imageSize).update(repeating: 0, count: cut[piece].count * imageSize)
+        (dx + cut[piece].lowerBound * imageSize).update(
+          repeating: 0, count: cut[piece].count * imageSize)
       }
       var isFirst = true
       forEachBlock(of: cut[piece]) { lines in
@@ -79,7 +81,8 @@ package struct Convolution: Sendable {
     if isPlainProduct {
       let out = dx + lines.lowerBound * window.outWidth * rowLength
       BLAS.multiply(
-        into: out, m: rows, n: rowLength, k: outputChannels, dy, .plain, lda: outputChannels, weights,
+        into: out, m: rows, n: rowLength, k: outputChannels, dy, .plain, lda: outputChannels,
+        weights,
         .transposed, ldb: outputChannels, ldc: rowLength, scale: 1)
     } else {
       BLAS.multiply(
@@ -89,7 +92,9 @@ package struct Convolution: Sendable {
     }
   }
 
-  private func gather(_ x: FloatPointer, _ lines: Range<Int>, _ columns: FloatPointer) -> FloatPointer {
+  private func gather(_ x: FloatPointer, _ lines: Range<Int>, _ columns: FloatPointer)
+    -> FloatPointer
+  {
     if isPlainProduct { return x + lines.lowerBound * window.outWidth * rowLength }
     ck_im2col(columns, x, window.kernel, lines.lowerBound, lines.upperBound)
     return columns

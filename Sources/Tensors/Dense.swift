@@ -14,7 +14,8 @@ package struct Dense: Sendable {
   package var parameterCount: Int { (inputs + 1) * outputs }
 
   package func forward(
-    _ y: FloatPointer, x: FloatPointer, weights: FloatPointer, bias: FloatPointer, images: Int, team: Team
+    _ y: FloatPointer, x: FloatPointer, weights: FloatPointer, bias: FloatPointer, images: Int,
+    team: Team
   ) {
     let cut = Cut(images)
     team.run(cut.pieces) { piece, _ in
@@ -42,7 +43,8 @@ package struct Dense: Sendable {
       ck_column_sums(part + inputs * outputs, dy + n * outputs, rows, Int32(outputs))
       if let dx {
         BLAS.multiply(
-          into: dx + n * inputs, m: rows, n: inputs, k: outputs, dy + n * outputs, .plain, lda: outputs,
+          into: dx + n * inputs, m: rows, n: inputs, k: outputs, dy + n * outputs, .plain,
+          lda: outputs,
           weights, .transposed, ldb: outputs, ldc: inputs, scale: addToDx ? 1 : 0)
       }
     }

@@ -20,13 +20,21 @@ package enum Elementwise {
     }
   }
 
-  package static func sum(_ y: FloatPointer, _ a: FloatPointer, _ b: FloatPointer, count: Int, team: Team) {
-    each(count, team) { ck_sum_of_two(y + $0.lowerBound, a + $0.lowerBound, b + $0.lowerBound, $0.count) }
+  package static func sum(
+    _ y: FloatPointer, _ a: FloatPointer, _ b: FloatPointer, count: Int, team: Team
+  ) {
+    each(count, team) {
+      ck_sum_of_two(y + $0.lowerBound, a + $0.lowerBound, b + $0.lowerBound, $0.count)
+    }
   }
 
   /// y = x, or y += x.
-  package static func copy(_ y: FloatPointer, from x: FloatPointer, adding: Bool, count: Int, team: Team) {
-    each(count, team) { ck_copy_or_add(y + $0.lowerBound, x + $0.lowerBound, $0.count, adding ? 1 : 0) }
+  package static func copy(
+    _ y: FloatPointer, from x: FloatPointer, adding: Bool, count: Int, team: Team
+  ) {
+    each(count, team) {
+      ck_copy_or_add(y + $0.lowerBound, x + $0.lowerBound, $0.count, adding ? 1 : 0)
+    }
   }
 
   package static func scale(_ y: FloatPointer, by factor: Float, count: Int, team: Team) {
@@ -50,9 +58,11 @@ package enum CrossEntropy {
     scale: Double
   ) -> Result {
     var result = Result(
-      loss: .init(repeating: 0, count: labels.count), correct: .init(repeating: 0, count: labels.count))
+      loss: .init(repeating: 0, count: labels.count),
+      correct: .init(repeating: 0, count: labels.count))
     ck_softmax_cross_entropy(
-      &result.loss, &result.correct, dlogits, logits, labels, labels.count, Int32(classes), smoothing,
+      &result.loss, &result.correct, dlogits, logits, labels, labels.count, Int32(classes),
+      smoothing,
       scale)
     return result
   }

@@ -25,7 +25,9 @@ package final class Floats {
     get { Array(UnsafeBufferPointer(start: base, count: count)) }
     set {
       precondition(newValue.count == count, "\(newValue.count) numbers into storage of \(count)")
-      newValue.withUnsafeBufferPointer { base.update(from: $0.baseAddress!, count: min(count, $0.count)) }
+      newValue.withUnsafeBufferPointer {
+        base.update(from: $0.baseAddress!, count: min(count, $0.count))
+      }
     }
   }
 

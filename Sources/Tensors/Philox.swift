@@ -21,7 +21,8 @@ package struct Philox: Sendable {
   /// Four words for a counter; `stream` tells apart what has the same counter (epoch, layer).
   package func words(_ counter: UInt64, stream: UInt32 = 0) -> SIMD4<UInt32> {
     var x = SIMD4<UInt32>(
-      UInt32(truncatingIfNeeded: counter), UInt32(truncatingIfNeeded: counter >> 32), stream, purpose)
+      UInt32(truncatingIfNeeded: counter), UInt32(truncatingIfNeeded: counter >> 32), stream,
+      purpose)
     var (k0, k1) = key
     for _ in 0..<10 {
       let low = UInt64(x[0]) * 0xD251_1F53

@@ -5,7 +5,8 @@ package struct MaxPooling: Sendable {
   package let window: Window
 
   package init(_ window: Window) {
-    precondition(window.kernelHeight * window.kernelWidth <= 256, "a pooling window above 256 pixels")
+    precondition(
+      window.kernelHeight * window.kernelWidth <= 256, "a pooling window above 256 pixels")
     self.window = window
   }
 
@@ -19,19 +20,22 @@ package struct MaxPooling: Sendable {
     team.run(cut.pieces) { piece, _ in
       let n = cut[piece].lowerBound
       ck_max_pool(
-        y + n * outputSize, arg + n * outputSize, x + n * inputSize, window.kernel, cut[piece].count)
+        y + n * outputSize, arg + n * outputSize, x + n * inputSize, window.kernel, cut[piece].count
+      )
     }
   }
 
   package func backward(
-    dx: FloatPointer, addToDx: Bool, dy: FloatPointer, arg: UnsafeMutablePointer<UInt8>, images: Int,
+    dx: FloatPointer, addToDx: Bool, dy: FloatPointer, arg: UnsafeMutablePointer<UInt8>,
+    images: Int,
     team: Team
   ) {
     let cut = Cut(images)
     team.run(cut.pieces) { piece, _ in
       let n = cut[piece].lowerBound
       ck_max_pool_backward(
-        dx + n * inputSize, dy + n * outputSize, arg + n * outputSize, window.kernel, cut[piece].count,
+        dx + n * inputSize, dy + n * outputSize, arg + n * outputSize, window.kernel,
+        cut[piece].count,
         addToDx ? 1 : 0)
     }
   }
@@ -56,7 +60,8 @@ package struct GlobalMean: Sendable {
     }
   }
 
-  package func backward(dx: FloatPointer, addToDx: Bool, dy: FloatPointer, images: Int, team: Team) {
+  package func backward(dx: FloatPointer, addToDx: Bool, dy: FloatPointer, images: Int, team: Team)
+  {
     let cut = Cut(images)
     team.run(cut.pieces) { piece, _ in
       let n = cut[piece].lowerBound

@@ -58,27 +58,27 @@ package final class Team: @unchecked Sendable {
   /// Lanes see the body through a pointer to the caller's frame and hold no reference to it once
   /// they have counted themselves finished.
   private func share(_ body: UnsafePointer<Body>, tasks: Int, width: Int) {
-      condition.withLock {
-        while started < width {
-          start(lane: started)
-          started += 1
-        }
-        self.body = body
-        self.tasks = tasks
-        active = width
-        nextTask.store(0, ordering: .relaxed)
-        finished.store(0, ordering: .relaxed)
-        generation.add(1, ordering: .releasing)
-        condition.broadcast()
+    condition.withLock {
+      while started < width {
+        start(lane: started)
+        started += 1
       }
-      work(body, tasks: tasks, lane: 0)
-      // The other lanes are inside their last task: waiting is short.
-      var spins = 0
-      while finished.load(ordering: .acquiring) < width {
-        spins += 1
-        if spins > 20_000 { sched_yield() }
-      }
-      condition.withLock { self.body = nil }
+      self.body = body
+      self.tasks = tasks
+      active = width
+      nextTask.store(0, ordering: .relaxed)
+      finished.store(0, ordering: .relaxed)
+      generation.add(1, ordering: .releasing)
+      condition.broadcast()
+    }
+    work(body, tasks: tasks, lane: 0)
+    // The other lanes are inside their last task: waiting is short.
+    var spins = 0
+    while finished.load(ordering: .acquiring) < width {
+      spins += 1
+      if spins > 20_000 { sched_yield() }
+    }
+    condition.withLock { self.body = nil }
   }
 
   private func work(_ body: UnsafePointer<Body>, tasks: Int, lane: Int) {

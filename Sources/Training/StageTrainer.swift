@@ -66,7 +66,8 @@ package final class StageTrainer {
     if let checkpoint {
       try state.restore(checkpoint, for: work)
     } else if work.start != 0 {
-      throw TrainingState.Mismatch(description: "a stage that starts at \(work.start) has no checkpoint")
+      throw TrainingState.Mismatch(
+        description: "a stage that starts at \(work.start) has no checkpoint")
     }
   }
 
@@ -77,7 +78,8 @@ package final class StageTrainer {
     while state.clock < work.end {
       if let stopped = update() { return stopped }
     }
-    guard Elementwise.squareSum(state.parameters.base, count: state.parameters.count).isFinite else {
+    guard Elementwise.squareSum(state.parameters.base, count: state.parameters.count).isFinite
+    else {
       return .diverged(reason: "the parameters are no longer finite at sample \(state.clock)")
     }
     return .finished(snapshot())
@@ -136,11 +138,13 @@ package final class StageTrainer {
     let startsSegment = ghost == 0 || work.segmentEnds(after: ghost - 1)
     let count = network.parameterCount
     Elementwise.copy(
-      state.segment.base, from: executor.gradients.base, adding: !startsSegment, count: count, team: team)
+      state.segment.base, from: executor.gradients.base, adding: !startsSegment, count: count,
+      team: team)
     guard work.segmentEnds(after: ghost) else { return }
     let isFirst = !(0..<ghost).contains { work.segmentEnds(after: $0) }
     Elementwise.copy(
-      state.finishedSegments.base, from: state.segment.base, adding: !isFirst, count: count, team: team)
+      state.finishedSegments.base, from: state.segment.base, adding: !isFirst, count: count,
+      team: team)
   }
 
   private func applyUpdate(_ rate: Float) -> String? {
@@ -152,7 +156,8 @@ package final class StageTrainer {
     guard Elementwise.squareSum(gradient.base, count: gradient.count).isFinite else {
       return "the gradient is no longer finite at sample \(state.clock)"
     }
-    guard Elementwise.squareSum(state.statistics.base, count: state.statistics.count).isFinite else {
+    guard Elementwise.squareSum(state.statistics.base, count: state.statistics.count).isFinite
+    else {
       return "a running statistic is no longer finite at sample \(state.clock)"
     }
     state.optimizer.step(
@@ -191,12 +196,14 @@ package final class StageTrainer {
       let chosen = Array(indices[start..<min(start + executor.capacity, indices.count)])
       let labels = dataset.write(executor.input, samples, chosen, team: team)
       executor.forward(
-        .inference, images: chosen.count, parameters: state.parameters, statistics: state.statistics)
+        .inference, images: chosen.count, parameters: state.parameters, statistics: state.statistics
+      )
       let result = executor.loss(labels: labels, smoothing: 0, training: false)
       for value in result.loss { loss += value }
       correct += result.correct.reduce(0) { $0 + Int($1) }
     }
-    return .init(loss: loss / Double(indices.count), accuracy: Double(correct) / Double(indices.count))
+    return .init(
+      loss: loss / Double(indices.count), accuracy: Double(correct) / Double(indices.count))
   }
 
   // MARK: - Bookkeeping
@@ -252,7 +259,9 @@ extension TrainingSpec {
   /// Bytes that training takes, without its data set.
   package func memory(_ facts: DatasetFacts, threads: Int) -> Int? {
     let input = Extent(height: facts.height, width: facts.width, channels: facts.channels)
-    guard let network = Network(self.network, input: input, classes: facts.classes) else { return nil }
+    guard let network = Network(self.network, input: input, classes: facts.classes) else {
+      return nil
+    }
     // Parameters, two gradient sums and the optimizer's slots; the executor's own gradient is in it.
     return Executor.bytes(
       network, capacity: ghost, lanes: threads, stateArrays: 3 + Optimizer.slotCount(optimizer))

@@ -11,7 +11,9 @@ package struct StageWork: Sendable {
   /// Updates of the run before this stage.
   package var startUpdates: Int
 
-  package init(digest: String, spec: TrainingSpec, law: Law, start: Int, end: Int, startUpdates: Int) {
+  package init(
+    digest: String, spec: TrainingSpec, law: Law, start: Int, end: Int, startUpdates: Int
+  ) {
     self.digest = digest
     self.spec = spec
     self.law = law

@@ -70,7 +70,8 @@ package final class TrainingState {
         let numbers = UnsafeBufferPointer(
           start: statistics.base + statistic.offset + index * statistic.channels,
           count: statistic.channels)
-        arrays.append(.init("\(statistic.name).\(name)", shape: [statistic.channels], floats: numbers))
+        arrays.append(
+          .init("\(statistic.name).\(name)", shape: [statistic.channels], floats: numbers))
       }
     }
     for slot in optimizer.slots { add("optimizer.\(slot.name).", slot.values) }
@@ -117,12 +118,15 @@ package final class TrainingState {
     }
     (clock, updates, ghosts) = (try number("samples"), try number("updates"), try number("ghosts"))
     let isOwn = checkpoint.metadata["stage"] == work.digest
-    guard work.start <= clock, clock <= work.end, isOwn || (clock == work.start && ghosts == 0) else {
+    guard work.start <= clock, clock <= work.end, isOwn || (clock == work.start && ghosts == 0)
+    else {
       throw Mismatch(description: "the checkpoint is at sample \(clock), outside of the stage")
     }
     func take(_ prefix: String, _ values: Floats) throws(Mismatch) {
       for parameter in network.parameters {
-        try fill(values.base + parameter.offset, parameter.shape, from: checkpoint[prefix + parameter.name])
+        try fill(
+          values.base + parameter.offset, parameter.shape, from: checkpoint[prefix + parameter.name]
+        )
       }
     }
     try take("", parameters)

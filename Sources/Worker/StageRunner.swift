@@ -96,7 +96,8 @@ struct StageRunner: Sendable {
   }
 
   private func report(_ error: CheckpointError) async throws -> String {
-    logger.error("a checkpoint cannot be used; an earlier one will be", metadata: ["error": "\(error)"])
+    logger.error(
+      "a checkpoint cannot be used; an earlier one will be", metadata: ["error": "\(error)"])
     _ = try await queue.reportDamage(
       claimed.lease, checkpoint: claimed.resume?.checkpoint ?? 0, reason: error.description)
     return "damage reported: \(error)"
@@ -119,7 +120,9 @@ struct StageRunner: Sendable {
       case .measured(let measurement):
         news(.measured(claimed, measurement))
         unrecorded.append(measurement.json)
-        if try await accepted({ try await queue.record(claimed.lease, unrecorded) }) { unrecorded = [] }
+        if try await accepted({ try await queue.record(claimed.lease, unrecorded) }) {
+          unrecorded = []
+        }
       case .checkpointed(let registered):
         _ = try await accepted {
           try await queue.registerCheckpoint(
@@ -219,7 +222,8 @@ struct StageRunner: Sendable {
       "store": .string(store.id), "file": .string(registered.written.file),
       "samples": .integer(registered.samples), "updates": .integer(registered.updates),
       "bytes": .integer(registered.written.bytes), "digest": .string(registered.written.digest),
-      "fingerprint": .string(fingerprint), "parameters_digest": .string(registered.parametersDigest),
+      "fingerprint": .string(fingerprint),
+      "parameters_digest": .string(registered.parametersDigest),
     ]
   }
 
@@ -249,7 +253,8 @@ extension Training.Measurement {
       "batch": .integer(batch), "learning_rate": .real(learningRate),
       "noise_scale": noiseScale.map(JSON.real) ?? .null, "train_loss": .real(train.loss),
       "train_accuracy": .real(train.accuracy), "test_loss": .real(test.loss),
-      "test_accuracy": .real(test.accuracy), "validation_loss": validation.map { .real($0.loss) } ?? .null,
+      "test_accuracy": .real(test.accuracy),
+      "validation_loss": validation.map { .real($0.loss) } ?? .null,
       "validation_accuracy": validation.map { .real($0.accuracy) } ?? .null,
       "seconds": .real(seconds), "peak_memory_bytes": .integer(peakMemory),
     ]

@@ -188,7 +188,8 @@ package final class WorkerService: Service {
   }
 
   private func claim(
-    _ slots: Int, _ worker: Int, _ store: CheckpointStore, _ inbox: AsyncStream<Message>.Continuation
+    _ slots: Int, _ worker: Int, _ store: CheckpointStore,
+    _ inbox: AsyncStream<Message>.Continuation
   ) async {
     let sent = ContinuousClock.now
     do {

@@ -53,13 +53,16 @@ struct TrainBench: ParsableCommand {
     let speed = (Double(batch) / median * 10).rounded() / 10
     let result: JSON = [
       "network": .string(self.network), "batch": .integer(batch), "size": .integer(size),
-      "channels": .integer(channels), "threads": .integer(threads), "images_per_second": .real(speed),
+      "channels": .integer(channels), "threads": .integer(threads),
+      "images_per_second": .real(speed),
       "parameters": .integer(network.parameterCount), "kernels": .string(kernelDescription),
     ]
     if json {
       print(result.encoded())
     } else {
-      print("\(self.network), batch \(batch), \(threads) threads: \(speed) images/s (\(kernelDescription))")
+      print(
+        "\(self.network), batch \(batch), \(threads) threads: \(speed) images/s (\(kernelDescription))"
+      )
     }
   }
 }

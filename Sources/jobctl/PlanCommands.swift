@@ -80,7 +80,8 @@ extension Plan {
         ])
       }
       let updates = stages(of: planned).reduce(0) { $0 + $1.updates }
-      let memory = planned.run.spec.training.memory(planned.facts, threads: 1)
+      let memory =
+        planned.run.spec.training.memory(planned.facts, threads: 1)
         .map { ", about \($0 >> 20) MiB" } ?? ""
       parts.append("\(planned.run.name): \(updates) updates\(memory)\n\(table.text)")
     }
@@ -148,10 +149,13 @@ struct SubmitCommand: AsyncParsableCommand {
     }
     print("Grid \(plan.grid.name) (id \(reply.id)): \(reply.runs) runs")
     if reply.isUnchanged { print("It was submitted before; nothing new.") }
-    print("stages: \(reply.created) created, \(reply.shared) shared by several runs, \(reply.reused) reused")
+    print(
+      "stages: \(reply.created) created, \(reply.shared) shared by several runs, \(reply.reused) reused"
+    )
     if reply.revived > 0 { print("\(reply.revived) cancelled stages live again.") }
     if reply.failed > 0 {
-      print("\(reply.failed) stages have failed before; jobctl retry \(plan.grid.name) tries again.")
+      print(
+        "\(reply.failed) stages have failed before; jobctl retry \(plan.grid.name) tries again.")
     }
   }
 }

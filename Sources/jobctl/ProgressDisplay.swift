@@ -39,7 +39,9 @@ final class ProgressDisplay: Sendable {
         say(line(stage, measurement, state.bars[stage.lease]?.progress), &state)
       case .ended(let stage, let outcome):
         state.bars[stage.lease] = nil
-        if outcome != "finished" { say("stage \(stage.lease.stage): \(printable(outcome))", &state) }
+        if outcome != "finished" {
+          say("stage \(stage.lease.stage): \(printable(outcome))", &state)
+        }
       }
       if isTerminal { draw(&state) }
     }
@@ -76,7 +78,8 @@ final class ProgressDisplay: Sendable {
       let done = bar.progress?.updates ?? 0
       let share = Double(done) / Double(max(bar.stage.updates, 1))
       let filled = Int(share * 24)
-      let picture = String(repeating: "#", count: filled) + String(repeating: ".", count: 24 - filled)
+      let picture =
+        String(repeating: "#", count: filled) + String(repeating: ".", count: 24 - filled)
       let name = String((bar.stage.runs.first ?? "").prefix(44))
       write(
         "[\(picture)] \(name) \(done)/\(bar.stage.updates) updates, "

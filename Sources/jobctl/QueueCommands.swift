@@ -24,9 +24,11 @@ struct ListCommand: AsyncParsableCommand {
     if json {
       let grids = rows.map { row -> JSON in
         .object(
-          [.init("id", .integer(row.int("id") ?? 0)), .init("grid", .string(row["grid"] ?? "")),
+          [
+            .init("id", .integer(row.int("id") ?? 0)), .init("grid", .string(row["grid"] ?? "")),
             .init("priority", .integer(row.int("priority") ?? 0)),
-            .init("runs", .integer(row.int("runs") ?? 0))]
+            .init("runs", .integer(row.int("runs") ?? 0)),
+          ]
             + columns.map { .init($0, .integer(row.int($0) ?? 0)) })
       }
       print((["format": 1, "grids": .array(grids)] as JSON).pretty())
@@ -44,7 +46,8 @@ struct ListCommand: AsyncParsableCommand {
 
 struct ShowCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "show", abstract: "Shows a grid's runs, or one run with its stages and measurements.")
+    commandName: "show",
+    abstract: "Shows a grid's runs, or one run with its stages and measurements.")
 
   @OptionGroup var grid: GridArgument
   @Argument(help: "A run's name; without it the grid's runs are listed.") var run: String?
@@ -55,7 +58,10 @@ struct ShowCommand: AsyncParsableCommand {
     let database = try await database.open()
     let report = try await GridReport(of: grid.grid, from: database)
     guard let name = self.run else {
-      print(json ? report.json.pretty() : "Grid \(report.name): \(report.outcomes)\n\n\(report.runTable.text)")
+      print(
+        json
+          ? report.json.pretty()
+          : "Grid \(report.name): \(report.outcomes)\n\n\(report.runTable.text)")
       return
     }
     guard let row = report.runs.first(where: { $0.name == name }) else {
@@ -86,17 +92,21 @@ struct ShowCommand: AsyncParsableCommand {
         stages.map {
           object(
             $0, ["digest", "state", "reason", "worker", "parameters_digest"],
-            ["id", "batch", "ghost", "learning_rate", "momentum", "noise_scale", "start_samples",
+            [
+              "id", "batch", "ghost", "learning_rate", "momentum", "noise_scale", "start_samples",
               "end_samples", "updates", "updates_done", "runs", "attempt", "failures", "crashes",
-              "preemptions"])
+              "preemptions",
+            ])
         }),
       "measurements": .array(
         points.map {
           object(
             $0, [],
-            ["epoch", "samples", "updates", "batch", "learning_rate", "noise_scale", "train_loss",
+            [
+              "epoch", "samples", "updates", "batch", "learning_rate", "noise_scale", "train_loss",
               "train_accuracy", "test_loss", "test_accuracy", "validation_loss",
-              "validation_accuracy"])
+              "validation_accuracy",
+            ])
         }),
     ]
   }
@@ -109,8 +119,10 @@ struct ShowCommand: AsyncParsableCommand {
     ])
     for stage in stages {
       stageTable.add(
-        ["id", "state", "batch", "learning_rate", "updates", "updates_done", "runs", "attempt",
-          "worker", "reason"].map { stage[$0] ?? "" })
+        [
+          "id", "state", "batch", "learning_rate", "updates", "updates_done", "runs", "attempt",
+          "worker", "reason",
+        ].map { stage[$0] ?? "" })
     }
     var pointTable = TextTable([
       ("epoch", .right), ("updates", .right), ("batch", .right), ("learning rate", .right),
@@ -180,8 +192,10 @@ struct QueueStatus {
   init(_ database: Database, grid: String?) async throws {
     let name = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).1
     let state = try await JobQueue(database).state(grid: name)
-    counts = ["ready", "running", "blocked", "done", "diverged", "failed", "parked", "skipped", "cancelled"]
-      .map { ($0, state.counts[$0] ?? 0) }
+    counts = [
+      "ready", "running", "blocked", "done", "diverged", "failed", "parked", "skipped", "cancelled",
+    ]
+    .map { ($0, state.counts[$0] ?? 0) }
     isEmpty = state.isEmpty
     workers = try await database.query(
       """
@@ -199,7 +213,8 @@ struct QueueStatus {
   }
 
   var line: String {
-    "stages: " + counts.filter { $0.count > 0 }.map { "\($0.count) \($0.state)" }.joined(separator: ", ")
+    "stages: "
+      + counts.filter { $0.count > 0 }.map { "\($0.count) \($0.state)" }.joined(separator: ", ")
   }
 
   var text: String {
@@ -217,7 +232,8 @@ struct QueueStatus {
     }
     if !table.isEmpty { parts.append(table.text) }
     var workerTable = TextTable([
-      ("worker", .left), ("state", .left), ("stages", .right), ("slots", .right), ("threads", .right),
+      ("worker", .left), ("state", .left), ("stages", .right), ("slots", .right),
+      ("threads", .right),
       ("seen", .right),
     ])
     for row in workers {
@@ -225,7 +241,8 @@ struct QueueStatus {
         ["worker", "state", "stages", "slots", "threads"].map { row[$0] ?? "" }
           + ["\(row["silent"] ?? "")s ago"])
     }
-    parts.append(workerTable.isEmpty ? "No worker runs; jobctl worker starts one." : workerTable.text)
+    parts.append(
+      workerTable.isEmpty ? "No worker runs; jobctl worker starts one." : workerTable.text)
     return parts.joined(separator: "\n\n")
   }
 
@@ -282,7 +299,8 @@ struct WaitCommand: AsyncParsableCommand {
 
 struct CancelCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "cancel", abstract: "Cancels a grid or one run; stages that other runs want go on.")
+    commandName: "cancel", abstract: "Cancels a grid or one run; stages that other runs want go on."
+  )
 
   @OptionGroup var grid: GridArgument
   @Argument(help: "A run's name; without it the whole grid.") var run: String?
@@ -336,10 +354,13 @@ struct DeleteCommand: AsyncParsableCommand {
     }
     let deletion = try await JobQueue(database).delete(grid: name)
     let store = try? CheckpointStore(path: store.path, creating: false)
-    let removed = deletion.checkpoints.count { $0.store == store?.id && store?.remove($0.file) == true }
+    let removed = deletion.checkpoints.count {
+      $0.store == store?.id && store?.remove($0.file) == true
+    }
     print(
       "Deleted grid \(name): \(deletion.runs) runs, \(deletion.stages) stages, \(removed) of "
         + "\(deletion.checkpoints.count) checkpoint files"
-        + (removed < deletion.checkpoints.count ? " (the others are not in \(self.store.path))" : ""))
+        + (removed < deletion.checkpoints.count
+          ? " (the others are not in \(self.store.path))" : ""))
   }
 }

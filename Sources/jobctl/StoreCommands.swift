@@ -43,7 +43,8 @@ struct CheckpointList: AsyncParsableCommand {
       ("bytes", .right), ("state", .left), ("file", .left),
     ])
     for row in rows {
-      let state = row["removed_at"] != nil ? "removed" : row["damaged_at"] != nil ? "damaged" : "valid"
+      let state =
+        row["removed_at"] != nil ? "removed" : row["damaged_at"] != nil ? "damaged" : "valid"
       table.add(
         ["id", "stage_id", "samples", "updates"].map { row[$0] ?? "" }
           + [row["final"] == "t" ? "yes" : "", row["bytes"] ?? "", state, row["file"] ?? ""])
@@ -88,7 +89,8 @@ struct CheckpointExport: AsyncParsableCommand {
 
   @OptionGroup var grid: GridArgument
   @Argument(help: "A run's name.") var run: String
-  @Argument(help: "The file to write.", completion: .file(extensions: ["safetensors"])) var output: String
+  @Argument(help: "The file to write.", completion: .file(extensions: ["safetensors"])) var output:
+    String
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var store: StoreOptions
 
@@ -107,7 +109,8 @@ struct CheckpointExport: AsyncParsableCommand {
     }
     let store = try CheckpointStore(path: store.path, creating: false)
     guard store.id == row["store_id"] else {
-      throw ValidationError("the checkpoint is in another store than \(store.path); see jobctl checkpoint list")
+      throw ValidationError(
+        "the checkpoint is in another store than \(store.path); see jobctl checkpoint list")
     }
     let bytes = try store.decompressed(row["file"] ?? "", digest: row["digest"])
     try Data(bytes).write(to: URL(filePath: output), options: .atomic)
@@ -148,7 +151,8 @@ struct LocalStatus: AsyncParsableCommand {
 
   func run() async throws {
     let cluster = try LocalCluster(home: DatabaseOptions.home)
-    let state = cluster.isCreated ? (try await cluster.isRunning() ? "running" : "stopped") : "not made yet"
+    let state =
+      cluster.isCreated ? (try await cluster.isRunning() ? "running" : "stopped") : "not made yet"
     print("\(state)\nfolder \(cluster.folder)\npsql \"\(try cluster.target().string)\"")
   }
 }
@@ -196,7 +200,9 @@ struct ReportCommand: AsyncParsableCommand {
       toFile: "\(output)/report.json", atomically: true, encoding: .utf8)
     let figures = try await Figures(report, folder: output).draw()
     if format == .table {
-      print("\n\(figures.count) figures and 3 tables are in\n\(URL(filePath: output).standardizedFileURL.path)")
+      print(
+        "\n\(figures.count) figures and 3 tables are in\n\(URL(filePath: output).standardizedFileURL.path)"
+      )
     }
   }
 }

@@ -24,7 +24,8 @@ struct WorkerCommand: AsyncParsableCommand {
   @Option(help: "Only stages of this grid.") var grid: String?
   @Flag(help: "Stop when nothing is left to do.") var untilEmpty = false
   @Option(help: "Seconds between checkpoints inside a stage.") var checkpointEvery = 120.0
-  @Option(help: "Least severe messages shown: debug, info, warning or error.") var logLevel = Level.info
+  @Option(help: "Least severe messages shown: debug, info, warning or error.") var logLevel = Level
+    .info
   @Flag(help: "Show progress instead of the log.") var progress = false
 
   enum Level: String, ExpressibleByArgument, CaseIterable { case debug, info, warning, error }
@@ -35,7 +36,9 @@ struct WorkerCommand: AsyncParsableCommand {
         throw ValidationError("\(name) takes a number from 1 to 1024, not \(value)")
       }
     }
-    guard checkpointEvery > 0 else { throw ValidationError("--checkpoint-every takes seconds above 0") }
+    guard checkpointEvery > 0 else {
+      throw ValidationError("--checkpoint-every takes seconds above 0")
+    }
   }
 
   func run() async throws {

@@ -23,17 +23,21 @@ private func problems(_ rest: String) -> [String] {
 @Suite struct GridFileTests {
   @Test func runsAreNamedByTheirAxesInFileOrder() throws {
     let grid = try Grid(
-      parsing: valid + #", "grid": {"optimizer.learning_rate": [0.1, 0.40], "schedule.name": ["hybrid"]}}"#)
-    #expect(grid.runs.map(\.name) == [
-      "learning_rate=0.1,schedule=hybrid,seed=1", "learning_rate=0.40,schedule=hybrid,seed=1",
-    ])
+      parsing: valid
+        + #", "grid": {"optimizer.learning_rate": [0.1, 0.40], "schedule.name": ["hybrid"]}}"#)
+    #expect(
+      grid.runs.map(\.name) == [
+        "learning_rate=0.1,schedule=hybrid,seed=1", "learning_rate=0.40,schedule=hybrid,seed=1",
+      ])
   }
 
   @Test func aTypoIsAnsweredWithTheNearestName() {
     let text = valid.replacing("\"momentum\"", with: "\"momentun\"") + #", "shedule": 1}"#
     let found = problems(text)
     #expect(found.count == 2)
-    #expect(found.contains { $0.hasPrefix("optimizer.name") && $0.contains("did you mean \"momentum\"?") })
+    #expect(
+      found.contains { $0.hasPrefix("optimizer.name") && $0.contains("did you mean \"momentum\"?") }
+    )
     #expect(found.contains { $0.hasPrefix("shedule") && $0.contains("did you mean \"schedule\"?") })
   }
 
@@ -74,7 +78,8 @@ private func problems(_ rest: String) -> [String] {
   }
 
   @Test func brokenJSONIsToldWithLineAndColumn() {
-    #expect(problems("{\n  \"name\": }") == ["line 2, column 11: found '}' where a value is expected"])
+    #expect(
+      problems("{\n  \"name\": }") == ["line 2, column 11: found '}' where a value is expected"])
   }
 
   @Test func contentDigestsDoNotDependOnSpacingOrOrder() throws {

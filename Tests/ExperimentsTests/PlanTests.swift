@@ -8,7 +8,8 @@ let repository = URL(filePath: #filePath)
   .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
 func plan(example name: String, changing changes: [(String, JSON)] = []) throws -> Plan {
-  let text = try String(contentsOf: repository.appending(path: "examples/\(name).json"), encoding: .utf8)
+  let text = try String(
+    contentsOf: repository.appending(path: "examples/\(name).json"), encoding: .utf8)
   var document = try JSON(parsing: text)
   for (path, value) in changes {
     document = document.setting(path.split(separator: ".").map(String.init)[...], to: value)
@@ -18,7 +19,9 @@ func plan(example name: String, changing changes: [(String, JSON)] = []) throws 
 
 func plan(_ document: JSON) throws -> Plan {
   try Plan(Grid(document: document)) { dataset throws(InvalidGrid) in
-    guard let facts = dataset.builtInFacts else { throw InvalidGrid([Problem("dataset", "unknown")]) }
+    guard let facts = dataset.builtInFacts else {
+      throw InvalidGrid([Problem("dataset", "unknown")])
+    }
     return facts
   }
 }
@@ -45,7 +48,9 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
   @Test func section51HasThePapersUpdateCounts() throws {
     let table = updates(try plan(example: "section-5.1"))
     #expect(table.count == 12)
-    for (name, rate) in [("momentum", "0.1"), ("nesterov", "0.1"), ("sgd", "0.1"), ("adam", "0.001")] {
+    for (name, rate) in [
+      ("momentum", "0.1"), ("nesterov", "0.1"), ("sgd", "0.1"), ("adam", "0.001"),
+    ] {
       func run(_ schedule: String) -> [Int]? {
         table["optimizer=\(name),learning_rate=\(rate),schedule=\(schedule),seed=1"]
       }

@@ -11,11 +11,13 @@ import Testing
   func parameterCountsAreThePapers(name: String, channels: Int, count: Int) throws {
     let grid = try Grid(document: [
       "name": "g", "dataset": "cifar-10", "network": .string(name), "epochs": 1,
-      "optimizer": ["name": "sgd", "learning_rate": 1], "batch": ["size": 1], "schedule": "constant",
+      "optimizer": ["name": "sgd", "learning_rate": 1], "batch": ["size": 1],
+      "schedule": "constant",
     ])
     let network = try #require(
       Network(
-        grid.runs[0].spec.training.network, input: Extent(height: 32, width: 32, channels: channels),
+        grid.runs[0].spec.training.network,
+        input: Extent(height: 32, width: 32, channels: channels),
         classes: 10))
     #expect(network.parameterCount == count)
   }

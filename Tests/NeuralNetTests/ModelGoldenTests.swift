@@ -31,7 +31,8 @@ import Testing
     var (logits, loss, squares) = ([Double](), 0.0, [Double]())
     let ghosts = stride(from: 0, to: labels.count, by: ghost)
     func load(_ start: Int) {
-      executor.input.update(from: Array(x[(start * network.input.count)...]), count: ghost * network.input.count)
+      executor.input.update(
+        from: Array(x[(start * network.input.count)...]), count: ghost * network.input.count)
     }
     for start in ghosts {
       load(start)
@@ -44,7 +45,8 @@ import Testing
       executor.foldStatistics(into: statistics)
       squares.append(Elementwise.squareSum(executor.gradients.base, count: gradient.count))
       Elementwise.copy(
-        gradient.base, from: executor.gradients.base, adding: true, count: gradient.count, team: team)
+        gradient.base, from: executor.gradients.base, adding: true, count: gradient.count,
+        team: team)
     }
     Elementwise.scale(
       gradient.base, by: Float(ghost) / Float(labels.count), count: gradient.count, team: team)
@@ -82,7 +84,8 @@ import Testing
       case "mlp": .mlp(hidden: hidden)
       case "cnn": .cnn
       default:
-        .wideResNet(depth: attributes["depth"]?.intValue ?? 0, width: attributes["width"]?.intValue ?? 0)
+        .wideResNet(
+          depth: attributes["depth"]?.intValue ?? 0, width: attributes["width"]?.intValue ?? 0)
       }
     return Network(spec, input: input, classes: attributes["classes"]?.intValue ?? 0)
   }
@@ -118,7 +121,8 @@ import Testing
       }
       #expect(abs(norm(mean) - means[b]) <= tolerance("stats_l2") * means[b], "\(statistic.name)")
       #expect(
-        abs(norm(variance) - variances[b]) <= tolerance("stats_l2") * variances[b], "\(statistic.name)")
+        abs(norm(variance) - variances[b]) <= tolerance("stats_l2") * variances[b],
+        "\(statistic.name)")
     }
   }
 

@@ -34,7 +34,8 @@ import Testing
       let y = Floats(count: dy.count)
       let scratch = Floats(count: convolution.workspace * team.size)
       let work = Workspace(scratch, perLane: convolution.workspace)
-      convolution.forward(y.base, x: x.base, weights: w.base, images: images, team: team, work: work)
+      convolution.forward(
+        y.base, x: x.base, weights: w.base, images: images, team: team, work: work)
       let (dx, dw) = (Floats(count: x.count), Floats(count: w.count))
       let partial = Floats(count: Cut.most * convolution.weightCount)
       convolution.backward(
@@ -57,7 +58,8 @@ import Testing
       let pixels = (attributes["h"]?.intValue ?? 1) * (attributes["w"]?.intValue ?? 1)
       guard attributes["eps"]?.doubleValue == BatchNormalization.epsilon else { continue }
       let ghost = integer(attributes, "ghost")
-      let norm = BatchNormalization(channels: channels, relu: attributes["relu"]?.boolValue ?? false)
+      let norm = BatchNormalization(
+        channels: channels, relu: attributes["relu"]?.boolValue ?? false)
       let x = floats(golden.input(inputs["x"] ?? .null))
       let dy = floats(golden.input(inputs["dy"] ?? .null))
       let gamma = floats(golden.input(inputs["gamma"] ?? .null))
@@ -70,7 +72,8 @@ import Testing
         let at = start * pixels * channels
         let found = norm.statistics(of: x.base + at, images: ghost, pixels: pixels, team: team)
         norm.normalize(
-          y.base + at, x: x.base + at, mean: found.mean, variance: found.variance, gamma: gamma.base,
+          y.base + at, x: x.base + at, mean: found.mean, variance: found.variance,
+          gamma: gamma.base,
           beta: beta.base, images: ghost, pixels: pixels, team: team)
         let (dg, db) = (Floats(count: channels), Floats(count: channels))
         norm.backward(
@@ -204,7 +207,8 @@ import Testing
     (try #require(node["attrs"]), try #require(node["inputs"]), try #require(node["outputs"]))
   }
 
-  private func check(_ golden: Golden, _ node: JSON, _ outputs: JSON, _ results: [(String, Floats)]) {
+  private func check(_ golden: Golden, _ node: JSON, _ outputs: JSON, _ results: [(String, Floats)])
+  {
     let name = node["name"]?.stringValue ?? ""
     for (output, values) in results {
       guard let reference = outputs[output] else {

@@ -32,14 +32,16 @@ package struct Golden {
         let offsets = member.value["data_offsets"]?.items?.compactMap(\.intValue)
       else { continue }
       let width = type == "F32" ? 4 : 8
-      tensors[member.key] = stride(from: headerEnd + offsets[0], to: headerEnd + offsets[1], by: width)
-        .map { at in
-          switch type {
-          case "F32": Double(Float(bitPattern: UInt32(little(at, 4))))
-          case "F64": Double(bitPattern: little(at, 8))
-          default: Double(Int64(bitPattern: little(at, 8)))
-          }
+      tensors[member.key] = stride(
+        from: headerEnd + offsets[0], to: headerEnd + offsets[1], by: width
+      )
+      .map { at in
+        switch type {
+        case "F32": Double(Float(bitPattern: UInt32(little(at, 4))))
+        case "F64": Double(bitPattern: little(at, 8))
+        default: Double(Int64(bitPattern: little(at, 8)))
         }
+      }
     }
     return tensors
   }
@@ -93,7 +95,8 @@ package struct Golden {
     return max(
       norm(zip(index.map { values[$0] }, reference).map { $0 - $1 }) / (tolerance * scale),
       abs(norm(values) - l2) / (tolerance * l2),
-      abs(values.reduce(0, +) - (node["sum"]?.doubleValue ?? 0)) / (tolerance * l2 * n.squareRoot()))
+      abs(values.reduce(0, +) - (node["sum"]?.doubleValue ?? 0)) / (tolerance * l2 * n.squareRoot())
+    )
   }
 }
 

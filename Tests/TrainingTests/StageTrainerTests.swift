@@ -25,7 +25,9 @@ struct SmallRun {
       "batch": ["size": 32, "ghost": 32, "maximum": 160],
       "schedule": ["name": "increase", "drops": ["epochs": [1, 2], "factor": 5]], "seeds": [3],
     ])
-    let plan = try Plan(grid) { spec throws(InvalidGrid) in try spec.facts(from: DataFolders(roots: [])) }
+    let plan = try Plan(grid) { spec throws(InvalidGrid) in
+      try spec.facts(from: DataFolders(roots: []))
+    }
     let spec = plan.runs[0].run.spec.training
     dataset = try Dataset.load(spec.dataset, from: DataFolders(roots: []))
     stages = plan.stages(of: plan.runs[0]).map {
@@ -68,7 +70,8 @@ struct SmallRun {
           result.digest = end.content.parametersDigest
           isDone = true
         case .drained(let end): checkpoint = try passThroughFile(end.content.checkpoint, store)
-        case .abandoned, .diverged: Issue.record("a small run must finish")
+        case .abandoned, .diverged:
+          Issue.record("a small run must finish")
           isDone = true
         }
       }
@@ -79,7 +82,9 @@ struct SmallRun {
     return result
   }
 
-  private func passThroughFile(_ checkpoint: Checkpoint, _ store: CheckpointStore) throws -> Checkpoint {
+  private func passThroughFile(_ checkpoint: Checkpoint, _ store: CheckpointStore) throws
+    -> Checkpoint
+  {
     let written = try store.write(checkpoint, as: "checkpoint.safetensors.zst")
     return try store.read(written.file, digest: written.digest)
   }
@@ -106,7 +111,9 @@ struct SmallRun {
     #expect(interrupted == whole)
   }
 
-  @Test(arguments: ["sgd", "nesterov", "adam"]) func everyOptimizerResumesExactly(name: String) throws {
+  @Test(arguments: ["sgd", "nesterov", "adam"]) func everyOptimizerResumesExactly(name: String)
+    throws
+  {
     let run = try SmallRun(network: "mlp", optimizer: .string(name))
     let interrupted = try run.train(threads: 2, stopAfter: [18])
     let whole = try run.train()

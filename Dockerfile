@@ -1,0 +1,17 @@
+# Two stages: build with the Swift toolchain, run on slim Debian as a user of its own.
+FROM swift:6.3-bookworm AS build
+WORKDIR /jobctl
+COPY . .
+RUN ops/install-packages build && swift build -c release --product jobctl --static-swift-stdlib
+
+FROM debian:12-slim
+COPY ops/install-packages /tmp/install-packages
+RUN /tmp/install-packages run && rm -rf /tmp/install-packages /var/lib/apt/lists/* \
+  && useradd --create-home --shell /usr/sbin/nologin jobctl
+COPY --from=build /jobctl/.build/release/jobctl /usr/local/bin/jobctl
+USER jobctl
+# Checkpoints outlive the container; data sets are mounted read-only.
+VOLUME ["/var/lib/jobctl-checkpoints", "/data"]
+ENV JOBCTL_DATA=/data
+ENTRYPOINT ["jobctl"]
+CMD ["worker", "--checkpoints", "/var/lib/jobctl-checkpoints"]

@@ -1,0 +1,47 @@
+# `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+SWIFT := swift
+BUILD := $(SWIFT) build -c release
+
+.PHONY: help setup build demo demo-short test lint format bench install clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
+	  awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+setup: ## Install missing Debian packages (through sudo when not root)
+	@ops/install-packages build
+
+build: setup ## Build jobctl and bench in release mode
+	$(BUILD) --product jobctl
+	$(BUILD) --product bench
+
+demo: setup ## Train the learning-rate sweep on Fashion-MNIST and report it
+	$(BUILD) --product jobctl
+	@ops/demo examples/lr-sweep.json
+
+demo-short: setup ## The same path in a minute: two rates, one epoch, a subset
+	$(BUILD) --product jobctl
+	@ops/demo examples/lr-sweep-short.json
+
+test: setup ## Build and run all tests, on a throw-away database
+	$(BUILD) --build-tests
+	$(SWIFT) test -c release --skip-build
+
+lint: ## Check the format of all Swift files
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+
+format: ## Format all Swift files
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+
+bench: setup ## Time training steps on this machine
+	$(BUILD) --product bench
+	.build/release/bench train --network cnn --size 28 --channels 1 --threads 1
+	.build/release/bench train --network wrn-16-4 --threads 2
+
+install: build ## Install jobctl to /usr/local/bin (or PREFIX)
+	install -D -m 755 .build/release/jobctl $(or $(PREFIX),/usr/local)/bin/jobctl
+
+clean: ## Remove what was built
+	rm -rf .build

@@ -97,13 +97,15 @@ let package = Package(
       swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["Experiments", "Tensors"], path: "Tests/TestSupport",
-      swiftSettings: strict),
+      name: "TestSupport",
+      dependencies: ["Experiments", "JobQueue", "Postgres", "Tensors", logging],
+      path: "Tests/TestSupport", swiftSettings: strict),
     tests("Experiments", ["Experiments"]),
     tests("Tensors", ["Experiments", "Tensors", "TestSupport"]),
     tests(
       "Training",
       ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", "TestSupport", "Training"]),
+    tests("JobQueue", ["Experiments", "JobQueue", "Postgres", "TestSupport", subprocess, system]),
     tests("NeuralNet", ["Experiments", "NeuralNet", "Tensors", "TestSupport"]),
   ]
 )

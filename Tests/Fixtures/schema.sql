@@ -1,0 +1,328 @@
+CREATE SCHEMA jobs;
+CREATE DOMAIN jobs.digest AS text
+	CONSTRAINT digest_check CHECK ((VALUE ~ '^[0-9a-f]{64}$'::text));
+CREATE DOMAIN jobs.name AS text
+	CONSTRAINT name_check CHECK ((VALUE ~ '^[A-Za-z0-9._=+,-]{1,100}$'::text));
+CREATE TABLE jobs.checkpoint (
+    id bigint NOT NULL,
+    stage_id bigint NOT NULL,
+    attempt integer NOT NULL,
+    store_id text NOT NULL,
+    file jobs.name NOT NULL,
+    samples bigint NOT NULL,
+    updates bigint NOT NULL,
+    final boolean NOT NULL,
+    bytes bigint NOT NULL,
+    digest jobs.digest NOT NULL,
+    fingerprint text NOT NULL,
+    parameters_digest jobs.digest NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    damaged_at timestamp with time zone,
+    removed_at timestamp with time zone
+);
+COMMENT ON TABLE jobs.checkpoint IS 'The only authority on which checkpoint files count.';
+CREATE TABLE jobs.attempt (
+    stage_id bigint NOT NULL,
+    attempt integer NOT NULL,
+    worker_id bigint NOT NULL,
+    claimed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    outcome text,
+    updates_from bigint NOT NULL,
+    updates_to bigint NOT NULL,
+    samples_to bigint NOT NULL,
+    seconds double precision DEFAULT 0 NOT NULL,
+    samples_per_second real,
+    threads integer,
+    peak_memory_bytes bigint,
+    fingerprint text,
+    reason text,
+    CONSTRAINT attempt_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT attempt_outcome_check CHECK ((outcome = ANY (ARRAY['finished'::text, 'diverged'::text, 'failed'::text, 'crashed'::text, 'preempted'::text, 'cancelled'::text, 'damaged'::text])))
+)
+WITH (fillfactor='70');
+COMMENT ON TABLE jobs.attempt IS 'One claim of a stage by a worker. The lease and the progress of a running stage live here, in narrow rows; updates_from and updates_to are positions since the stage''s start.';
+ALTER TABLE jobs.checkpoint ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME jobs.checkpoint_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE jobs.dataset (
+    digest jobs.digest NOT NULL,
+    description jsonb NOT NULL
+);
+CREATE TABLE jobs.event (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text DEFAULT SESSION_USER NOT NULL,
+    kind text NOT NULL,
+    grid_id bigint,
+    run_id bigint,
+    stage_id bigint,
+    worker_id bigint,
+    detail jsonb
+);
+COMMENT ON TABLE jobs.event IS 'Who did what, when. Rows outlive what they speak of.';
+ALTER TABLE jobs.event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME jobs.event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE jobs.grid (
+    id bigint NOT NULL,
+    name jobs.name NOT NULL,
+    content_digest jobs.digest NOT NULL,
+    document jsonb NOT NULL,
+    priority integer DEFAULT 0 NOT NULL,
+    submitted_by text DEFAULT SESSION_USER NOT NULL,
+    submitted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+ALTER TABLE jobs.grid ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME jobs.grid_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE jobs.measurement (
+    stage_id bigint NOT NULL,
+    samples bigint NOT NULL,
+    attempt integer NOT NULL,
+    epoch double precision NOT NULL,
+    updates bigint NOT NULL,
+    batch bigint NOT NULL,
+    learning_rate real NOT NULL,
+    noise_scale double precision,
+    train_loss double precision,
+    train_accuracy double precision,
+    test_loss double precision,
+    test_accuracy double precision,
+    validation_loss double precision,
+    validation_accuracy double precision,
+    seconds double precision NOT NULL,
+    peak_memory_bytes bigint
+);
+CREATE TABLE jobs.migration (
+    number integer NOT NULL,
+    name text NOT NULL,
+    digest text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE jobs.run (
+    id bigint NOT NULL,
+    grid_id bigint NOT NULL,
+    name jobs.name NOT NULL,
+    "position" integer NOT NULL,
+    seed bigint NOT NULL,
+    labels jsonb NOT NULL,
+    learning_rate real NOT NULL,
+    schedule text NOT NULL,
+    optimizer text NOT NULL,
+    variant jobs.name,
+    updates bigint NOT NULL,
+    samples bigint NOT NULL,
+    epochs double precision NOT NULL,
+    cancelled_at timestamp with time zone
+);
+ALTER TABLE jobs.run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME jobs.run_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE jobs.run_stage (
+    run_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    stage_id bigint NOT NULL
+);
+CREATE TABLE jobs.schema_state (
+    one boolean DEFAULT true NOT NULL,
+    version integer NOT NULL,
+    digest text NOT NULL,
+    CONSTRAINT schema_state_one_check CHECK (one)
+);
+COMMENT ON TABLE jobs.schema_state IS 'What the schema is now: the number of migrations, and the digest of all SQL that made it.';
+CREATE TABLE jobs.spec (
+    digest jobs.digest NOT NULL,
+    document jsonb NOT NULL
+);
+COMMENT ON TABLE jobs.spec IS 'What all stages of a run have in common: network, data, optimizer, seed, ghost batch.';
+CREATE TABLE jobs.stage (
+    id bigint NOT NULL,
+    digest jobs.digest NOT NULL,
+    parent_id bigint,
+    spec_digest jobs.digest NOT NULL,
+    dataset_digest jobs.digest,
+    numerics_version integer NOT NULL,
+    memory_bytes bigint NOT NULL,
+    state text NOT NULL,
+    priority integer DEFAULT 0 NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    worker_id bigint,
+    failures integer DEFAULT 0 NOT NULL,
+    crashes integer DEFAULT 0 NOT NULL,
+    crash_streak integer DEFAULT 0 NOT NULL,
+    preemptions integer DEFAULT 0 NOT NULL,
+    reason text,
+    not_before timestamp with time zone,
+    start_samples bigint NOT NULL,
+    end_samples bigint NOT NULL,
+    start_updates bigint NOT NULL,
+    updates bigint NOT NULL,
+    batch bigint NOT NULL,
+    ghost bigint NOT NULL,
+    learning_rate real NOT NULL,
+    learning_rate_end real NOT NULL,
+    law jsonb NOT NULL,
+    momentum real,
+    noise_scale double precision,
+    noise_scale_exact double precision,
+    epochs double precision NOT NULL,
+    checkpoint_id bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT stage_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT stage_batch_check CHECK ((batch > 0)),
+    CONSTRAINT stage_check CHECK ((end_samples > start_samples)),
+    CONSTRAINT stage_check1 CHECK (((parent_id IS NOT NULL) OR (start_samples = 0))),
+    CONSTRAINT stage_check2 CHECK (((state = 'running'::text) = (worker_id IS NOT NULL))),
+    CONSTRAINT stage_check3 CHECK (((state = 'done'::text) = (checkpoint_id IS NOT NULL))),
+    CONSTRAINT stage_check4 CHECK (((state <> ALL (ARRAY['diverged'::text, 'failed'::text, 'parked'::text])) OR (reason IS NOT NULL))),
+    CONSTRAINT stage_check5 CHECK (((state <> 'running'::text) OR (attempt > 0))),
+    CONSTRAINT stage_ghost_check CHECK ((ghost > 0)),
+    CONSTRAINT stage_start_samples_check CHECK ((start_samples >= 0)),
+    CONSTRAINT stage_state_check CHECK ((state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text, 'done'::text, 'diverged'::text, 'failed'::text, 'parked'::text, 'skipped'::text, 'cancelled'::text]))),
+    CONSTRAINT stage_updates_check CHECK ((updates > 0))
+)
+WITH (fillfactor='80');
+COMMENT ON COLUMN jobs.stage.digest IS 'Names the state at the stage''s end, however the way was cut.';
+COMMENT ON COLUMN jobs.stage.state IS 'blocked: its parent is not done. Left when the parent is done (ready), or diverged, failed (skipped).
+ready: may be claimed. Left by claim (running) or cancel.
+running: a worker holds its lease. Left by finish (done), diverge, fail (ready, failed), release
+(ready), rescue (ready, parked), cancel, and by report_damage (ready, blocked).
+done: its end''s checkpoint is registered. Left only when that checkpoint is found damaged (ready).
+diverged: a loss, gradient or statistic was not finite. A result: nothing leads out of it.
+failed: an error that another try does not mend, or the third failure. Left by retry.
+parked: crashed five times in a row without progress. Left by retry.
+skipped: an ancestor diverged, failed or was parked for good. Left when that ancestor is retried.
+cancelled: no live run wants it. Left when a submission or a retry wants it again.';
+COMMENT ON COLUMN jobs.stage.attempt IS 'Number of the latest attempt; it only grows. Every write of a worker carries it (fencing).';
+ALTER TABLE jobs.stage ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME jobs.stage_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE jobs.store (
+    id jobs.name NOT NULL,
+    path text NOT NULL,
+    host text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+COMMENT ON TABLE jobs.store IS 'Folders of checkpoint files.';
+CREATE TABLE jobs.worker (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    version text NOT NULL,
+    numerics_version integer NOT NULL,
+    fingerprint text NOT NULL,
+    slots integer NOT NULL,
+    threads integer NOT NULL,
+    stores text[] NOT NULL,
+    state text DEFAULT 'idle'::text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT worker_slots_check CHECK ((slots > 0)),
+    CONSTRAINT worker_state_check CHECK ((state = ANY (ARRAY['idle'::text, 'busy'::text, 'gone'::text]))),
+    CONSTRAINT worker_threads_check CHECK ((threads > 0))
+)
+WITH (fillfactor='70');
+ALTER TABLE jobs.worker ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME jobs.worker_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY jobs.attempt
+    ADD CONSTRAINT attempt_pkey PRIMARY KEY (stage_id, attempt);
+ALTER TABLE ONLY jobs.checkpoint
+    ADD CONSTRAINT checkpoint_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY jobs.checkpoint
+    ADD CONSTRAINT checkpoint_store_id_file_key UNIQUE (store_id, file);
+ALTER TABLE ONLY jobs.dataset
+    ADD CONSTRAINT dataset_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY jobs.event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY jobs.grid
+    ADD CONSTRAINT grid_name_key UNIQUE (name);
+ALTER TABLE ONLY jobs.grid
+    ADD CONSTRAINT grid_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY jobs.measurement
+    ADD CONSTRAINT measurement_pkey PRIMARY KEY (stage_id, samples);
+ALTER TABLE ONLY jobs.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
+ALTER TABLE ONLY jobs.run
+    ADD CONSTRAINT run_grid_id_name_key UNIQUE (grid_id, name);
+ALTER TABLE ONLY jobs.run
+    ADD CONSTRAINT run_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY jobs.run_stage
+    ADD CONSTRAINT run_stage_pkey PRIMARY KEY (run_id, "position");
+ALTER TABLE ONLY jobs.schema_state
+    ADD CONSTRAINT schema_state_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY jobs.spec
+    ADD CONSTRAINT spec_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY jobs.stage
+    ADD CONSTRAINT stage_digest_key UNIQUE (digest);
+ALTER TABLE ONLY jobs.stage
+    ADD CONSTRAINT stage_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY jobs.store
+    ADD CONSTRAINT store_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY jobs.worker
+    ADD CONSTRAINT worker_pkey PRIMARY KEY (id);
+CREATE INDEX checkpoint_stage ON jobs.checkpoint USING btree (stage_id, samples DESC);
+CREATE INDEX event_stage ON jobs.event USING btree (stage_id);
+CREATE INDEX run_stage_stage ON jobs.run_stage USING btree (stage_id);
+CREATE INDEX stage_parent ON jobs.stage USING btree (parent_id);
+CREATE INDEX stage_ready ON jobs.stage USING btree (priority DESC, id) WHERE (state = 'ready'::text);
+CREATE INDEX stage_running ON jobs.stage USING btree (worker_id) WHERE (state = 'running'::text);
+CREATE INDEX worker_idle ON jobs.worker USING btree (id) WHERE (state = 'idle'::text);
+ALTER TABLE ONLY jobs.attempt
+    ADD CONSTRAINT attempt_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
+ALTER TABLE ONLY jobs.attempt
+    ADD CONSTRAINT attempt_worker_id_fkey FOREIGN KEY (worker_id) REFERENCES jobs.worker(id);
+ALTER TABLE ONLY jobs.checkpoint
+    ADD CONSTRAINT checkpoint_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
+ALTER TABLE ONLY jobs.checkpoint
+    ADD CONSTRAINT checkpoint_store_id_fkey FOREIGN KEY (store_id) REFERENCES jobs.store(id);
+ALTER TABLE ONLY jobs.measurement
+    ADD CONSTRAINT measurement_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
+ALTER TABLE ONLY jobs.run
+    ADD CONSTRAINT run_grid_id_fkey FOREIGN KEY (grid_id) REFERENCES jobs.grid(id) ON DELETE CASCADE;
+ALTER TABLE ONLY jobs.run_stage
+    ADD CONSTRAINT run_stage_run_id_fkey FOREIGN KEY (run_id) REFERENCES jobs.run(id) ON DELETE CASCADE;
+ALTER TABLE ONLY jobs.run_stage
+    ADD CONSTRAINT run_stage_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id);
+ALTER TABLE ONLY jobs.stage
+    ADD CONSTRAINT stage_dataset_digest_fkey FOREIGN KEY (dataset_digest) REFERENCES jobs.dataset(digest);
+ALTER TABLE ONLY jobs.stage
+    ADD CONSTRAINT stage_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES jobs.stage(id);
+ALTER TABLE ONLY jobs.stage
+    ADD CONSTRAINT stage_spec_digest_fkey FOREIGN KEY (spec_digest) REFERENCES jobs.spec(digest);
+ALTER TABLE ONLY jobs.stage
+    ADD CONSTRAINT stage_worker_id_fkey FOREIGN KEY (worker_id) REFERENCES jobs.worker(id);

@@ -1,0 +1,46 @@
+import Foundation
+import JobQueue
+import Postgres
+import Subprocess
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite struct MigratorTests {
+  @Test func aMigratedDatabaseIsCurrentAndMigratingAgainChangesNothing() async throws {
+    let database = Database(try await TestCluster.database(), logger: quietLogger)
+    let migrator = Migrator(database)
+    #expect(try await migrator.status() == .behind(have: 0, need: 1))
+    async let one: Void = Migrator(Database(database.target, logger: quietLogger)).migrate()
+    async let two: Void = Migrator(Database(database.target, logger: quietLogger)).migrate()
+    _ = try await (one, two)
+    #expect(try await migrator.status() == .current)
+    _ = try await database.query("update jobs.schema_state set digest = 'old'")
+    #expect(try await migrator.status() == .differs)
+    try await migrator.migrate()
+    #expect(try await migrator.status() == .current)
+    _ = try await database.query("update jobs.schema_state set version = 99")
+    #expect(try await migrator.status() == .ahead(have: 99, need: 1))
+  }
+
+  /// The tables as PostgreSQL sees them. Where a change is meant, run the tests with
+  /// JOBCTL_UPDATE_SNAPSHOTS=1 and commit the file.
+  @Test func theSchemaIsTheSnapshot() async throws {
+    let database = Database(try await TestCluster.database(), logger: quietLogger)
+    try await Migrator(database).migrate()
+    let result = try await Subprocess.run(
+      .name("pg_dump"),
+      arguments: ["--schema-only", "--no-owner", "--schema=jobs", "--dbname", database.target.string],
+      output: .string(limit: 1 << 20), error: .string(limit: 1 << 16))
+    #expect(result.terminationStatus.isSuccess, "\(result.standardError)")
+    let dump = result.standardOutput.split(separator: "\n")
+      .filter { !$0.hasPrefix("--") && !$0.hasPrefix("SET ") && !$0.hasPrefix("SELECT pg_catalog") }
+      .filter { !$0.hasPrefix("\\restrict") && !$0.hasPrefix("\\unrestrict") }
+      .joined(separator: "\n") + "\n"
+    let file = repository.appending(path: "Tests/Fixtures/schema.sql")
+    if ProcessInfo.processInfo.environment["JOBCTL_UPDATE_SNAPSHOTS"] != nil {
+      try dump.write(to: file, atomically: true, encoding: .utf8)
+    }
+    #expect(try String(contentsOf: file, encoding: .utf8) == dump)
+  }
+}

@@ -1,0 +1,362 @@
+import Experiments
+import JobQueue
+import Postgres
+import TestSupport
+import Testing
+
+/// The queue's rules, against PostgreSQL.
+@Suite struct QueueTests {
+  private let queue: JobQueue
+  private let store = "store-1"
+
+  init() async throws {
+    queue = try await TestCluster.queue()
+    try await queue.register(store: store, path: "/nowhere", host: "test")
+  }
+
+  private func worker(_ name: String = "w") async throws -> Int {
+    try await queue.register(
+      worker: [
+        "name": .string(name), "host": "test", "pid": 1, "version": "test",
+        "numerics_version": .integer(numericsVersion), "fingerprint": "test", "slots": 4,
+        "threads": 1, "stores": [.string(store)],
+      ], patience: .none)
+  }
+
+  private func claim(
+    _ worker: Int, _ slots: Int = 1, lease: Duration = .seconds(10), grid: String? = nil,
+    datasets: [String]? = nil
+  ) async throws -> [ClaimedStage] {
+    let digests: [String]
+    if let datasets { digests = datasets } else {
+      digests = try await queue.datasetsWanted().map(\.digest)
+    }
+    return try await queue.claim(
+      .init(
+        worker: worker, slots: slots, datasets: digests, stores: [store], memory: 1 << 30, grid: grid,
+        threads: 1, fingerprint: "test"), lease: lease)
+  }
+
+  private func checkpoint(_ stage: ClaimedStage) -> JSON {
+    [
+      "store": .string(store), "file": .string("s\(stage.lease.stage)-\(stage.lease.attempt)"),
+      "samples": .integer(stage.end), "updates": .integer(stage.startUpdates + stage.updates),
+      "bytes": 1, "digest": .string(String(repeating: "a", count: 64)), "fingerprint": "test",
+      "parameters_digest": .string(String(repeating: "b", count: 64)),
+    ]
+  }
+
+  private func totals(_ stage: ClaimedStage) -> JSON {
+    ["updates": .integer(stage.updates), "samples": .integer(stage.end), "seconds": 1]
+  }
+
+  private func finish(_ stage: ClaimedStage) async throws -> Bool {
+    try await queue.finish(
+      stage.lease, checkpoint: checkpoint(stage), measurements: [], totals: totals(stage))
+  }
+
+  private func states() async throws -> [String: Int] {
+    try await queue.state(grid: nil).counts.filter { $0.value > 0 && $0.key != "able" }
+  }
+
+  // MARK: - Submitting
+
+  @Test func sharedStagesExistOnce() async throws {
+    let reply = try await queue.submit(plan(smallGrid("g")))
+    #expect(reply.runs == 3)
+    #expect(reply.created == 6)
+    #expect(reply.shared == 2)
+    #expect(reply.reused == 0)
+    #expect(try await states() == ["ready": 1, "blocked": 5])
+  }
+
+  @Test func submittingTheSameAgainChangesNothing() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let again = try await queue.submit(plan(smallGrid("g")))
+    #expect(again.isUnchanged && again.created == 0 && again.reused == 6)
+    #expect(try await states() == ["ready": 1, "blocked": 5])
+  }
+
+  @Test func anotherGridOfTheSameNameIsRefused() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    await #expect(throws: PostgresError.self) {
+      try await queue.submit(plan(smallGrid("g", changing: [("epochs", 4)])))
+    }
+  }
+
+  @Test func aLaterGridReusesStagesHoweverTheyWereCut() async throws {
+    // One stage of three epochs first; then the same law cut after each epoch.
+    let constant: [(String, JSON)] = [("schedule", "constant"), ("grid", ["epochs": [3]])]
+    try await queue.submit(plan(smallGrid("whole", changing: constant)))
+    let cut = try await queue.submit(
+      plan(smallGrid("cut", changing: [("schedule", "constant"), ("grid", ["epochs": [1, 2, 3]])])))
+    #expect(cut.created == 2)
+    #expect(cut.reused == 1)
+    let stages = try await queue.value(
+      """
+      select count(*) from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
+      join jobs.grid g on g.id = r.grid_id where g.name = 'cut' and r.name like 'epochs=3,%'
+      """)
+    #expect(stages == "1")
+  }
+
+  @Test func aSharedStageHasTheHighestPriorityOfThoseWhoWantIt() async throws {
+    try await queue.submit(plan(smallGrid("low")), priority: 1)
+    try await queue.submit(plan(smallGrid("high", changing: [("description", "again")])), priority: 7)
+    #expect(try await queue.value("select min(priority) || '-' || max(priority) from jobs.stage") == "7-7")
+    _ = try await queue.cancel(grid: "high", run: nil)
+    #expect(try await queue.value("select min(priority) || '-' || max(priority) from jobs.stage") == "1-1")
+  }
+
+  // MARK: - Claiming and finishing
+
+  @Test func finishingUnblocksTheChildren() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let first = try #require(try await claim(w, 4).first)
+    #expect(first.resume == nil)
+    #expect(try await finish(first))
+    #expect(try await states() == ["done": 1, "ready": 2, "blocked": 3])
+    let children = try await claim(w, 4)
+    #expect(children.count == 2)
+    #expect(children.allSatisfy { $0.resume?.isParents == true && $0.resume?.samples == $0.start })
+  }
+
+  @Test func anAcceptedFinishMayBeRepeated() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let first = try #require(try await claim(try await worker()).first)
+    #expect(try await finish(first))
+    #expect(try await finish(first))
+    #expect(try await queue.value("select count(*) from jobs.checkpoint") == "1")
+  }
+
+  @Test func whatAWorkerCannotDoItDoesNotGet() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    #expect(try await claim(w, datasets: []).isEmpty)
+    #expect(try await claim(w, grid: "other").isEmpty)
+    #expect(try await claim(w, grid: "g").count == 1)
+  }
+
+  @Test func manyWorkersNeverGetTheSameStage() async throws {
+    let seeds = JSON.array((1...40).map(JSON.integer))
+    try await queue.submit(
+      plan(smallGrid("g", changing: [("seeds", seeds), ("schedule", "constant"), ("grid", [:])])))
+    let target = queue.database.target
+    let datasets = try await queue.datasetsWanted().map(\.digest)
+    let claimed = try await withThrowingTaskGroup(of: [Int].self) { group in
+      for index in 0..<8 {
+        let w = try await worker("w\(index)")
+        group.addTask {
+          let own = JobQueue(Database(target, logger: quietLogger))
+          var mine: [Int] = []
+          while true {
+            let got = try await own.claim(
+              .init(
+                worker: w, slots: 2, datasets: datasets, stores: [], memory: 1 << 30, grid: nil,
+                threads: 1, fingerprint: ""), lease: .seconds(60))
+            if got.isEmpty { return mine }
+            mine += got.map(\.lease.stage)
+          }
+        }
+      }
+      return try await group.reduce(into: []) { $0 += $1 }
+    }
+    #expect(claimed.count == 40)
+    #expect(Set(claimed).count == 40)
+  }
+
+  // MARK: - Fencing and rescue
+
+  @Test func aZombieCanWriteNothing() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let old = try #require(try await claim(w, lease: .milliseconds(50)).first)
+    try await Task.sleep(for: .milliseconds(120))
+    let new = try #require(try await claim(w).first)
+    #expect(new.lease.stage == old.lease.stage)
+    #expect(new.lease.attempt == old.lease.attempt + 1)
+    #expect(try await queue.record(old.lease, []) == false)
+    #expect(
+      try await queue.registerCheckpoint(
+        old.lease, checkpoint: checkpoint(old), measurements: [], totals: [:]) == false)
+    #expect(try await finish(old) == false)
+    #expect(try await queue.fail(old.lease, reason: "x", permanent: true, totals: [:]) == false)
+    #expect(try await queue.release(old.lease, reason: "x", delay: nil, totals: [:]) == false)
+    #expect(try await queue.value("select count(*) from jobs.checkpoint") == "0")
+    let (_, verdicts) = try await queue.heartbeat(
+      worker: w, held: [Held(lease: old.lease, totals: [:]), Held(lease: new.lease, totals: [:])],
+      idle: false, lease: .seconds(10), timeout: .seconds(5))
+    #expect(verdicts.first { $0.0 == old.lease }?.1 == .lost)
+    #expect(verdicts.first { $0.0 == new.lease }?.1 == .hold)
+    #expect(try await finish(new))
+  }
+
+  @Test func aLateHeartbeatSavesALeaseThatNobodyTook() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let stage = try #require(try await claim(w, lease: .milliseconds(50)).first)
+    try await Task.sleep(for: .milliseconds(120))
+    let (_, verdicts) = try await queue.heartbeat(
+      worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
+      timeout: .seconds(5))
+    #expect(verdicts.first?.1 == .hold)
+    #expect(try await claim(w).isEmpty)
+    #expect(try await finish(stage))
+  }
+
+  @Test func aCrashLoopIsParkedWithItsReasonAndRetried() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    for attempt in 1...5 {
+      #expect(try await claim(w, lease: .milliseconds(10)).first?.lease.attempt == attempt)
+      try await Task.sleep(for: .milliseconds(40))
+    }
+    #expect(try await claim(w).isEmpty)
+    #expect(try await states() == ["parked": 1, "blocked": 5])
+    #expect(try await queue.state(grid: "g").isEmpty)
+    #expect(try await queue.value("select reason from jobs.stage where state = 'parked'") != nil)
+    #expect(try await queue.value("select crashes || '/' || failures || '/' || preemptions from jobs.stage where state = 'parked'") == "5/0/0")
+    #expect(try await queue.retry(grid: "g", run: nil) == 1)
+    #expect(try await claim(w).count == 1)
+  }
+
+  @Test func aCheckpointIsProgressAndEndsACrashStreak() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    for _ in 1...7 {
+      let stage = try #require(try await claim(w, lease: .milliseconds(10)).first)
+      #expect(
+        try await queue.registerCheckpoint(
+          stage.lease, checkpoint: checkpoint(stage), measurements: [], totals: [:]))
+      try await Task.sleep(for: .milliseconds(40))
+    }
+    let next = try #require(try await claim(w).first)
+    #expect(next.resume?.isParents == false)
+  }
+
+  @Test func aDrainedWorkerCostsNothing() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    for _ in 1...8 {
+      let stage = try #require(try await claim(w).first)
+      #expect(try await queue.release(stage.lease, reason: "drained", delay: nil, totals: [:]))
+    }
+    let counts = try await queue.value(
+      "select failures || '/' || crashes || '/' || preemptions from jobs.stage where attempt > 0")
+    #expect(counts == "0/0/8")
+    #expect(try await claim(w).count == 1)
+  }
+
+  @Test func aClaimWhoseAnswerWasLostIsGivenBack() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    #expect(try await claim(w, lease: .milliseconds(20)).count == 1)
+    try await Task.sleep(for: .milliseconds(60))
+    _ = try await queue.heartbeat(
+      worker: w, held: [], idle: true, lease: .milliseconds(20), timeout: .seconds(5))
+    #expect(try await queue.value("select preemptions from jobs.stage where attempt > 0") == "1")
+    #expect(try await claim(w).count == 1)
+  }
+
+  // MARK: - Ends that are not good
+
+  @Test func divergenceIsAResultAndSkipsWhatIsBelow() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let stage = try #require(try await claim(try await worker()).first)
+    #expect(
+      try await queue.diverge(stage.lease, reason: "the loss is NaN", measurements: [], totals: [:]))
+    #expect(try await states() == ["diverged": 1, "skipped": 5])
+    #expect(try await queue.state(grid: "g").isEmpty)
+    #expect(try await queue.value("select string_agg(distinct state, ',') from report.run") == "diverged")
+    #expect(try await queue.retry(grid: "g", run: nil) == 0)
+    #expect(try await states() == ["diverged": 1, "skipped": 5])
+  }
+
+  @Test func aPermanentFailureSkipsTheRestUntilItIsRetried() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let stage = try #require(try await claim(w).first)
+    #expect(try await queue.fail(stage.lease, reason: "no such file", permanent: true, totals: [:]))
+    #expect(try await states() == ["failed": 1, "skipped": 5])
+    #expect(try await queue.retry(grid: "g", run: nil) == 1)
+    #expect(try await states() == ["ready": 1, "blocked": 5])
+  }
+
+  @Test func aPassingFailureIsTriedThreeTimes() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    for attempt in 1...3 {
+      _ = try await queue.database.query("update jobs.stage set not_before = null")
+      let stage = try #require(try await claim(w).first)
+      #expect(stage.lease.attempt == attempt)
+      #expect(try await queue.fail(stage.lease, reason: "flaky", permanent: false, totals: [:]))
+    }
+    #expect(try await states() == ["failed": 1, "skipped": 5])
+  }
+
+  @Test func aSharedStageIsCancelledOnlyWhenNobodyWantsIt() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let run = "schedule=decay,seed=1"
+    let (runs, stages) = try await queue.cancel(grid: "g", run: run)
+    // Of the three stages of `decay` the first is everybody's.
+    #expect(runs == 1 && stages == 2)
+    #expect(try await states() == ["ready": 1, "blocked": 3, "cancelled": 2])
+    _ = try await queue.cancel(grid: "g", run: nil)
+    #expect(try await states() == ["cancelled": 6])
+    let again = try await queue.submit(plan(smallGrid("g")))
+    #expect(again.revived == 6)
+    #expect(try await states() == ["ready": 1, "blocked": 5])
+  }
+
+  @Test func cancellingTakesTheLeaseOfARunningStage() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let stage = try #require(try await claim(w).first)
+    _ = try await queue.cancel(grid: "g", run: nil)
+    let (_, verdicts) = try await queue.heartbeat(
+      worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
+      timeout: .seconds(5))
+    #expect(verdicts.first?.1 == .cancelled)
+    #expect(try await finish(stage) == false)
+  }
+
+  @Test func aDamagedEndIsTrainedAgain() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let first = try #require(try await claim(w).first)
+    #expect(try await finish(first))
+    let children = try await claim(w, 2)
+    let child = children[0]
+    let damaged = try #require(child.resume?.checkpoint)
+    #expect(try await queue.reportDamage(child.lease, checkpoint: damaged, reason: "torn"))
+    // The other child has read it already and goes on.
+    #expect(try await states() == ["ready": 1, "blocked": 4, "running": 1])
+    #expect(try await finish(children[1]))
+    let again = try #require(try await claim(w).first)
+    #expect(again.lease.stage == first.lease.stage)
+    #expect(again.resume == nil)
+    #expect(try await finish(again))
+  }
+
+  @Test func deletingAGridKeepsWhatOthersWant() async throws {
+    try await queue.submit(plan(smallGrid("a")))
+    try await queue.submit(
+      plan(smallGrid("b", changing: [("grid", ["schedule.name": ["decay"]])])))
+    let deletion = try await queue.delete(grid: "a")
+    #expect(deletion.runs == 3)
+    #expect(deletion.stages == 3)
+    #expect(try await states() == ["ready": 1, "blocked": 2])
+  }
+
+  @Test func impossibleRowsAreImpossible() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    for change in [
+      "update jobs.stage set state = 'running'", "update jobs.stage set state = 'done'",
+      "update jobs.stage set state = 'failed'", "update jobs.stage set end_samples = start_samples",
+      "update jobs.grid set name = 'a`b'", "update jobs.stage set state = 'asleep'",
+    ] {
+      await #expect(throws: PostgresError.self, "\(change)") { try await queue.database.query(change) }
+    }
+  }
+}

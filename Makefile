@@ -26,6 +26,7 @@ demo-short: setup ## The same path in a minute: two rates, one epoch, a subset
 	@ops/demo examples/lr-sweep-short.json
 
 test: setup ## Build and run all tests, on a throw-away database
+	@ops/test-tools
 	$(BUILD) --build-tests
 	$(SWIFT) test -c release --skip-build
 

@@ -98,14 +98,28 @@ let package = Package(
 
     .target(
       name: "TestSupport",
-      dependencies: ["Experiments", "JobQueue", "Postgres", "Tensors", logging],
+      dependencies: [
+        "Experiments", "JobQueue", "Postgres", "Tensors", logging, subprocess, system,
+      ],
       path: "Tests/TestSupport", swiftSettings: strict),
-    tests("Experiments", ["Experiments"]),
+    tests("Experiments", ["Experiments", "TestSupport"]),
     tests("Tensors", ["Experiments", "Tensors", "TestSupport"]),
     tests(
       "Training",
       ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", "TestSupport", "Training"]),
     tests("JobQueue", ["Experiments", "JobQueue", "Postgres", "TestSupport", subprocess, system]),
+    tests(
+      "Worker",
+      [
+        "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "TestSupport", "Worker",
+      ]),
+    tests(
+      "jobctl",
+      ["jobctl", "Experiments", "JobQueue", "Postgres", "TestSupport", subprocess, system]),
+    tests("Checkpoints", ["Checkpoints", "TestSupport", subprocess, system]),
+    tests("Datasets", ["Datasets", "Experiments", "Tensors", "TestSupport"]),
+    tests("Reports", ["Reports"]),
+    tests("Tidy", ["TestSupport"]),
     tests("NeuralNet", ["Experiments", "NeuralNet", "Tensors", "TestSupport"]),
   ]
 )

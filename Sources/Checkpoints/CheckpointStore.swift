@@ -18,11 +18,7 @@ package struct CheckpointStore: Sendable {
   /// Opens a store, and makes it where `creating` and there is none.
   package init(path: String, creating: Bool = true) throws(CheckpointError) {
     self.path = path
-    let marker = path + "/store.json"
-    if let text = try? String(contentsOfFile: marker, encoding: .utf8) {
-      guard let id = (try? JSON(parsing: text))?["id"]?.stringValue, isValidName(id) else {
-        throw .cannotOpen(store: path, reason: "its store.json is damaged")
-      }
+    if let id = try CheckpointStore.identity(of: path) {
       self.id = id
       return
     }
@@ -30,16 +26,28 @@ package struct CheckpointStore: Sendable {
     do {
       try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    } catch {
-      throw .cannotOpen(store: path, reason: "it cannot be made: \(error.localizedDescription)")
+      let content: JSON = ["format": 1, "id": .string(UUID().uuidString.lowercased())]
+      try CheckpointStore.place(
+        Array((content.pretty() + "\n").utf8), as: path + "/" + CheckpointStore.marker,
+        replacing: false)
+    } catch { throw .cannotOpen(store: path, reason: "it cannot be made: \(error)") }
+    // Whoever was first has named it.
+    guard let id = try CheckpointStore.identity(of: path) else {
+      throw .cannotOpen(store: path, reason: "its store.json vanished")
     }
-    let id = UUID().uuidString.lowercased()
-    let content: JSON = ["format": 1, "id": .string(id)]
-    do throws(CheckpointError) {
-      try CheckpointStore.writeAtomically(
-        Array((content.pretty() + "\n").utf8), to: marker, in: path)
-    } catch { throw .cannotOpen(store: path, reason: error.description) }
     self.id = id
+  }
+
+  private static let marker = "store.json"
+
+  private static func identity(of path: String) throws(CheckpointError) -> String? {
+    guard let text = try? String(contentsOfFile: "\(path)/\(marker)", encoding: .utf8) else {
+      return nil
+    }
+    guard let id = (try? JSON(parsing: text))?["id"]?.stringValue, isValidName(id) else {
+      throw .cannotOpen(store: path, reason: "its store.json is damaged")
+    }
+    return id
   }
 
   /// Files whose content a crash may have torn carry this in their name and are never read.
@@ -48,7 +56,7 @@ package struct CheckpointStore: Sendable {
   package func write(_ checkpoint: Checkpoint, as file: String) throws(CheckpointError) -> Written {
     precondition(isValidName(file), "a checkpoint named \(file)")
     let bytes = Compression.compress(checkpoint.safetensors())
-    try CheckpointStore.writeAtomically(bytes, to: path + "/" + file, in: path)
+    try CheckpointStore.place(bytes, as: path + "/" + file, replacing: true)
     return Written(file: file, bytes: bytes.count, digest: Digest.sha256(of: bytes))
   }
 
@@ -85,20 +93,23 @@ package struct CheckpointStore: Sendable {
     isValidName(file) && unlink(path + "/" + file) == 0
   }
 
-  private static func writeAtomically(
-    _ bytes: [UInt8], to target: String, in folder: String
+  /// Writes a file beside its place, syncs it, and puts it there as a whole. Where it must not
+  /// replace another, one that is there already stays.
+  private static func place(
+    _ bytes: [UInt8], as target: String, replacing: Bool
   ) throws(CheckpointError) {
-    let name = URL(filePath: target).lastPathComponent
+    let place = URL(filePath: target)
     func failure(_ step: String) -> CheckpointError {
-      .cannotWrite(file: name, reason: "\(step): \(String(cString: strerror(errno)))")
+      .cannotWrite(
+        file: place.lastPathComponent, reason: "\(step): \(String(cString: strerror(errno)))")
     }
-    let temporary = "\(target).\(getpid())\(unfinished)"
-    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    let temporary = "\(target).\(UUID().uuidString)\(unfinished)"
+    let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw failure("open") }
-    var isRenamed = false
     defer {
       close(file)
-      if !isRenamed { unlink(temporary) }
+      // Gone already where it was renamed.
+      unlink(temporary)
     }
     var written = 0
     while written < bytes.count {
@@ -110,11 +121,14 @@ package struct CheckpointStore: Sendable {
       written += count
     }
     guard fsync(file) == 0 else { throw failure("fsync") }
-    guard rename(temporary, target) == 0 else { throw failure("rename") }
-    isRenamed = true
-    let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard directory >= 0 else { throw failure("open the folder") }
-    defer { close(directory) }
-    guard fsync(directory) == 0 else { throw failure("fsync of the folder") }
+    if replacing {
+      guard rename(temporary, target) == 0 else { throw failure("rename") }
+    } else {
+      guard link(temporary, target) == 0 || errno == EEXIST else { throw failure("link") }
+    }
+    let folder = open(place.deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { throw failure("open the folder") }
+    defer { close(folder) }
+    guard fsync(folder) == 0 else { throw failure("fsync of the folder") }
   }
 }

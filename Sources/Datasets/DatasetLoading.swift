@@ -1,5 +1,6 @@
 import Experiments
 
+/// From a description to a data set in memory, whatever its format.
 extension Dataset {
   /// Loads a data set and, where a digest is given, insists on it.
   package static func load(

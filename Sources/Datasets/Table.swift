@@ -71,6 +71,10 @@ enum Table {
           file: file, reason: "row \(index + 1) has \(row.count) fields, the header \(header.count)"
         )
       }
+      // Short rows come padded with empty fields.
+      guard !row[label].isEmpty else {
+        throw .damaged(file: file, reason: "row \(index + 1) has no label")
+      }
       for (column, field) in row.enumerated() where column != label {
         guard let value = Double(field.trimmingCharacters(in: .whitespaces)), value.isFinite else {
           throw .damaged(

@@ -1,5 +1,6 @@
 import Tensors
 
+/// Where training starts: parameters and statistics as functions of the seed.
 extension Network {
   /// Parameters at the start of training: a function of the seed and of each parameter's place.
   package func initialParameters(seed: Int) -> Floats {

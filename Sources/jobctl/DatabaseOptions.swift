@@ -8,7 +8,10 @@ import Postgres
 struct DatabaseOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The database, as a libpq connection string or URI without a password; \"embedded\" for the private one.",
+      """
+      The database, as a libpq connection string or URI without a password; "embedded" for the \
+      private one.
+      """,
       discussion: """
         Otherwise JOBCTL_DATABASE_URL, then libpq's own PGHOST and PGSERVICE; without any of them \
         the private database under $JOBCTL_HOME.

@@ -9,6 +9,7 @@ import ServiceLifecycle
 import UnixSignals
 import Worker
 
+/// The door of the worker daemon: options, logging, signals.
 struct WorkerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "Runs a worker: claims stages and trains them.",

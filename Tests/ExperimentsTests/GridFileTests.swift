@@ -1,6 +1,6 @@
-import Testing
-
 import Experiments
+import TestSupport
+import Testing
 
 private let valid = """
   {"name": "g", "dataset": "fashion-mnist", "network": "cnn", "epochs": 3,

@@ -1,11 +1,7 @@
-import Foundation
-import Testing
-
 import Experiments
-
-/// The repository's root, found from this file.
-let repository = URL(filePath: #filePath)
-  .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+import Foundation
+import TestSupport
+import Testing
 
 func plan(example name: String, changing changes: [(String, JSON)] = []) throws -> Plan {
   let text = try String(
@@ -15,15 +11,6 @@ func plan(example name: String, changing changes: [(String, JSON)] = []) throws 
     document = document.setting(path.split(separator: ".").map(String.init)[...], to: value)
   }
   return try plan(document)
-}
-
-func plan(_ document: JSON) throws -> Plan {
-  try Plan(Grid(document: document)) { dataset throws(InvalidGrid) in
-    guard let facts = dataset.builtInFacts else {
-      throw InvalidGrid([Problem("dataset", "unknown")])
-    }
-    return facts
-  }
 }
 
 /// Updates of each stage as its own run would have them, by the run's name.

@@ -30,10 +30,13 @@ import Testing
     try await Migrator(database).migrate()
     let result = try await Subprocess.run(
       .name("pg_dump"),
-      arguments: ["--schema-only", "--no-owner", "--schema=jobs", "--dbname", database.target.string],
+      arguments: [
+        "--schema-only", "--no-owner", "--schema=jobs", "--dbname", database.target.string,
+      ],
       output: .string(limit: 1 << 20), error: .string(limit: 1 << 16))
     #expect(result.terminationStatus.isSuccess, "\(result.standardError)")
-    let dump = result.standardOutput.split(separator: "\n")
+    let dump =
+      result.standardOutput.split(separator: "\n")
       .filter { !$0.hasPrefix("--") && !$0.hasPrefix("SET ") && !$0.hasPrefix("SELECT pg_catalog") }
       .filter { !$0.hasPrefix("\\restrict") && !$0.hasPrefix("\\unrestrict") }
       .joined(separator: "\n") + "\n"

@@ -28,12 +28,15 @@ import Testing
     datasets: [String]? = nil
   ) async throws -> [ClaimedStage] {
     let digests: [String]
-    if let datasets { digests = datasets } else {
+    if let datasets {
+      digests = datasets
+    } else {
       digests = try await queue.datasetsWanted().map(\.digest)
     }
     return try await queue.claim(
       .init(
-        worker: worker, slots: slots, datasets: digests, stores: [store], memory: 1 << 30, grid: grid,
+        worker: worker, slots: slots, datasets: digests, stores: [store], memory: 1 << 30,
+        grid: grid,
         threads: 1, fingerprint: "test"), lease: lease)
   }
 
@@ -89,7 +92,8 @@ import Testing
     let constant: [(String, JSON)] = [("schedule", "constant"), ("grid", ["epochs": [3]])]
     try await queue.submit(plan(smallGrid("whole", changing: constant)))
     let cut = try await queue.submit(
-      plan(smallGrid("cut", changing: [("schedule", "constant"), ("grid", ["epochs": [1, 2, 3]])])))
+      plan(
+        smallGrid("cut", changing: [("schedule", "constant"), ("grid", ["epochs": [1, 2, 3]])])))
     #expect(cut.created == 2)
     #expect(cut.reused == 1)
     let stages = try await queue.value(
@@ -102,10 +106,15 @@ import Testing
 
   @Test func aSharedStageHasTheHighestPriorityOfThoseWhoWantIt() async throws {
     try await queue.submit(plan(smallGrid("low")), priority: 1)
-    try await queue.submit(plan(smallGrid("high", changing: [("description", "again")])), priority: 7)
-    #expect(try await queue.value("select min(priority) || '-' || max(priority) from jobs.stage") == "7-7")
+    try await queue.submit(
+      plan(smallGrid("high", changing: [("description", "again")])), priority: 7)
+    #expect(
+      try await queue.value("select min(priority) || '-' || max(priority) from jobs.stage") == "7-7"
+    )
     _ = try await queue.cancel(grid: "high", run: nil)
-    #expect(try await queue.value("select min(priority) || '-' || max(priority) from jobs.stage") == "1-1")
+    #expect(
+      try await queue.value("select min(priority) || '-' || max(priority) from jobs.stage") == "1-1"
+    )
   }
 
   // MARK: - Claiming and finishing
@@ -216,7 +225,10 @@ import Testing
     #expect(try await states() == ["parked": 1, "blocked": 5])
     #expect(try await queue.state(grid: "g").isEmpty)
     #expect(try await queue.value("select reason from jobs.stage where state = 'parked'") != nil)
-    #expect(try await queue.value("select crashes || '/' || failures || '/' || preemptions from jobs.stage where state = 'parked'") == "5/0/0")
+    #expect(
+      try await queue.value(
+        "select crashes || '/' || failures || '/' || preemptions from jobs.stage where state = 'parked'"
+      ) == "5/0/0")
     #expect(try await queue.retry(grid: "g", run: nil) == 1)
     #expect(try await claim(w).count == 1)
   }
@@ -265,10 +277,12 @@ import Testing
     try await queue.submit(plan(smallGrid("g")))
     let stage = try #require(try await claim(try await worker()).first)
     #expect(
-      try await queue.diverge(stage.lease, reason: "the loss is NaN", measurements: [], totals: [:]))
+      try await queue.diverge(stage.lease, reason: "the loss is NaN", measurements: [], totals: [:])
+    )
     #expect(try await states() == ["diverged": 1, "skipped": 5])
     #expect(try await queue.state(grid: "g").isEmpty)
-    #expect(try await queue.value("select string_agg(distinct state, ',') from report.run") == "diverged")
+    #expect(
+      try await queue.value("select string_agg(distinct state, ',') from report.run") == "diverged")
     #expect(try await queue.retry(grid: "g", run: nil) == 0)
     #expect(try await states() == ["diverged": 1, "skipped": 5])
   }
@@ -356,7 +370,9 @@ import Testing
       "update jobs.stage set state = 'failed'", "update jobs.stage set end_samples = start_samples",
       "update jobs.grid set name = 'a`b'", "update jobs.stage set state = 'asleep'",
     ] {
-      await #expect(throws: PostgresError.self, "\(change)") { try await queue.database.query(change) }
+      await #expect(throws: PostgresError.self, "\(change)") {
+        try await queue.database.query(change)
+      }
     }
   }
 }

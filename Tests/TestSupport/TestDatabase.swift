@@ -95,7 +95,9 @@ package func smallGrid(_ name: String, changing changes: [(String, JSON)] = []) 
 
 package func plan(_ document: JSON) throws -> Plan {
   try Plan(Grid(document: document)) { dataset throws(InvalidGrid) in
-    guard let facts = dataset.builtInFacts else { throw InvalidGrid([Problem("dataset", "unknown")]) }
+    guard let facts = dataset.builtInFacts else {
+      throw InvalidGrid([Problem("dataset", "unknown")])
+    }
     return facts
   }
 }

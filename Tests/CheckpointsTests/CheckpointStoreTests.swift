@@ -1,0 +1,107 @@
+import Checkpoints
+import Foundation
+import Subprocess
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite struct CheckpointStoreTests {
+  private let folder: TemporaryFolder
+  private let store: CheckpointStore
+
+  init() throws {
+    folder = try TemporaryFolder()
+    store = try CheckpointStore(path: folder.path + "/store")
+  }
+
+  private func sample() -> Checkpoint {
+    let numbers: [Float] = (0..<600).map { Float($0) / 7 }
+    return numbers.withUnsafeBufferPointer {
+      Checkpoint(
+        metadata: ["samples": "42", "odd": "quote \" and \\ and ü"],
+        arrays: [
+          .init("conv.weight", shape: [2, 300], floats: $0),
+          .init("sums", doubles: [1.5, -0.0, .pi]),
+        ])
+    }
+  }
+
+  @Test func whatIsWrittenIsRead() throws {
+    let written = try store.write(sample(), as: "a.safetensors.zst")
+    let read = try store.read("a.safetensors.zst", digest: written.digest)
+    #expect(read.metadata == sample().metadata)
+    #expect(read["conv.weight"] == sample()["conv.weight"])
+    #expect(read["sums"] == sample()["sums"])
+    let files = try FileManager.default.contentsOfDirectory(atPath: store.path).sorted()
+    #expect(files == ["a.safetensors.zst", "store.json"])
+  }
+
+  @Test func aStoreKeepsItsIdentityAndIsPrivate() throws {
+    #expect(try CheckpointStore(path: store.path, creating: false).id == store.id)
+    let mode =
+      try FileManager.default.attributesOfItem(atPath: store.path)[.posixPermissions] as? Int
+    #expect(mode == 0o700)
+    #expect(throws: CheckpointError.self) {
+      try CheckpointStore(path: folder.path + "/absent", creating: false)
+    }
+  }
+
+  @Test func twoWhoMakeAStoreAtOnceAgreeOnItsIdentity() async throws {
+    let path = folder.path + "/contested"
+    let ids = try await withThrowingTaskGroup(of: String.self) { group in
+      for _ in 0..<16 { group.addTask { try CheckpointStore(path: path).id } }
+      return try await group.reduce(into: Set<String>()) { $0.insert($1) }
+    }
+    #expect(ids.count == 1)
+  }
+
+  @Test func tornTruncatedAndChangedFilesAreNoticed() throws {
+    let written = try store.write(sample(), as: "a")
+    let whole = try Data(contentsOf: URL(filePath: store.path + "/a"))
+    func damaged(_ bytes: Data, digest: String?) throws -> Bool {
+      try bytes.write(to: URL(filePath: store.path + "/a"))
+      do throws(CheckpointError) { _ = try store.read("a", digest: digest) } catch {
+        if case .damaged = error { return true }
+      }
+      return false
+    }
+    for length in [0, 1, 10, whole.count / 2, whole.count - 1] {
+      #expect(try damaged(whole.prefix(length), digest: written.digest))
+      #expect(try damaged(whole.prefix(length), digest: nil))
+    }
+    for at in stride(from: 0, to: whole.count, by: 37) {
+      var flipped = whole
+      flipped[at] ^= 0x10
+      #expect(try damaged(flipped, digest: written.digest), "byte \(at)")
+      // Without the database's digest zstd's own checksum notices.
+      if at > 20 { #expect(try damaged(flipped, digest: nil), "byte \(at)") }
+    }
+    #expect(throws: CheckpointError.missing(file: "b")) { try store.read("b", digest: nil) }
+  }
+
+  @Test func namesCannotLeaveTheStore() {
+    for name in ["../a", "/etc/passwd", "a/b", ""] {
+      #expect(throws: CheckpointError.missing(file: name)) { try store.read(name, digest: nil) }
+      #expect(!store.remove(name))
+    }
+  }
+
+  @Test(.enabled(if: PythonTools.areInstalled, "ops/test-tools installs Python's safetensors"))
+  func zstdAndPythonOpenIt() async throws {
+    _ = try store.write(sample(), as: "a.safetensors.zst")
+    let result = try await Subprocess.run(
+      .name("zstd"), arguments: ["-q", "-d", store.path + "/a.safetensors.zst"],
+      output: .string(limit: 4096), error: .string(limit: 4096))
+    #expect(result.terminationStatus.isSuccess, "\(result.standardError)")
+    let script = """
+      import sys
+      from safetensors import safe_open
+      with safe_open(sys.argv[1], "np") as f:
+          print(sorted(f.keys()), f.metadata()["samples"], f.get_tensor("conv.weight").shape,
+                float(f.get_tensor("conv.weight")[1, 299]) == float(__import__("numpy").float32(599 / 7)),
+                f.get_tensor("sums").tolist()[0])
+      """
+    let output = try await PythonTools.run(script, [store.path + "/a.safetensors"])
+    #expect(output == "['conv.weight', 'sums'] 42 (2, 300) True 1.5\n")
+  }
+}

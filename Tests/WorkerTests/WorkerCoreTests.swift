@@ -1,0 +1,94 @@
+import JobQueue
+import Testing
+import Worker
+
+/// The worker's decisions, without clock, database or threads.
+@Suite struct WorkerCoreTests {
+  private let start = ContinuousClock.now
+  private let a = Lease(stage: 1, attempt: 1)
+  private let b = Lease(stage: 2, attempt: 1)
+
+  private func core(slots: Int = 2, threads: Int = 3, untilEmpty: Bool = false) -> WorkerCore {
+    var settings = WorkerCore.Settings(slots: slots, threads: threads)
+    settings.untilEmpty = untilEmpty
+    return WorkerCore(settings, now: start, jitter: { 0.5 })
+  }
+
+  @Test func itClaimsForItsFreeSlotsAndNotTwiceAtOnce() {
+    var core = core()
+    #expect(core.handle(.tick, now: start) == [.claim(slots: 2)])
+    #expect(core.handle(.tick, now: start) == [])
+    let actions = core.handle(.claimed([a], sent: start), now: start)
+    #expect(actions.contains(.start(a)))
+    #expect(actions.contains(.hold(a, until: start + .seconds(8))))
+    #expect(core.handle(.tick, now: start + .seconds(1)) == [])
+    #expect(core.handle(.tick, now: start + .seconds(2)) == [.claim(slots: 1)])
+  }
+
+  @Test func coresAreSharedAmongTheStagesAndComeBack() {
+    var core = core()
+    _ = core.handle(.tick, now: start)
+    let both = core.handle(.claimed([a, b], sent: start), now: start)
+    #expect(both.contains(.allot(a, threads: 2)) && both.contains(.allot(b, threads: 1)))
+    #expect(core.handle(.ended(b), now: start).contains(.allot(a, threads: 3)))
+  }
+
+  @Test func aNotificationBringsTheNextClaimForward() {
+    var core = core()
+    _ = core.handle(.tick, now: start)
+    #expect(core.handle(.claimed([], sent: start), now: start) == [])
+    #expect(core.handle(.tick, now: start + .seconds(1)) == [])
+    #expect(core.handle(.poke, now: start + .seconds(1)) == [.claim(slots: 2)])
+  }
+
+  @Test func heartbeatsExtendTheHoldFromWhenTheyWereSent() {
+    var core = core(slots: 1)
+    _ = core.handle(.tick, now: start)
+    _ = core.handle(.claimed([a], sent: start), now: start)
+    let beat = start + .seconds(3)
+    #expect(core.handle(.tick, now: beat) == [.heartbeat([a], idle: false)])
+    #expect(core.handle(.tick, now: beat + .seconds(4)) == [])
+    let answer = WorkerCore.Event.heartbeatAnswered([a: .hold], isKnown: true, sent: beat)
+    #expect(
+      core.handle(answer, now: beat + .seconds(4)).contains(.hold(a, until: beat + .seconds(8))))
+  }
+
+  @Test func whatIsLostIsAbandoned() {
+    var core = core(slots: 2)
+    _ = core.handle(.tick, now: start)
+    _ = core.handle(.claimed([a, b], sent: start), now: start)
+    _ = core.handle(.tick, now: start + .seconds(3))
+    let verdicts = WorkerCore.Event.heartbeatAnswered(
+      [a: .lost, b: .cancelled], isKnown: true, sent: start)
+    let actions = core.handle(verdicts, now: start + .seconds(3))
+    #expect(actions.contains(.abandon(a)) && actions.contains(.abandon(b)))
+  }
+
+  @Test func drainingStopsWhenTheLastStageHasEnded() {
+    var core = core(slots: 1)
+    _ = core.handle(.tick, now: start)
+    _ = core.handle(.claimed([a], sent: start), now: start)
+    #expect(core.handle(.drain, now: start) == [.drain(a)])
+    #expect(core.handle(.tick, now: start + .seconds(1)) == [])
+    #expect(core.handle(.ended(a), now: start + .seconds(1)) == [.stop])
+    #expect(core.handle(.tick, now: start + .seconds(9)) == [])
+  }
+
+  @Test func aClaimThatComesInWhileDrainingIsGivenBack() {
+    var core = core(slots: 1)
+    _ = core.handle(.tick, now: start)
+    #expect(core.handle(.drain, now: start) == [])
+    let actions = core.handle(.claimed([a], sent: start), now: start)
+    #expect(actions.contains(.start(a)) && actions.contains(.drain(a)))
+  }
+
+  @Test func untilEmptyStopsWhenTheQueueSaysSo() {
+    var core = core(untilEmpty: true)
+    _ = core.handle(.tick, now: start)
+    #expect(core.handle(.claimed([], sent: start), now: start) == [.askWhetherEmpty])
+    #expect(core.handle(.queueIsEmpty(false), now: start) == [])
+    _ = core.handle(.tick, now: start + .seconds(3))
+    #expect(core.handle(.claimed([], sent: start), now: start + .seconds(3)) == [.askWhetherEmpty])
+    #expect(core.handle(.queueIsEmpty(true), now: start + .seconds(3)) == [.stop])
+  }
+}

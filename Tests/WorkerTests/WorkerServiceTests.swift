@@ -1,0 +1,139 @@
+import Checkpoints
+import Datasets
+import Experiments
+import Foundation
+import JobQueue
+import Postgres
+import TestSupport
+import Testing
+import Worker
+
+/// Whole grids through the real queue, in this process.
+@Suite struct WorkerServiceTests {
+  private func options(_ store: String, untilEmpty: Bool = true) -> WorkerOptions {
+    WorkerOptions(
+      slots: 2, threads: 2, grid: nil, untilEmpty: untilEmpty, checkpointEvery: .milliseconds(100),
+      checkpoints: store, dataFolders: DataFolders(roots: []), version: "test")
+  }
+
+  private func work(_ queue: JobQueue, _ store: String) async throws {
+    try await WorkerService(
+      options(store), target: queue.database.target, logger: quietLogger, news: { _ in }
+    ).run()
+  }
+
+  /// Everything that must not depend on how the work was done.
+  private func results(_ queue: JobQueue) async throws -> String? {
+    try await queue.value(
+      """
+      select string_agg(concat_ws(' ', run, state, parameters_digest, updates, test_accuracy,
+        test_loss, train_loss, (select md5(string_agg(concat_ws(',', m.samples, m.updates, m.epoch,
+          m.test_loss, m.test_accuracy, m.train_loss, m.train_accuracy), ';' order by m.samples))
+          from report.run_measurement m where m.run_id = r.run_id)), E'\\n' order by run)
+      from report.run r
+      """)
+  }
+
+  @Test func aGridIsTrainedAndSharedStagesOnce() async throws {
+    let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
+    try await queue.submit(plan(smallGrid("g")))
+    try await work(queue, folder.path + "/store")
+    #expect(try await queue.value("select finished from report.grid") == "3")
+    #expect(
+      try await queue.value(
+        "select bool_and(updates = updates_planned and updates_redone = 0) from report.run")
+        == "t")
+    // Six stages for the nine of three runs, each claimed once.
+    #expect(
+      try await queue.value("select count(*) || '/' || max(attempt) from jobs.stage") == "6/1")
+    #expect(try await queue.value("select count(*) from jobs.attempt") == "6")
+    #expect(
+      try await queue.value("select stages || '/' || unique_stages from report.sharing") == "9/6")
+  }
+
+  @Test func twoWorkersGiveTheSameBitsAsOne() async throws {
+    let (one, two) = (try await TestCluster.queue(), try await TestCluster.queue())
+    let (folder, other) = (try TemporaryFolder(), try TemporaryFolder())
+    let grid = smallGrid("g", changing: [("seeds", [1, 2])])
+    try await one.submit(plan(grid))
+    try await two.submit(plan(grid))
+    try await work(one, folder.path + "/store")
+    async let first: Void = work(two, other.path + "/store")
+    async let second: Void = work(two, other.path + "/store")
+    _ = try await (first, second)
+    let results = try await results(one)
+    #expect(results != nil)
+    #expect(try await self.results(two) == results)
+    #expect(try await two.value("select max(attempt) from jobs.stage") == "1")
+  }
+
+  @Test func aTornCheckpointIsNoticedAndTrainedAgain() async throws {
+    let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
+    let store = folder.path + "/store"
+    let only = [("grid", ["schedule.name": ["decay"]] as JSON)]
+    try await queue.submit(plan(smallGrid("first", changing: only)))
+    try await work(queue, store)
+    let undamaged = try await queue.value("select parameters_digest from report.run")
+    // The end of the first stage is torn; a new grid goes on from there.
+    let file = try #require(
+      try await queue.value(
+        "select file from report.checkpoint where final order by samples limit 1"))
+    let bytes = try Data(contentsOf: URL(filePath: "\(store)/\(file)"))
+    try bytes.prefix(bytes.count / 2).write(to: URL(filePath: "\(store)/\(file)"))
+    try await queue.submit(
+      plan(smallGrid("second", changing: [("grid", ["schedule.name": ["increase"]])])))
+    try await work(queue, store)
+    #expect(
+      try await queue.value("select string_agg(distinct state, ',') from report.run") == "finished")
+    #expect(try await queue.value("select count(*) from jobs.event where kind = 'damaged'") == "1")
+    // The stage that was trained again ended in the same state.
+    let digests = try await queue.value(
+      """
+      select count(distinct parameters_digest) from jobs.checkpoint c
+      where final and stage_id = (select id from jobs.stage where parent_id is null)
+      """)
+    #expect(digests == "1")
+    #expect(
+      try await queue.value("select parameters_digest from report.run where grid = 'first'")
+        == undamaged)
+  }
+
+  @Test func divergenceIsReportedAsAResult() async throws {
+    let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
+    try await queue.submit(
+      plan(
+        smallGrid(
+          "g",
+          changing: [
+            ("network", "mlp"), ("optimizer.learning_rate", .number("1e6")), ("grid", [:]),
+          ])))
+    try await work(queue, folder.path + "/store")
+    #expect(try await queue.value("select state from report.run") == "diverged")
+    #expect(try await queue.value("select reason from report.run")?.contains("finite") == true)
+  }
+
+  @Test func aRestartOfPostgreSQLLosesNothing() async throws {
+    let (calm, folder) = (try await TestCluster.queue(), try TemporaryFolder())
+    let grid = smallGrid(
+      "g", changing: [("dataset.train", 2400), ("epochs", 12), ("schedule.drops.epochs", [4, 8])])
+    try await calm.submit(plan(grid))
+    try await work(calm, folder.path + "/store")
+    let cluster = try LocalCluster(home: folder.path + "/home")
+    try await cluster.ensureRunning()
+    let database = Database(try cluster.target(), logger: quietLogger)
+    try await Migrator(database).migrate()
+    let queue = JobQueue(database)
+    try await queue.submit(plan(grid))
+    let worker = Task { try await work(queue, folder.path + "/other") }
+    for _ in 0..<2 {
+      try await Task.sleep(for: .milliseconds(700))
+      _ = try await cluster.stop()
+      try await Task.sleep(for: .milliseconds(500))
+      try await cluster.ensureRunning()
+    }
+    try await worker.value
+    let disturbed = try await self.results(JobQueue(Database(database.target, logger: quietLogger)))
+    _ = try await cluster.stop()
+    #expect(try await results(calm) == disturbed)
+  }
+}

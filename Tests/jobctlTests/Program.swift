@@ -1,0 +1,62 @@
+import Foundation
+import Subprocess
+import SystemPackage
+import TestSupport
+
+/// The built program, as its users have it.
+enum Program {
+  /// Beside the test runner.
+  static let path = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+    .deletingLastPathComponent().appending(path: "jobctl").path
+
+  struct Result {
+    var status: Int32
+    var output: String
+    var error: String
+  }
+
+  /// No setting of the caller's environment reaches the program.
+  static func environment(_ database: String?, home: String) -> Environment {
+    var values = ["PATH": "/usr/bin:/bin", "HOME": home, "JOBCTL_HOME": home]
+    if let database { values["JOBCTL_DATABASE_URL"] = database }
+    return .custom(
+      Dictionary(
+        uniqueKeysWithValues: values.map { (Environment.Key(rawValue: $0.key) ?? "X", $0.value) }))
+  }
+
+  static func run(
+    _ arguments: [String], database: String? = nil, home: String = "/nonexistent",
+    input: String = ""
+  ) async throws -> Result {
+    let result = try await Subprocess.run(
+      .path(FilePath(path)), arguments: Arguments(arguments),
+      environment: environment(database, home: home), input: .string(input),
+      output: .string(limit: 1 << 22), error: .string(limit: 1 << 20))
+    let status: Int32 =
+      switch result.terminationStatus {
+      case .exited(let code): Int32(code)
+      case .signaled(let signal): -Int32(signal)
+      }
+    return Result(status: status, output: result.standardOutput, error: result.standardError)
+  }
+
+  /// A worker as a process of its own, for signals.
+  static func worker(database: String, home: String, store: String, _ more: [String] = []) throws
+    -> Process
+  {
+    let process = Process()
+    process.executableURL = URL(filePath: path)
+    process.arguments =
+      [
+        "worker", "--until-empty", "--slots", "1", "--threads", "1", "--checkpoints", store,
+        "--checkpoint-every", "0.3", "--log-level", "warning",
+      ] + more
+    process.environment = [
+      "PATH": "/usr/bin:/bin", "HOME": home, "JOBCTL_HOME": home, "JOBCTL_DATABASE_URL": database,
+    ]
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    return process
+  }
+}

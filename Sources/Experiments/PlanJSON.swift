@@ -48,6 +48,7 @@ extension Plan {
 
   /// The document that the queue's `api.submit` takes.
   package func submission(priority: Int, memory: (TrainingSpec, DatasetFacts) -> Int) -> JSON {
+    let pinned = Set(runs.filter(\.run.spec.isPinned).flatMap(\.stages))
     var specs: [JSON.Member] = []
     var datasets: [JSON.Member] = []
     var specDigests: [TrainingSpec: String] = [:]
@@ -74,10 +75,11 @@ extension Plan {
       ],
       "specs": rows(specs, "document"), "datasets": rows(datasets, "description"),
       "stages": .array(
-        stages.map { stage, parent, spec in
-          stage.submission(
+        stages.enumerated().map { index, unique in
+          let (stage, parent, spec) = unique
+          return stage.submission(
             parent: parent.flatMap { stages[$0].stage.digest }, specDigest: specDigests[spec] ?? "",
-            spec: spec, memory: memoryBytes[spec] ?? 0)
+            spec: spec, memory: memoryBytes[spec] ?? 0, isPinned: pinned.contains(index))
         }),
       "runs": .array(runs.enumerated().map { submission(of: $1, position: $0) }),
     ]
@@ -115,7 +117,9 @@ extension Stage {
     ]
   }
 
-  fileprivate func submission(parent: String?, specDigest: String, spec: TrainingSpec, memory: Int)
+  fileprivate func submission(
+    parent: String?, specDigest: String, spec: TrainingSpec, memory: Int, isPinned: Bool
+  )
     -> JSON
   {
     let noise = noiseScale(optimizer: spec.optimizer.name)
@@ -123,6 +127,7 @@ extension Stage {
       "digest": digest.map(JSON.string) ?? .null, "parent": parent.map(JSON.string) ?? .null,
       "spec": .string(specDigest), "dataset": spec.datasetDigest.map(JSON.string) ?? .null,
       "numerics_version": .integer(numericsVersion), "memory_bytes": .integer(memory),
+      "pinned": .bool(isPinned),
       "start_samples": .integer(start), "end_samples": .integer(end),
       "start_updates": .integer(startUpdates), "updates": .integer(updates),
       "batch": .integer(law.batch), "ghost": .integer(ghost), "learning_rate": .real(rate),

@@ -5,6 +5,8 @@ package struct RunSpec: Hashable, Sendable {
   package var epochs: Rational
   package var batch: BatchSpec
   package var schedule: ScheduleSpec
+  /// Claims of later stages are restricted to machines with the numerics fingerprint of the first.
+  package var isPinned: Bool
 
   static let fields: [ObjectShape.Field] = [
     .init("dataset", DatasetSpec.shape, required: true, "The data, by name or as an object."),
@@ -19,6 +21,9 @@ package struct RunSpec: Hashable, Sendable {
     .init("optimizer", OptimizerSpec.shape, required: true, "The update rule and its constants."),
     .init("batch", BatchSpec.shape, required: true, "Batch, ghost batch and the largest batch."),
     .init("schedule", ScheduleSpec.shape, required: true, "How the noise scale is annealed."),
+    .init(
+      "numerics", .choice(["any", "pinned"]),
+      "pinned: only machines with the fingerprint of the run's first stage; any by default."),
   ]
 
   /// Reads a run's document, which has the right shape already.
@@ -35,5 +40,6 @@ package struct RunSpec: Hashable, Sendable {
     epochs = node["epochs"].flatMap(Rational.init(literal:)) ?? .one
     self.batch = batch
     schedule = ScheduleSpec(part("schedule"), at: "schedule", problems: &problems)
+    isPinned = node["numerics"]?.stringValue == "pinned"
   }
 }

@@ -38,7 +38,7 @@ package struct Figures: Sendable {
     let figures: [(name: String, x: String, y: String, options: String, series: [Series])] = [
       (
         "accuracy-by-learning-rate", "learning rate (log scale)", "final test accuracy (%)",
-        "set logscale x 2; set key bottom left", accuracyByRate
+        "set logscale x 2; set xtics (\(rateTics)); set key bottom left", accuracyByRate
       ),
       (
         "accuracy-by-epoch", "epochs", "test accuracy (%)", "set key bottom right",
@@ -77,6 +77,11 @@ package struct Figures: Sendable {
   }
 
   // MARK: - What is shown
+
+  /// The learning rates of the sweep themselves: numbers, so nothing that gnuplot could obey.
+  private var rateTics: String {
+    Set(report.sweep.map(\.learningRate)).sorted().map { JSON.text(of: $0) }.joined(separator: ", ")
+  }
 
   private var accuracyByRate: [Series] {
     report.unique(report.sweep.map(report.sweepLabel)).map { label in

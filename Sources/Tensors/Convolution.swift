@@ -119,15 +119,16 @@ func sumParts(_ out: FloatPointer, _ parts: FloatPointer, _ pieces: Int, count: 
 
 /// A stretch of scratch numbers for each lane of a team.
 package struct Workspace {
-  let base: FloatPointer
+  /// Kept alive as long as somebody may write to it.
+  private let floats: Floats
   let perLane: Int
 
   package init(_ floats: Floats, perLane: Int) {
-    base = floats.base
+    self.floats = floats
     self.perLane = perLane
   }
 
-  package subscript(lane: Int) -> FloatPointer { base + lane * perLane }
+  package subscript(lane: Int) -> FloatPointer { floats.base + lane * perLane }
 }
 
 /// The geometry of a window that moves over an image: of convolutions and of pooling.

@@ -165,6 +165,7 @@ CREATE TABLE jobs.stage (
     dataset_digest jobs.digest,
     numerics_version integer NOT NULL,
     memory_bytes bigint NOT NULL,
+    pinned boolean DEFAULT false NOT NULL,
     state text NOT NULL,
     priority integer DEFAULT 0 NOT NULL,
     attempt integer DEFAULT 0 NOT NULL,
@@ -206,6 +207,7 @@ CREATE TABLE jobs.stage (
 )
 WITH (fillfactor='80');
 COMMENT ON COLUMN jobs.stage.digest IS 'Names the state at the stage''s end, however the way was cut.';
+COMMENT ON COLUMN jobs.stage.pinned IS 'Some run wants it trained on machines of one numerics fingerprint only.';
 COMMENT ON COLUMN jobs.stage.state IS 'blocked: its parent is not done. Left when the parent is done (ready), or diverged, failed (skipped).
 ready: may be claimed. Left by claim (running) or cancel.
 running: a worker holds its lease. Left by finish (done), diverge, fail (ready, failed), release

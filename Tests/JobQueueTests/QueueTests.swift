@@ -175,6 +175,20 @@ import Testing
     #expect(Set(claimed).count == 40)
   }
 
+  @Test func aPinnedRunStaysOnMachinesWithTheFingerprintOfItsFirstStage() async throws {
+    try await queue.submit(plan(smallGrid("g", changing: [("numerics", "pinned")])))
+    let w = try await worker()
+    let first = try #require(try await claim(w).first)
+    #expect(try await finish(first))
+    let datasets = try await queue.datasetsWanted().map(\.digest)
+    let elsewhere = try await queue.claim(
+      .init(
+        worker: w, slots: 4, datasets: datasets, stores: [store], memory: 1 << 30, grid: nil,
+        threads: 1, fingerprint: "another CPU"), lease: .seconds(10))
+    #expect(elsewhere.isEmpty)
+    #expect(try await claim(w, 4).count == 2)
+  }
+
   // MARK: - Fencing and rescue
 
   @Test func aZombieCanWriteNothing() async throws {

@@ -41,6 +41,7 @@ import Testing
       convolution.backward(
         dx: dx.base, addToDx: false, dw: dw.base, dy: dy.base, x: x.base, weights: w.base,
         partial: partial.base, images: images, team: team, work: work)
+      withExtendedLifetime((x, w, dy, partial)) {}
       var results = [("dx", dx), ("dw", dw)]
       // The engine's convolutions have no bias; cases with one check the gradients only.
       if outputs["db"] == nil { results.append(("y", y)) }
@@ -84,6 +85,7 @@ import Testing
           dgamma[c] += dg.base[c]
           dbeta[c] += db.base[c]
         }
+        withExtendedLifetime((x, dy, gamma, beta, dg, db)) {}
         means += found.mean.map(Float.init)
         variances += found.variance.map(Float.init)
       }
@@ -122,6 +124,7 @@ import Testing
             dx: dx.base, addToDx: false, dy: dy.base, arg: places.baseAddress!, images: images,
             team: team)
         }
+        withExtendedLifetime((x, dy)) {}
         check(golden, node, outputs, [("y", y), ("dx", dx)])
       case "global_avg_pool":
         let mean = GlobalMean(
@@ -131,6 +134,7 @@ import Testing
         let (y, dx) = (Floats(count: dy.count), Floats(count: x.count))
         mean.forward(y.base, x: x.base, images: images, team: team)
         mean.backward(dx: dx.base, addToDx: false, dy: dy.base, images: images, team: team)
+        withExtendedLifetime((x, dy)) {}
         check(golden, node, outputs, [("y", y), ("dx", dx)])
       case "linear" where attributes["bias"]?.boolValue == true:
         let dense = Dense(inputs: integer(attributes, "in"), outputs: integer(attributes, "out"))
@@ -142,6 +146,7 @@ import Testing
         dense.backward(
           dx: dx.base, addToDx: false, dw: dw.base, dy: dy.base, x: x.base, weights: w.base,
           partial: partial.base, images: images, team: team)
+        withExtendedLifetime((x, w, b, dy, partial)) {}
         check(
           golden, node, outputs,
           [
@@ -194,6 +199,7 @@ import Testing
             w: w.base, g: g.base, slots: slots.map(\.base), count: w.count,
             rate: Float(scheduled("lr", step)),
             decay: Float(attributes["weight_decay"]?.doubleValue ?? 0), step: step + 1, team: team)
+          withExtendedLifetime((g, slots)) {}
           path += w.values
         }
         check(golden, node, outputs, [(name, floats(path))])

@@ -22,8 +22,9 @@ begin
         select from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
         join jobs.grid g on g.id = r.grid_id
         where rs.stage_id = s.id and g.name = request ->> 'grid' and r.cancelled_at is null))
-      and coalesce((select c.store_id = any (stores) from api.internal_resume(s.id) c
-                    where c.id is not null), true)
+      and coalesce((select c.store_id = any (stores)
+                      and (not s.pinned or c.fingerprint = request ->> 'fingerprint')
+                    from api.internal_resume(s.id) c where c.id is not null), true)
     order by s.priority desc, s.id
     limit slots
     for update of s skip locked

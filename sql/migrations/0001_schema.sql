@@ -77,6 +77,7 @@ create table jobs.stage (
   dataset_digest    jobs.digest references jobs.dataset,
   numerics_version  int not null,
   memory_bytes      bigint not null,
+  pinned            boolean not null default false,
   state             text not null check (state in ('blocked', 'ready', 'running', 'done', 'diverged',
                       'failed', 'parked', 'skipped', 'cancelled')),
   priority          int not null default 0,
@@ -115,6 +116,8 @@ create index stage_ready on jobs.stage (priority desc, id) where state = 'ready'
 create index stage_running on jobs.stage (worker_id) where state = 'running';
 create index stage_parent on jobs.stage (parent_id);
 comment on column jobs.stage.digest is 'Names the state at the stage''s end, however the way was cut.';
+comment on column jobs.stage.pinned is
+  'Some run wants it trained on machines of one numerics fingerprint only.';
 comment on column jobs.stage.attempt is
   'Number of the latest attempt; it only grows. Every write of a worker carries it (fencing).';
 comment on column jobs.stage.state is

@@ -5,6 +5,7 @@ import Foundation
 import JobQueue
 import Logging
 import Postgres
+import Reports
 import ServiceLifecycle
 import UnixSignals
 import Worker
@@ -53,8 +54,10 @@ struct WorkerCommand: AsyncParsableCommand {
     }
     let logger = Logger(label: "worker")
     let database = try await database.open(logger: logger)
+    // A name that is no grid's would idle for ever.
+    let only = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).1
     let options = WorkerOptions(
-      slots: slots ?? threads, threads: threads, grid: grid, untilEmpty: untilEmpty,
+      slots: slots ?? threads, threads: threads, grid: only, untilEmpty: untilEmpty,
       checkpointEvery: .milliseconds(Int(checkpointEvery * 1000)), checkpoints: store.path,
       dataFolders: DataFolders(environment: ProcessInfo.processInfo.environment),
       version: Jobctl.version)

@@ -72,7 +72,8 @@ CLONES double ck_square_sum(const float *x, size_t n) {
     for (; i + 8 <= end; i += 8)
       for (int j = 0; j < 8; j++) lane[j] += (double)x[i + j] * (double)x[i + j];
     for (int j = 0; i < end; i++, j++) lane[j] += (double)x[i] * (double)x[i];
-    total += ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    total += ((lane[0] + lane[1]) + (lane[2] + lane[3])) +
+             ((lane[4] + lane[5]) + (lane[6] + lane[7]));
   }
   return total;
 }

@@ -28,7 +28,8 @@ CLONES void ck_nesterov(float *w, float *v, const float *g, size_t n, float rate
 CLONES void ck_adam(float *w, float *p, float *q, const float *g, size_t n, double rate,
                     double beta1, double beta2, double epsilon, double decay, double correction1,
                     double correction2) {
-  const float b1 = (float)beta1, c1 = (float)(1 - beta1), b2 = (float)beta2, c2 = (float)(1 - beta2);
+  const float b1 = (float)beta1, c1 = (float)(1 - beta1);
+  const float b2 = (float)beta2, c2 = (float)(1 - beta2);
   const float step = (float)(rate / correction1), root = (float)(1 / correction2);
   const float wd = (float)decay, eps = (float)epsilon;
   for (size_t i = 0; i < n; i++) {

@@ -177,6 +177,9 @@ package struct JobQueue: Sendable {
     return (reply["worker"]?.stringValue == "known", verdicts)
   }
 
+  /// A worker keeps its state in memory while the database is away, and asks again.
+  private static let longestOutage = Duration.seconds(24 * 3600)
+
   // The writes below are fenced: false means that the lease is no longer held, and nothing was written.
 
   package func record(_ lease: Lease, _ measurements: [JSON]) async throws -> Bool {
@@ -234,9 +237,8 @@ package struct JobQueue: Sendable {
 
   private func fenced(_ sql: String, _ lease: Lease, _ rest: [Parameter]) async throws -> Bool {
     let parameters: [Parameter] = [.integer(lease.stage), .integer(lease.attempt)] + rest
-    // Longer than any restart of PostgreSQL; by then the lease is lost anyway.
     let rows = try await database.query(
-      sql, parameters, timeout: .seconds(30), patience: .upTo(.seconds(120)))
+      sql, parameters, timeout: .seconds(30), patience: .upTo(JobQueue.longestOutage))
     return rows.single == "t"
   }
 

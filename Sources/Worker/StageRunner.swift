@@ -54,6 +54,8 @@ struct StageRunner: Sendable {
   /// A disk that is full now may not be in half a minute.
   private static let fullDiskDelay = Duration.seconds(30)
 
+  private static let absentDataDelay = Duration.seconds(60)
+
   /// Runs the attempt to whatever end it has.
   func run() async {
     do {
@@ -72,6 +74,11 @@ struct StageRunner: Sendable {
     do {
       work = try stageWork()
       dataset = try await shelf.dataset(work.spec.dataset, digest: work.spec.datasetDigest)
+    } catch let error as DatasetError {
+      // A folder that is not mounted now may be later, or elsewhere.
+      _ = try await queue.release(
+        claimed.lease, reason: "\(error)", delay: StageRunner.absentDataDelay, totals: totals())
+      return "held back: \(error)"
     } catch {
       _ = try await queue.fail(claimed.lease, reason: "\(error)", permanent: true, totals: totals())
       return "failed: \(error)"
@@ -113,6 +120,8 @@ struct StageRunner: Sendable {
     thread.name = "stage \(claimed.lease.stage)"
     thread.stackSize = 8 << 20
     thread.start()
+    // Whatever ends this function, no thread trains on for nobody.
+    defer { control.command(.abandon) }
     var unrecorded: [JSON] = []
     var outcome = "abandoned"
     for await report in reports {

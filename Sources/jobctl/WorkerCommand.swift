@@ -28,7 +28,10 @@ struct WorkerCommand: AsyncParsableCommand {
   @Option(help: "Seconds between checkpoints inside a stage.") var checkpointEvery = 120.0
   @Option(help: "Least severe messages shown: debug, info, warning or error.") var logLevel = Level
     .info
-  @Flag(help: "Show progress instead of the log.") var progress = false
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Show progress instead of the log: bars on a terminal (the default there), else lines.")
+  var progress: Bool?
 
   enum Level: String, ExpressibleByArgument, CaseIterable { case debug, info, warning, error }
 
@@ -46,6 +49,7 @@ struct WorkerCommand: AsyncParsableCommand {
   func run() async throws {
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let threads = threads ?? cores
+    let progress = progress ?? (isatty(STDERR_FILENO) == 1)
     let level = progress ? Logger.Level.warning : Logger.Level(rawValue: logLevel.rawValue) ?? .info
     LoggingSystem.bootstrap { label in
       var handler = StreamLogHandler.standardError(label: label)

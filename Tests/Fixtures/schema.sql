@@ -208,7 +208,7 @@ CREATE TABLE jobs.stage (
 WITH (fillfactor='80');
 COMMENT ON COLUMN jobs.stage.digest IS 'Names the state at the stage''s end, however the way was cut.';
 COMMENT ON COLUMN jobs.stage.pinned IS 'Some run wants it trained on machines of one numerics fingerprint only.';
-COMMENT ON COLUMN jobs.stage.state IS 'blocked: its parent is not done. Left when the parent is done (ready), or diverged, failed (skipped).
+COMMENT ON COLUMN jobs.stage.state IS 'blocked: its parent is not done. Left when that is done (ready), diverged or failed (skipped).
 ready: may be claimed. Left by claim (running) or cancel.
 running: a worker holds its lease. Left by finish (done), diverge, fail (ready, failed), release
 (ready), rescue (ready, parked), cancel, and by report_damage (ready, blocked).

@@ -66,7 +66,9 @@ import Testing
     for source in try sources("Sources", [".swift", ".c", ".h"]) + sources("sql", [".sql"]) {
       #expect(source.lines.count <= 501, "\(source.path) has \(source.lines.count) lines")
       for (index, line) in source.lines.enumerated() {
-        #expect(line.count <= 110, "\(source.path):\(index + 1) has \(line.count) characters")
+        // The formatter holds Swift to 100 but leaves long strings alone.
+        let limit = source.path.hasSuffix(".swift") ? 110 : 100
+        #expect(line.count <= limit, "\(source.path):\(index + 1) has \(line.count) characters")
       }
     }
   }

@@ -1,5 +1,5 @@
--- Renews the leases of all stages that a worker says it trains, notes their progress, and says which
--- of them it has lost.
+-- Renews the leases of all stages that a worker says it trains, notes their progress, and says
+-- which of them it has lost.
 create or replace function api.heartbeat(worker bigint, held jsonb, idle boolean, lease interval)
 returns jsonb
 language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
@@ -8,7 +8,8 @@ declare
   verdicts jsonb;
   known    boolean;
 begin
-  update jobs.worker set seen_at = clock_timestamp(), state = case when idle then 'idle' else 'busy' end
+  update jobs.worker
+  set seen_at = clock_timestamp(), state = case when idle then 'idle' else 'busy' end
   where id = worker and state <> 'gone';
   known := found;
   with said as (
@@ -34,7 +35,7 @@ begin
   from said h left join renewed r on r.stage_id = h.stage and r.attempt = h.attempt
   left join jobs.stage s on s.id = h.stage;
 
-  -- Claimed longer than a lease ago, and the worker does not know: the answer to its claim was lost.
+  -- Claimed longer than a lease ago, and the worker does not know: the claim's answer was lost.
   perform api.internal_give_back(s.id, s.attempt) from jobs.stage s
   join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
   where s.worker_id = heartbeat.worker and s.state = 'running'

@@ -4,8 +4,8 @@ language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 begin
   if api.internal_holds(stage, attempt_number) then
-    perform api.internal_end_attempt(stage, attempt_number, 'preempted', 'its claim was not heard of',
-      null);
+    perform api.internal_end_attempt(stage, attempt_number, 'preempted',
+      'its claim was not heard of', null);
     update jobs.stage set state = 'ready', worker_id = null, preemptions = preemptions + 1
     where id = stage;
     perform api.internal_notify();

@@ -1,6 +1,6 @@
 -- Writes measurements; those that a crashed attempt had written are replaced.
-create or replace function api.internal_measure(stage bigint, attempt_number int, measurements jsonb)
-returns void
+create or replace function api.internal_measure(
+  stage bigint, attempt_number int, measurements jsonb) returns void
 language sql set search_path = pg_catalog, jobs, pg_temp as $$
   insert into jobs.measurement
   select stage, m.samples, attempt_number, m.epoch, m.updates, m.batch, m.learning_rate,

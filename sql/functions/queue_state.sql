@@ -14,8 +14,8 @@ begin
       where r.grid_id = grid_number)
   )
   select jsonb_object_agg(n.state, coalesce(c.count, 0)) into counts
-  from unnest(array['blocked', 'ready', 'running', 'done', 'diverged', 'failed', 'parked', 'skipped',
-    'cancelled']) n(state)
+  from unnest(array['blocked', 'ready', 'running', 'done', 'diverged', 'failed', 'parked',
+    'skipped', 'cancelled']) n(state)
   left join (select state, count(*) from wanted group by state) c using (state);
   -- What is ready or runs, and what is blocked below it; below a parked or failed stage is an end.
   with recursive live as (

@@ -1,5 +1,5 @@
--- Frees the stages of workers that have not been heard of for a lease. Five crashes in a row without
--- progress park a stage.
+-- Frees the stages of workers that have not been heard of for a lease. Five crashes in a row
+-- without progress park a stage.
 create or replace function api.rescue() returns int
 language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
@@ -20,7 +20,8 @@ begin
         reason = case when crash_streak + 1 >= 5
           then 'crashed five times in a row without a checkpoint in between' end
     where id = lost.id;
-    perform api.internal_event(case when lost.crash_streak + 1 >= 5 then 'parked' else 'rescued' end,
+    perform api.internal_event(
+      case when lost.crash_streak + 1 >= 5 then 'parked' else 'rescued' end,
       stage => lost.id, worker => lost.worker_id,
       detail => jsonb_build_object('attempt', lost.attempt));
     count := count + 1;

@@ -46,7 +46,8 @@ begin
   create temp table planned_stage on commit drop as
     select (row_number() over ())::int as place, s.* from jsonb_to_recordset(document -> 'stages')
     as s(digest text, parent text, spec text, dataset text, numerics_version int,
-      memory_bytes bigint, pinned boolean, start_samples bigint, end_samples bigint, start_updates bigint,
+      memory_bytes bigint, pinned boolean, start_samples bigint, end_samples bigint,
+      start_updates bigint,
       updates bigint, batch bigint, ghost bigint, learning_rate real, learning_rate_end real,
       law jsonb, momentum real, noise_scale float8, noise_scale_exact float8, epochs float8);
 
@@ -79,8 +80,9 @@ begin
                     where c.digest = p.digest and c.existing is null)
       order by p.place) p;
   insert into jobs.stage(id, digest, parent_id, spec_digest, dataset_digest, numerics_version,
-    memory_bytes, pinned, state, priority, start_samples, end_samples, start_updates, updates, batch, ghost,
-    learning_rate, learning_rate_end, law, momentum, noise_scale, noise_scale_exact, epochs)
+    memory_bytes, pinned, state, priority, start_samples, end_samples, start_updates, updates,
+    batch, ghost, learning_rate, learning_rate_end, law, momentum, noise_scale, noise_scale_exact,
+    epochs)
   overriding system value
   select n.id, n.digest, coalesce(q.id, s.id), n.spec, n.dataset, n.numerics_version,
     n.memory_bytes, coalesce(n.pinned, false), 'blocked', grid_row.priority, n.start_samples,

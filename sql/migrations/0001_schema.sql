@@ -78,8 +78,8 @@ create table jobs.stage (
   numerics_version  int not null,
   memory_bytes      bigint not null,
   pinned            boolean not null default false,
-  state             text not null check (state in ('blocked', 'ready', 'running', 'done', 'diverged',
-                      'failed', 'parked', 'skipped', 'cancelled')),
+  state             text not null check (state in ('blocked', 'ready', 'running', 'done',
+                      'diverged', 'failed', 'parked', 'skipped', 'cancelled')),
   priority          int not null default 0,
   attempt           int not null default 0 check (attempt >= 0),
   worker_id         bigint references jobs.worker,
@@ -115,13 +115,14 @@ create table jobs.stage (
 create index stage_ready on jobs.stage (priority desc, id) where state = 'ready';
 create index stage_running on jobs.stage (worker_id) where state = 'running';
 create index stage_parent on jobs.stage (parent_id);
-comment on column jobs.stage.digest is 'Names the state at the stage''s end, however the way was cut.';
+comment on column jobs.stage.digest is
+  'Names the state at the stage''s end, however the way was cut.';
 comment on column jobs.stage.pinned is
   'Some run wants it trained on machines of one numerics fingerprint only.';
 comment on column jobs.stage.attempt is
   'Number of the latest attempt; it only grows. Every write of a worker carries it (fencing).';
 comment on column jobs.stage.state is
-'blocked: its parent is not done. Left when the parent is done (ready), or diverged, failed (skipped).
+'blocked: its parent is not done. Left when that is done (ready), diverged or failed (skipped).
 ready: may be claimed. Left by claim (running) or cancel.
 running: a worker holds its lease. Left by finish (done), diverge, fail (ready, failed), release
 (ready), rescue (ready, parked), cancel, and by report_damage (ready, blocked).
@@ -165,8 +166,8 @@ create table jobs.attempt (
   claimed_at         timestamptz not null default clock_timestamp(),
   lease_until        timestamptz not null,
   ended_at           timestamptz,
-  outcome            text check (outcome in ('finished', 'diverged', 'failed', 'crashed', 'preempted',
-                       'cancelled', 'damaged')),
+  outcome            text check (outcome in ('finished', 'diverged', 'failed', 'crashed',
+                       'preempted', 'cancelled', 'damaged')),
   updates_from       bigint not null,
   updates_to         bigint not null,
   samples_to         bigint not null,

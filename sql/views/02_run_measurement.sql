@@ -1,6 +1,7 @@
 -- The curve of every run: one row a measurement, over all of the run's stages.
 create or replace view report.run_measurement as
-select r.grid_id, g.name::text as grid, r.id as run_id, r.name::text as run, r.schedule, r.optimizer,
+select r.grid_id, g.name::text as grid, r.id as run_id, r.name::text as run, r.schedule,
+  r.optimizer,
   r.variant::text as variant, r.seed, r.learning_rate as base_learning_rate, m.epoch, m.samples,
   m.updates, m.batch, m.learning_rate, m.noise_scale, m.train_loss, m.train_accuracy, m.test_loss,
   m.test_accuracy, m.validation_loss, m.validation_accuracy, m.seconds as stage_seconds,

@@ -1,5 +1,5 @@
--- Final test accuracy by learning rate and schedule, over seeds. Only finished runs are averaged; how
--- many of how many they are stands beside.
+-- Final test accuracy by learning rate and schedule, over seeds. Only finished runs are averaged;
+-- how many of how many they are stands beside.
 create or replace view report.sweep as
 select r.grid_id, r.grid, r.optimizer, r.variant, r.schedule, r.learning_rate, count(*) as runs,
   count(*) filter (where r.state = 'finished') as finished,

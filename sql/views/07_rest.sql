@@ -13,7 +13,8 @@ from jobs.worker w;
 comment on view report.worker is 'Workers, with the number of stages that they train.';
 
 create or replace view report.checkpoint as
-select c.id, c.stage_id, s.digest::text as stage_digest, c.attempt, c.store_id, t.path as store_path,
+select c.id, c.stage_id, s.digest::text as stage_digest, c.attempt, c.store_id,
+  t.path as store_path,
   c.file::text as file, c.samples, c.updates, c.final, c.bytes, c.digest::text as digest,
   c.parameters_digest::text as parameters_digest, c.fingerprint, c.created_at, c.damaged_at,
   c.removed_at

@@ -15,7 +15,7 @@ extern "C" {
 // The instruction set whose kernels run on this machine: "avx512", "avx2" or "baseline".
 const char *ck_instruction_set(void);
 
-// ---- convolution ---------------------------------------------------------------------------------
+// ---- convolution -------------------------------------------------------------------------------
 
 typedef struct {
   int height, width, channels;          // of the input
@@ -32,7 +32,7 @@ void ck_im2col(float *columns, const float *x, ck_window w, long first, long las
 // The transpose of ck_im2col: adds the rows onto dx, which the caller has set.
 void ck_col2im_add(float *dx, const float *columns, ck_window w, long first, long last);
 
-// ---- batch norm ----------------------------------------------------------------------------------
+// ---- batch norm --------------------------------------------------------------------------------
 
 // Mean and sum of squared deviations of each channel of x[rows][channels], in two passes.
 void ck_moments(double *mean, double *deviation, const float *x, long rows, int channels);
@@ -50,7 +50,7 @@ void ck_normalize_backward(float *dx, const float *dy, const float *x, const flo
                            const float *mean, const float *a, const float *b, const float *c,
                            long rows, int channels, int relu, int add);
 
-// ---- pooling -------------------------------------------------------------------------------------
+// ---- pooling -----------------------------------------------------------------------------------
 
 // Largest value of each window, the first one where several are equal; `arg` remembers its place in
 // the window (row-major). Padding never wins.
@@ -61,7 +61,7 @@ void ck_global_mean(float *y, const float *x, long images, long pixels, int chan
 void ck_global_mean_backward(float *dx, const float *dy, long images, long pixels, int channels,
                              int add);
 
-// ---- elementwise ---------------------------------------------------------------------------------
+// ---- elementwise -------------------------------------------------------------------------------
 
 void ck_relu(float *y, const float *x, size_t n);
 void ck_relu_backward(float *dx, const float *dy, const float *y, size_t n, int add);
@@ -75,7 +75,7 @@ void ck_tree_sum(float *out, const float *parts, size_t count, size_t stride, si
 // Sum of squares in double precision, in blocks of 4096 from the left.
 double ck_square_sum(const float *x, size_t n);
 
-// ---- loss ----------------------------------------------------------------------------------------
+// ---- loss --------------------------------------------------------------------------------------
 
 // Softmax cross-entropy of logits[n][classes] with target (1 - s) onehot + s / classes. Writes the
 // loss of each row, whether its largest logit is the label, and, unless null, the gradient times
@@ -84,7 +84,7 @@ void ck_softmax_cross_entropy(double *loss, uint8_t *correct, float *dlogits, co
                               const int32_t *labels, long n, int classes, double smoothing,
                               double scale);
 
-// ---- optimizers ----------------------------------------------------------------------------------
+// ---- optimizers --------------------------------------------------------------------------------
 
 // In all: g += decay * w first. Form of PyTorch: the rate stands outside the momentum buffer.
 void ck_sgd(float *w, const float *g, size_t n, float rate, float decay);
@@ -94,7 +94,7 @@ void ck_nesterov(float *w, float *v, const float *g, size_t n, float rate, float
 void ck_adam(float *w, float *p, float *q, const float *g, size_t n, double rate, double beta1,
              double beta2, double epsilon, double decay, double correction1, double correction2);
 
-// ---- input ---------------------------------------------------------------------------------------
+// ---- input -------------------------------------------------------------------------------------
 
 // One image of bytes [height][width][channels] becomes floats (v - mean) / deviation, shifted by
 // (dy, dx) with reflection at the border, mirrored left to right when flip.

@@ -1,0 +1,84 @@
+import Experiments
+import Foundation
+import JobQueue
+import Postgres
+import Reports
+
+/// The queue at one moment.
+struct QueueStatus {
+  private let counts: [(state: String, count: Int)]
+  private let workers: Rows
+  private let running: Rows
+  let isEmpty: Bool
+
+  init(_ database: Database, grid: String?) async throws {
+    let name = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).1
+    let state = try await JobQueue(database).state(grid: name)
+    counts = [
+      "ready", "running", "blocked", "done", "diverged", "failed", "parked", "skipped", "cancelled",
+    ]
+    .map { ($0, state.counts[$0] ?? 0) }
+    isEmpty = state.isEmpty
+    workers = try await database.query(
+      """
+      select worker, state, stages, slots, threads,
+        extract(epoch from now() - seen_at)::int as silent
+      from report.worker where state <> 'gone' and seen_at > now() - interval '5 minutes' order by id
+      """)
+    running = try await database.query(
+      """
+      select s.id, s.batch, s.learning_rate, s.updates, s.updates_done, s.samples_per_second,
+        s.threads, s.worker, (select min(r.name) from jobs.run_stage rs
+          join jobs.run r on r.id = rs.run_id where rs.stage_id = s.id) as run, s.runs
+      from report.stage s where s.state = 'running' order by s.id limit 50
+      """)
+  }
+
+  var line: String {
+    "stages: "
+      + counts.filter { $0.count > 0 }.map { "\($0.count) \($0.state)" }.joined(separator: ", ")
+  }
+
+  var text: String {
+    var parts = [line]
+    var table = TextTable([
+      ("stage", .right), ("run", .left), ("runs", .right), ("batch", .right),
+      ("learning rate", .right), ("updates", .right), ("samples/s", .right), ("worker", .left),
+    ])
+    for row in running {
+      table.add([
+        row["id"] ?? "", row["run"] ?? "", row["runs"] ?? "", row["batch"] ?? "",
+        row["learning_rate"] ?? "", "\(row["updates_done"] ?? "0")/\(row["updates"] ?? "")",
+        number(row.double("samples_per_second"), 0), row["worker"] ?? "",
+      ])
+    }
+    if !table.isEmpty { parts.append(table.text) }
+    var workerTable = TextTable([
+      ("worker", .left), ("state", .left), ("stages", .right), ("slots", .right),
+      ("threads", .right),
+      ("seen", .right),
+    ])
+    for row in workers {
+      workerTable.add(
+        ["worker", "state", "stages", "slots", "threads"].map { row[$0] ?? "" }
+          + ["\(row["silent"] ?? "")s ago"])
+    }
+    parts.append(
+      workerTable.isEmpty ? "No worker runs; jobctl worker starts one." : workerTable.text)
+    return parts.joined(separator: "\n\n")
+  }
+
+  var json: JSON {
+    [
+      "format": 1, "empty": .bool(isEmpty),
+      "stages": .object(counts.map { .init($0.state, .integer($0.count)) }),
+      "workers": .array(
+        workers.map {
+          [
+            "worker": .string($0["worker"] ?? ""), "state": .string($0["state"] ?? ""),
+            "stages": .integer($0.int("stages") ?? 0),
+          ]
+        }),
+    ]
+  }
+}

@@ -131,10 +131,24 @@ extension DatasetSpec {
         ))
     default: break
     }
+    if let facts = builtInFacts, self.name == .synthetic {
+      let (samples, overflow) = facts.train.addingReportingOverflow(facts.test)
+      let size = facts.height * facts.width * facts.channels
+      if overflow || samples > DatasetSpec.mostSyntheticNumbers / size {
+        problems.append(
+          Problem(
+            join(path, "train"),
+            "\(facts.train) and \(facts.test) samples of \(size) numbers do not fit in memory; "
+              + "at most \(DatasetSpec.mostSyntheticNumbers) numbers"))
+      }
+    }
     if name == "csv" && augment != .none {
       problems.append(Problem(join(path, "augment"), "csv rows are not pictures; leave it out"))
     }
   }
+
+  /// Two gibibytes as floats: what is made up need not be larger.
+  private static let mostSyntheticNumbers = 1 << 29
 
   private func refuseForeignKeys(_ node: JSON, at path: String, problems: inout [Problem]) {
     let onlyCSV = ["path", "label"]

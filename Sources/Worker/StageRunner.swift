@@ -41,6 +41,8 @@ struct StageRunner: Sendable {
     case diverged(String)
     /// The store could not take the checkpoint.
     case unwritten(String)
+    /// The stage cannot be trained from what there is.
+    case failed(String)
   }
 
   /// A checkpoint file with what the queue is told of it.
@@ -160,6 +162,9 @@ struct StageRunner: Sendable {
       _ = try await queue.diverge(
         claimed.lease, reason: reason, measurements: measurements, totals: totals())
       return "diverged: \(reason)"
+    case .failed(let reason):
+      _ = try await queue.fail(claimed.lease, reason: reason, permanent: true, totals: totals())
+      return "failed: \(reason)"
     case .unwritten(let reason):
       _ = try await queue.release(
         claimed.lease, reason: reason, delay: StageRunner.fullDiskDelay, totals: totals())
@@ -197,9 +202,15 @@ struct StageRunner: Sendable {
         control.note(progress)
         news(.progressed(claimed, progress))
       })
-    do {
-      let trainer = try StageTrainer(
+    let trainer: StageTrainer
+    do throws(TrainingState.Mismatch) {
+      trainer = try StageTrainer(
         work, dataset: dataset, from: checkpoint, threads: settings.threads, hooks: hooks)
+    } catch {
+      reports.yield(.ended(.failed(error.description)))
+      return
+    }
+    do throws(CheckpointError) {
       let ending: Ending =
         switch trainer.run() {
         case .finished(let end): .finished(try write(end.content))

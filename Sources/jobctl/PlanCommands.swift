@@ -83,7 +83,10 @@ extension Plan {
       let memory =
         planned.run.spec.training.memory(planned.facts, threads: 1)
         .map { ", about \($0 >> 20) MiB" } ?? ""
-      parts.append("\(planned.run.name): \(updates) updates\(memory)\n\(table.text)")
+      let off = deviation(of: planned).map {
+        ", first noise scale \(number(100 * $0, 1)) % off the reference point's"
+      }
+      parts.append("\(planned.run.name): \(updates) updates\(memory)\(off ?? "")\n\(table.text)")
     }
     let totals = totals
     parts.append(
@@ -96,6 +99,24 @@ extension Plan {
       parts.append("Cannot be trained here: " + obstacles.joined(separator: "; "))
     }
     return parts.joined(separator: "\n\n")
+  }
+}
+
+extension Plan {
+  /// How far a scaled first batch misses the noise scale of its reference point, as a share: batches
+  /// are whole ghost batches, and the rate is not touched.
+  private func deviation(of planned: PlannedRun) -> Double? {
+    guard let reference = planned.run.spec.batch.scaling, let first = stages(of: planned).first else {
+      return nil
+    }
+    let optimizer = planned.run.spec.training.optimizer
+    let own = optimizer.momentum?.double ?? 0
+    func noise(_ rate: Rational, _ batch: Int, _ momentum: Double) -> Double {
+      NoiseScale.approximate(
+        rate: rate.double, samples: first.samplesPerEpoch, batch: batch, momentum: momentum)
+    }
+    let asked = noise(reference.learningRate, reference.size, reference.momentum?.double ?? own)
+    return noise(optimizer.learningRate, first.law.batch, own) / asked - 1
   }
 }
 

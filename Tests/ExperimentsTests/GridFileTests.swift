@@ -68,6 +68,9 @@ private func problems(_ rest: String) -> [String] {
     ("[1, 2]", "[1, 3]", "schedule.drops.epochs[1]"),
     ("\"fashion-mnist\"", #"{"name": "csv", "path": "../secret.csv"}"#, "dataset.path"),
     ("\"fashion-mnist\"", #"{"name": "csv", "path": "/etc/passwd"}"#, "dataset.path"),
+    (
+      "\"fashion-mnist\"", #"{"name": "synthetic", "train": 4611686018427387904}"#, "dataset.train"
+    ),
     ("\"decay\"", "\"hybrid\", \"curve\": {\"shape\": \"cosine\"}", "schedule.curve"),
   ])
   func badInputIsToldWithItsPath(old: String, new: String, path: String) {

@@ -106,7 +106,8 @@ extension Plan {
   /// How far a scaled first batch misses the noise scale of its reference point, as a share: batches
   /// are whole ghost batches, and the rate is not touched.
   private func deviation(of planned: PlannedRun) -> Double? {
-    guard let reference = planned.run.spec.batch.scaling, let first = stages(of: planned).first else {
+    guard let reference = planned.run.spec.batch.scaling, let first = stages(of: planned).first
+    else {
       return nil
     }
     let optimizer = planned.run.spec.training.optimizer

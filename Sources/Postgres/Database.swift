@@ -22,6 +22,9 @@ package final class Database: Sendable {
     case upTo(Duration)
   }
 
+  /// A deadlock's victim is sent again so many times, however little patience there is.
+  private static let mostConflicts = 10
+
   package func query(
     _ sql: String, _ parameters: [Parameter] = [], timeout: Duration? = nil,
     patience: Patience = .none
@@ -37,10 +40,17 @@ package final class Database: Sendable {
   ) async throws -> Result {
     let start = ContinuousClock.now
     var delay = Duration.milliseconds(100)
+    var conflicts = 0
     while true {
       do throws(PostgresError) {
         return try await body(try await connection())
       } catch {
+        if error.isConflict, conflicts < Database.mostConflicts {
+          // Rolled back by the server on a connection that is well.
+          conflicts += 1
+          try await Task.sleep(for: .milliseconds(Int.random(in: 1...20 * conflicts)))
+          continue
+        }
         guard error.isTransient else { throw error }
         current.withLock { $0 = nil }
         guard case .upTo(let limit) = patience, ContinuousClock.now - start + delay < limit else {

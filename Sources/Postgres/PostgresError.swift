@@ -30,6 +30,11 @@ package enum PostgresError: Error, CustomStringConvertible {
     case .badTarget: false
     }
   }
+
+  /// Whether the server rolled the statement back for another's sake: it had no effect.
+  var isConflict: Bool {
+    if case .server(let state, _, _) = self { state.isConflict } else { false }
+  }
 }
 
 /// A five-character SQLSTATE. Matched whole or by its two-character class in a `switch`.
@@ -38,12 +43,15 @@ package struct SQLState: Hashable, Sendable {
 
   package init(_ code: String) { self.code = code }
 
-  /// Connection exceptions, an administrator's shutdown, a crash, starting up; deadlocks and
-  /// serialization failures; too many connections.
+  /// Connection exceptions, an administrator's shutdown, a crash, starting up; too many connections;
+  /// conflicts.
   var isTransient: Bool {
-    code.hasPrefix("08") || ["57P01", "57P02", "57P03", "57P05"].contains(code)
-      || ["40001", "40P01", "53300"].contains(code)
+    code.hasPrefix("08") || ["57P01", "57P02", "57P03", "57P05", "53300"].contains(code)
+      || isConflict
   }
+
+  /// Serialization failures and deadlocks.
+  var isConflict: Bool { ["40001", "40P01"].contains(code) }
 }
 
 package func ~= (code: String, state: SQLState) -> Bool { state.code == code }

@@ -3,10 +3,12 @@ create or replace function api.cancel(grid text, run text default null) returns 
 language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
-  grid_number bigint := api.internal_grid(grid);
+  grid_number bigint;
   chosen      bigint[];
   unwanted    bigint[];
 begin
+  perform api.internal_serialize();
+  grid_number := api.internal_grid(grid);
   with hit as (
     update jobs.run r set cancelled_at = clock_timestamp()
     where r.grid_id = grid_number and (cancel.run is null or r.name = cancel.run)
@@ -26,11 +28,11 @@ begin
       and s.id in (select rs.stage_id from jobs.run_stage rs where rs.run_id = any (chosen))
       and not exists (select from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
                       where rs.stage_id = s.id and r.cancelled_at is null)
-    order by s.id for update
+    order by s.id for no key update
   )
   select coalesce(array_agg(id), '{}') into unwanted from doomed;
   perform api.internal_end_attempt(s.id, s.attempt, 'cancelled', 'no live run wants it', null)
-  from jobs.stage s where s.id = any (unwanted) and s.state = 'running';
+  from jobs.stage s where s.id = any (unwanted) and s.state = 'running' order by s.id;
   update jobs.stage set state = 'cancelled', worker_id = null where id = any (unwanted);
   perform api.internal_prioritize(array(
     select rs.stage_id from jobs.run_stage rs where rs.run_id = any (chosen)));

@@ -27,7 +27,7 @@ begin
                     from api.internal_resume(s.id) c where c.id is not null), true)
     order by s.priority desc, s.id
     limit slots
-    for update of s skip locked
+    for no key update of s skip locked
   loop
     update jobs.stage
     set state = 'running', attempt = attempt + 1, worker_id = worker, not_before = null,

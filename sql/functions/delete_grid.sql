@@ -4,18 +4,20 @@ create or replace function api.delete_grid(grid text) returns jsonb
 language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
-  grid_number bigint := api.internal_grid(grid);
+  grid_number bigint;
   orphans     bigint[];
   files       jsonb;
   run_count   int;
 begin
-  perform pg_advisory_xact_lock(7205812436110002);
+  perform api.internal_serialize();
+  grid_number := api.internal_grid(grid);
   select count(*) into run_count from jobs.run where grid_id = grid_number;
   select coalesce(array_agg(distinct rs.stage_id), '{}') into orphans
   from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
   where r.grid_id = grid_number and not exists (
     select from jobs.run_stage o join jobs.run q on q.id = o.run_id
     where o.stage_id = rs.stage_id and q.grid_id <> grid_number);
+  perform api.internal_lock(orphans);
   if exists (select from jobs.stage where id = any (orphans) and state = 'running') then
     raise exception 'stages of grid "%" are running', grid
       using errcode = 'JC003', hint = 'cancel the grid first';

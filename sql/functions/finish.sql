@@ -16,6 +16,7 @@ begin
   set state = 'done', worker_id = null, checkpoint_id = final_id, finished_at = clock_timestamp(),
       crash_streak = 0, reason = null
   where id = stage;
+  perform api.internal_lock(array(select s.id from jobs.stage s where s.parent_id = stage));
   update jobs.stage set state = 'ready' where parent_id = stage and state = 'blocked';
   get diagnostics freed = row_count;
   perform api.internal_event('finished', stage => stage,

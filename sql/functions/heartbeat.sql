@@ -12,6 +12,20 @@ begin
   set seen_at = clock_timestamp(), state = case when idle then 'idle' else 'busy' end
   where id = worker and state <> 'gone';
   known := found;
+  -- Claimed longer than a lease ago, and the worker does not know: the claim's answer was lost.
+  perform api.internal_give_back(s.id, s.attempt) from jobs.stage s
+  join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
+  where s.worker_id = heartbeat.worker and s.state = 'running'
+    and a.claimed_at < clock_timestamp() - lease
+    and not exists (select from jsonb_array_elements(held) h
+                    where (h ->> 'stage')::bigint = s.id)
+  order by s.id;
+
+  -- Locked by stage, as everybody does who holds several.
+  perform from jobs.attempt a
+  join jsonb_to_recordset(held) as h(stage bigint, attempt int)
+    on a.stage_id = h.stage and a.attempt = h.attempt
+  order by a.stage_id for no key update of a;
   with said as (
     select * from jsonb_to_recordset(held) as h(stage bigint, attempt int, updates bigint,
       samples bigint, seconds float8, samples_per_second real, threads int)
@@ -35,13 +49,6 @@ begin
   from said h left join renewed r on r.stage_id = h.stage and r.attempt = h.attempt
   left join jobs.stage s on s.id = h.stage;
 
-  -- Claimed longer than a lease ago, and the worker does not know: the claim's answer was lost.
-  perform api.internal_give_back(s.id, s.attempt) from jobs.stage s
-  join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
-  where s.worker_id = heartbeat.worker and s.state = 'running'
-    and a.claimed_at < clock_timestamp() - lease
-    and not exists (select from jsonb_array_elements(held) h
-                    where (h ->> 'stage')::bigint = s.id);
   return jsonb_build_object('stages', coalesce(verdicts, '[]'),
     'worker', case when known then 'known' else 'unknown' end);
 end $$;

@@ -7,7 +7,7 @@ declare
   holds boolean;
 begin
   select s.state = 'running' and s.attempt = attempt_number into holds
-  from jobs.stage s where s.id = stage for update;
+  from jobs.stage s where s.id = stage for no key update;
   if holds is not true then
     perform api.internal_event('fenced', stage => stage,
       detail => jsonb_build_object('attempt', attempt_number));

@@ -1,6 +1,7 @@
 -- A stage has the highest priority among the live runs that want it.
 create or replace function api.internal_prioritize(stages bigint[]) returns void
-language sql set search_path = pg_catalog, jobs, pg_temp as $$
+language sql set search_path = pg_catalog, jobs, api, pg_temp as $$
+  select api.internal_lock(stages);
   update jobs.stage s set priority = w.priority
   from (
     select rs.stage_id, max(g.priority) as priority

@@ -8,7 +8,7 @@ declare
   able        bigint;
 begin
   with wanted as (
-    select s.id, s.state, s.parent_id from jobs.stage s
+    select s.id, s.state from jobs.stage s
     where grid_number is null or s.id in (
       select rs.stage_id from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
       where r.grid_id = grid_number)
@@ -18,11 +18,12 @@ begin
     'skipped', 'cancelled']) n(state)
   left join (select state, count(*) from wanted group by state) c using (state);
   -- What is ready or runs, and what is blocked below it; below a parked or failed stage is an end.
+  -- Of a grid: what its live runs want. Another grid may go on with what is cancelled here.
   with recursive live as (
     select s.id from jobs.stage s where s.state in ('ready', 'running') and (
       grid_number is null or s.id in (
         select rs.stage_id from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
-        where r.grid_id = grid_number))
+        where r.grid_id = grid_number and r.cancelled_at is null))
     union
     select s.id from jobs.stage s join live l on s.parent_id = l.id where s.state = 'blocked'
   )

@@ -11,7 +11,7 @@ begin
     select s.id, s.attempt, s.worker_id, s.crash_streak from jobs.stage s
     join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
     where s.state = 'running' and a.lease_until < clock_timestamp()
-    order by s.id for update of s skip locked
+    order by s.id for no key update of s, a skip locked
   loop
     perform api.internal_end_attempt(lost.id, lost.attempt, 'crashed', 'its lease ran out', null);
     update jobs.stage

@@ -3,10 +3,13 @@ create or replace function api.retry(grid text, run text default null) returns j
 language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
-  grid_number bigint := api.internal_grid(grid);
+  grid_number bigint;
   chain       bigint[];
+  touched     bigint[];
   n           int;
 begin
+  perform api.internal_serialize();
+  grid_number := api.internal_grid(grid);
   update jobs.run r set cancelled_at = null
   where r.grid_id = grid_number and (retry.run is null or r.name = retry.run);
   if not found then
@@ -15,17 +18,19 @@ begin
   select coalesce(array_agg(distinct rs.stage_id), '{}') into chain
   from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
   where r.grid_id = grid_number and (retry.run is null or r.name = retry.run);
-  update jobs.stage
-  set state = 'blocked', reason = null, failures = 0, crash_streak = 0, not_before = null
-  where id = any (chain) and state in ('failed', 'parked', 'cancelled');
-  get diagnostics n = row_count;
   -- Other runs' stages below the retried ones are skipped no longer, either.
-  perform api.internal_settle(array(
+  touched := array(
     with recursive below as (
       select unnest(chain) as id
       union
       select s.id from jobs.stage s join below b on s.parent_id = b.id
-    ) select id from below));
+    ) select id from below);
+  perform api.internal_lock(touched);
+  update jobs.stage
+  set state = 'blocked', reason = null, failures = 0, crash_streak = 0, not_before = null
+  where id = any (chain) and state in ('failed', 'parked', 'cancelled');
+  get diagnostics n = row_count;
+  perform api.internal_settle(touched);
   perform api.internal_prioritize(chain);
   perform api.internal_event('retried', grid => grid_number,
     detail => jsonb_build_object('run', retry.run, 'stages', n));

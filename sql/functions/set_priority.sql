@@ -3,9 +3,11 @@ create or replace function api.set_priority(grid text, priority int) returns jso
 language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
-  grid_number bigint := api.internal_grid(grid);
+  grid_number bigint;
   chain       bigint[];
 begin
+  perform api.internal_serialize();
+  grid_number := api.internal_grid(grid);
   update jobs.grid g set priority = set_priority.priority where g.id = grid_number;
   select coalesce(array_agg(distinct rs.stage_id), '{}') into chain
   from jobs.run_stage rs join jobs.run r on r.id = rs.run_id where r.grid_id = grid_number;

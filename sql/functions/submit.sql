@@ -15,7 +15,7 @@ begin
     raise exception 'this queue takes submissions of format 1' using errcode = 'JC004';
   end if;
   -- One submission at a time: two could otherwise make the same stage, or wait for each other.
-  perform pg_advisory_xact_lock(7205812436110002);
+  perform api.internal_serialize();
   select * into grid_row from jobs.grid g where g.name = wanted ->> 'name';
   if found then
     if grid_row.content_digest <> wanted ->> 'content_digest' then

@@ -8,9 +8,8 @@ import SystemPackage
 /// Started on demand, it outlives the command that started it; `stop` ends it.
 package struct LocalCluster: Sendable {
   package let home: String
-  /// Folder with the data, the log and, where the path is short enough, the socket.
-  package let folder: String
-  package let socketFolder: String
+  /// Whether the server's account can enter the home; if not, the cluster is elsewhere.
+  private let isHomeReachable: Bool
   /// PostgreSQL refuses to run as root: then the account that it runs as.
   private let account: Account?
 
@@ -46,23 +45,37 @@ package struct LocalCluster: Sendable {
 
   package init(home: String) throws(Failure) {
     self.home = home
-    let tag = String(Digest.sha256(of: home).prefix(12))
     if geteuid() == 0 {
       guard let entry = getpwnam("postgres") else { throw .noAccount }
       account = Account(user: entry.pointee.pw_uid, group: entry.pointee.pw_gid)
-      let isReachable = LocalCluster.othersCanEnter(parentsOf: home)
-      folder = isReachable ? home + "/postgres" : "/var/lib/jobctl/clusters/\(tag)"
+      isHomeReachable = LocalCluster.othersCanEnter(parentsOf: home)
     } else {
       account = nil
-      folder = home + "/postgres"
-    }
-    let beside = folder + "/socket"
-    if beside.utf8.count <= LocalCluster.longestSocketFolder {
-      socketFolder = beside
-    } else {
-      socketFolder = account == nil ? "/tmp/jobctl-\(geteuid())-\(tag)" : "/run/jobctl-\(tag)"
+      isHomeReachable = true
     }
   }
+
+  /// Folder with the data, the log and, where the path is short enough, the socket.
+  package var folder: String {
+    if isHomeReachable { return home + "/postgres" }
+    let name = (try? String(contentsOfFile: nameFile, encoding: .utf8)) ?? tag
+    return LocalCluster.shelter + "/" + name
+  }
+
+  package var socketFolder: String {
+    let beside = folder + "/socket"
+    if beside.utf8.count <= LocalCluster.longestSocketFolder { return beside }
+    return account == nil ? "/tmp/jobctl-\(geteuid())-\(tag)" : "/run/jobctl-\(tag)"
+  }
+
+  /// Clusters of homes that the server's account cannot enter.
+  private static let shelter = "/var/lib/jobctl/clusters"
+
+  /// Names the home's cluster in the shelter. Kept in the home: who deletes a home and makes another
+  /// in its place does not find the old database in it.
+  private var nameFile: String { home + "/cluster" }
+
+  private var tag: String { String(Digest.sha256(of: home).prefix(12)) }
 
   /// Where the home is, unless it is said: for root not in root's own folder, which the server's
   /// account cannot enter.
@@ -137,6 +150,12 @@ package struct LocalCluster: Sendable {
   }
 
   private func create() async throws {
+    if !isHomeReachable {
+      let name = tag + String(UInt32.random(in: 0...(.max)), radix: 36)
+      do { try name.write(toFile: nameFile, atomically: true, encoding: .utf8) } catch {
+        throw Failure.unsafeFolder(home, reason: error.localizedDescription)
+      }
+    }
     try makeFolder(
       URL(filePath: folder).deletingLastPathComponent().path, mode: account == nil ? 0o700 : 0o711,
       owner: nil)

@@ -103,7 +103,7 @@ let package = Package(
       ],
       path: "Tests/TestSupport", swiftSettings: strict),
     tests("Experiments", ["Experiments", "TestSupport"]),
-    tests("Tensors", ["Experiments", "Tensors", "TestSupport"]),
+    tests("Tensors", ["CKernels", "Experiments", "Tensors", "TestSupport"]),
     tests(
       "Training",
       ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", "TestSupport", "Training"]),

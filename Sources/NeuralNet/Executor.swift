@@ -13,7 +13,7 @@ package final class Executor {
   private let states: [LayerState]
   private let workspace: Floats
   private let workspacePerLane: Int
-  private let partial: Floats
+  private let shared: Floats
 
   package init(_ network: Network, capacity: Int, team: Team) {
     precondition(capacity > 0, "a ghost batch of \(capacity)")
@@ -28,7 +28,7 @@ package final class Executor {
     // Lanes write to scratch of their own, a cache line apart.
     workspacePerLane = ((network.nodes.map(\.layer.workspace).max() ?? 0) + 15) / 16 * 16
     workspace = Floats(count: workspacePerLane * team.size)
-    partial = Floats(count: (network.nodes.map(\.layer.partial).max() ?? 0) * Cut.most)
+    shared = Floats(count: network.nodes.map(\.layer.shared).max() ?? 0)
   }
 
   /// Where the caller puts the images: [images][height][width][channels].
@@ -87,7 +87,7 @@ package final class Executor {
     return Pass(
       mode: mode, images: images, team: team, parameters: parameters.base,
       statistics: statistics.base, gradients: gradients.base,
-      work: Workspace(workspace, perLane: workspacePerLane), partial: partial.base)
+      work: Workspace(workspace, perLane: workspacePerLane), shared: shared.base)
   }
 
   private func gradient(of value: Int) -> FloatPointer? {
@@ -101,10 +101,10 @@ package final class Executor {
     let perImage =
       network.extents.reduce(0) { $0 + $1.count } + GradientPlan(network).sizes.reduce(0, +)
     let scratch = (network.nodes.map(\.layer.workspace).max() ?? 0) * lanes
-    let partial = (network.nodes.map(\.layer.partial).max() ?? 0) * Cut.most
+    let shared = network.nodes.map(\.layer.shared).max() ?? 0
     let places = network.nodes.reduce(0) { $0 + $1.layer.places } * capacity
     let state = network.parameterCount * (stateArrays + 1)
-    return 4 * (perImage * capacity + scratch + partial + state) + places
+    return 4 * (perImage * capacity + scratch + shared + state) + places
   }
 }
 

@@ -17,7 +17,8 @@ package struct Pass {
   /// Of the mean loss over this ghost batch; every layer overwrites its own part.
   package let gradients: FloatPointer
   package let work: Workspace
-  package let partial: FloatPointer
+  /// Scratch numbers of all lanes together.
+  package let shared: FloatPointer
 }
 
 /// Where a gradient with respect to an input goes; nil where nobody asks for it.
@@ -44,8 +45,8 @@ package final class LayerState {
 package protocol Layer: Sendable {
   /// Scratch numbers a lane needs.
   var workspace: Int { get }
-  /// Gradient numbers of which every piece of work makes its own, before they are summed.
-  var partial: Int { get }
+  /// Scratch numbers that all lanes need together.
+  var shared: Int { get }
   /// Bytes an image that are kept from forward to backward.
   var places: Int { get }
 
@@ -58,7 +59,7 @@ package protocol Layer: Sendable {
 
 extension Layer {
   package var workspace: Int { 0 }
-  package var partial: Int { 0 }
+  package var shared: Int { 0 }
   package var places: Int { 0 }
 }
 
@@ -68,12 +69,12 @@ struct ConvolutionLayer: Layer {
   let needsInputGradient: Bool
 
   var workspace: Int { convolution.workspace }
-  var partial: Int { convolution.weightCount }
+  var shared: Int { convolution.shared }
 
   func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState) {
     convolution.forward(
-      y, x: inputs[0], weights: pass.parameters + weight, images: pass.images, team: pass.team,
-      work: pass.work)
+      y, source: Source(inputs[0]), weights: pass.parameters + weight, images: pass.images,
+      team: pass.team, work: pass.work, shared: pass.shared)
   }
 
   func backward(
@@ -81,10 +82,13 @@ struct ConvolutionLayer: Layer {
     y: FloatPointer,
     state: LayerState
   ) {
-    convolution.backward(
-      dx: needsInputGradient ? dInputs[0].pointer : nil, addToDx: dInputs[0].adds,
-      dw: pass.gradients + weight, dy: dy, x: inputs[0], weights: pass.parameters + weight,
-      partial: pass.partial, images: pass.images, team: pass.team, work: pass.work)
+    convolution.backwardWeights(
+      pass.gradients + weight, source: Source(inputs[0]), dy: dy, images: pass.images,
+      team: pass.team, work: pass.work, shared: pass.shared)
+    guard needsInputGradient, let dx = dInputs[0].pointer else { return }
+    convolution.backwardData(
+      dx, adds: dInputs[0].adds, dy: dy, weights: pass.parameters + weight, images: pass.images,
+      team: pass.team, work: pass.work, shared: pass.shared)
   }
 }
 
@@ -205,7 +209,7 @@ struct LinearLayer: Layer {
   let weight: Int
   let needsInputGradient: Bool
 
-  var partial: Int { dense.parameterCount }
+  var shared: Int { dense.parameterCount * Cut.most }
 
   func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState) {
     let weights = pass.parameters + weight
@@ -222,7 +226,7 @@ struct LinearLayer: Layer {
     dense.backward(
       dx: needsInputGradient ? dInputs[0].pointer : nil, addToDx: dInputs[0].adds,
       dw: pass.gradients + weight, dy: dy, x: inputs[0], weights: pass.parameters + weight,
-      partial: pass.partial, images: pass.images, team: pass.team)
+      partial: pass.shared, images: pass.images, team: pass.team)
   }
 }
 

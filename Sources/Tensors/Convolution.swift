@@ -1,109 +1,91 @@
 import CKernels
 
-/// Two-dimensional convolution (cross-correlation), zero-padded, as products over gathered windows.
-/// x[n][h][w][cin], weights[kh][kw][cin][cout], y[n][oh][ow][cout].
+/// Two-dimensional convolution (cross-correlation), zero-padded, without a bias.
+/// x[n][h][w][cin], weights[kh][kw][cin][cout], y[n][oh][ow][cout]. Which way it is computed depends on
+/// its shape alone.
 package struct Convolution: Sendable {
   package let window: Window
   package let outputChannels: Int
+  private let method: Method
+
+  private enum Method {
+    case winograd(WinogradConvolution)
+    case windows(WindowConvolution)
+  }
 
   package init(_ window: Window, outputChannels: Int) {
+    precondition(
+      max(window.channels, outputChannels) <= Zeros.most, "more than \(Zeros.most) channels")
     self.window = window
     self.outputChannels = outputChannels
+    method =
+      WinogradConvolution.applies(to: window, outputChannels: outputChannels)
+      ? .winograd(WinogradConvolution(window, outputChannels: outputChannels))
+      : .windows(WindowConvolution(window: window, outputs: outputChannels))
   }
 
-  private var rowLength: Int { window.kernelHeight * window.kernelWidth * window.channels }
-
-  /// A 1x1 convolution of stride 1 is a product of x as it stands.
-  private var isPlainProduct: Bool {
-    window.kernelHeight == 1 && window.kernelWidth == 1 && window.strideHeight == 1
-      && window.strideWidth == 1 && window.padHeight == 0 && window.padWidth == 0
+  package var weightCount: Int {
+    window.kernelHeight * window.kernelWidth * window.channels * outputChannels
   }
 
-  /// Output lines whose windows are gathered at once: about 128 Ki numbers, half of a usual L2 cache.
-  private var linesPerBlock: Int { max(1, (128 << 10) / (rowLength * window.outWidth)) }
-
-  /// Numbers of workspace that one lane needs.
-  package var workspace: Int { isPlainProduct ? 0 : linesPerBlock * window.outWidth * rowLength }
-
-  package var weightCount: Int { rowLength * outputChannels }
+  /// Numbers of workspace that each lane needs, and that all lanes need together.
+  package var workspace: Int {
+    switch method {
+    case .winograd(let convolution): convolution.workspace
+    case .windows(let convolution): convolution.workspace
+    }
+  }
+  package var shared: Int {
+    switch method {
+    case .winograd(let convolution): convolution.shared
+    case .windows(let convolution): convolution.shared
+    }
+  }
 
   package func forward(
-    _ y: FloatPointer, x: FloatPointer, weights: FloatPointer, images: Int, team: Team,
-    work: Workspace
+    _ y: FloatPointer, source: Source, weights: FloatPointer, images: Int, team: Team,
+    work: Workspace, shared: FloatPointer
   ) {
-    let cut = Cut(images)
-    team.run(cut.pieces) { piece, lane in
-      forEachBlock(of: cut[piece]) { lines in
-        let rows = lines.count * window.outWidth
-        let a = gather(x, lines, work[lane])
-        BLAS.multiply(
-          into: y + lines.lowerBound * window.outWidth * outputChannels, m: rows, n: outputChannels,
-          k: rowLength, a, .plain, lda: rowLength, weights, .plain, ldb: outputChannels,
-          ldc: outputChannels)
-      }
+    switch method {
+    case .winograd(let convolution):
+      convolution.forward(
+        y, source: source, weights: weights, images: images, team: team, work: work, shared: shared)
+    case .windows(let convolution):
+      convolution.forward(
+        y, source: source, weights: weights, images: images, team: team, work: work, shared: shared)
     }
   }
 
-  /// dw is overwritten with the sum over the images; dx, unless nil, is overwritten or added to.
-  /// `partial` holds `Cut.most` times `weightCount` numbers.
-  package func backward(
-    dx: FloatPointer?, addToDx: Bool, dw: FloatPointer, dy: FloatPointer, x: FloatPointer,
-    weights: FloatPointer, partial: FloatPointer, images: Int, team: Team, work: Workspace
+  /// dx is overwritten, or added to where `adds`.
+  package func backwardData(
+    _ dx: FloatPointer, adds: Bool, dy: FloatPointer, weights: FloatPointer, images: Int,
+    team: Team,
+    work: Workspace, shared: FloatPointer
   ) {
-    let cut = Cut(images)
-    let imageSize = window.height * window.width * window.channels
-    team.run(cut.pieces) { piece, lane in
-      let part = partial + piece * weightCount
-      if let dx, !addToDx {
-        (dx + cut[piece].lowerBound * imageSize).update(
-          repeating: 0, count: cut[piece].count * imageSize)
-      }
-      var isFirst = true
-      forEachBlock(of: cut[piece]) { lines in
-        let rows = lines.count * window.outWidth
-        let dyBlock = dy + lines.lowerBound * window.outWidth * outputChannels
-        let a = gather(x, lines, work[lane])
-        BLAS.multiply(
-          into: part, m: rowLength, n: outputChannels, k: rows, a, .transposed, lda: rowLength,
-          dyBlock, .plain, ldb: outputChannels, ldc: outputChannels, scale: isFirst ? 0 : 1)
-        isFirst = false
-        if let dx { backwardData(dx, dyBlock, weights, lines, work[lane]) }
-      }
-    }
-    sumParts(dw, partial, cut.pieces, count: weightCount, team: team)
-  }
-
-  private func backwardData(
-    _ dx: FloatPointer, _ dy: FloatPointer, _ weights: FloatPointer, _ lines: Range<Int>,
-    _ columns: FloatPointer
-  ) {
-    let rows = lines.count * window.outWidth
-    if isPlainProduct {
-      let out = dx + lines.lowerBound * window.outWidth * rowLength
-      BLAS.multiply(
-        into: out, m: rows, n: rowLength, k: outputChannels, dy, .plain, lda: outputChannels,
-        weights,
-        .transposed, ldb: outputChannels, ldc: rowLength, scale: 1)
-    } else {
-      BLAS.multiply(
-        into: columns, m: rows, n: rowLength, k: outputChannels, dy, .plain, lda: outputChannels,
-        weights, .transposed, ldb: outputChannels, ldc: rowLength)
-      ck_col2im_add(dx, columns, window.kernel, lines.lowerBound, lines.upperBound)
+    switch method {
+    case .winograd(let convolution):
+      convolution.backwardData(
+        dx, adds: adds, dy: dy, weights: weights, images: images, team: team, work: work,
+        shared: shared)
+    case .windows(let convolution):
+      convolution.backwardData(
+        dx, adds: adds, dy: dy, weights: weights, images: images, team: team, work: work,
+        shared: shared)
     }
   }
 
-  private func gather(_ x: FloatPointer, _ lines: Range<Int>, _ columns: FloatPointer)
-    -> FloatPointer
-  {
-    if isPlainProduct { return x + lines.lowerBound * window.outWidth * rowLength }
-    ck_im2col(columns, x, window.kernel, lines.lowerBound, lines.upperBound)
-    return columns
-  }
-
-  private func forEachBlock(of images: Range<Int>, _ body: (Range<Int>) -> Void) {
-    let lines = images.lowerBound * window.outHeight..<images.upperBound * window.outHeight
-    for first in stride(from: lines.lowerBound, to: lines.upperBound, by: linesPerBlock) {
-      body(first..<min(first + linesPerBlock, lines.upperBound))
+  /// dw is overwritten with the sum over the images.
+  package func backwardWeights(
+    _ dw: FloatPointer, source: Source, dy: FloatPointer, images: Int, team: Team, work: Workspace,
+    shared: FloatPointer
+  ) {
+    switch method {
+    case .winograd(let convolution):
+      convolution.backwardWeights(
+        dw, source: source, dy: dy, images: images, team: team, work: work, shared: shared)
+    case .windows(let convolution):
+      convolution.backwardWeights(
+        dw, source: source, dy: dy, images: images, team: team, work: work, shared: shared)
     }
   }
 }

@@ -8,11 +8,13 @@ package final class Floats {
 
   /// A cache line, and the widest vector of any instruction set in use.
   private static let alignment = 64
+  private static let slack = 32
 
   /// `count` zeros.
   package init(count: Int) {
     precondition(count >= 0, "storage of \(count) numbers")
-    let bytes = max(count, 1) * MemoryLayout<Float>.stride
+    // Kernels may read, not use, a few numbers behind the last.
+    let bytes = (max(count, 1) + Floats.slack) * MemoryLayout<Float>.stride
     let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: Floats.alignment)
     raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
     base = raw.bindMemory(to: Float.self, capacity: max(count, 1))

@@ -14,8 +14,91 @@ extern "C" {
 
 // The instruction set whose kernels run on this machine: "avx512", "avx2" or "baseline".
 const char *ck_instruction_set(void);
+int ck_instruction_set_number(void);  // 2, 1 or 0
+// For tests: no instruction set above this number on this thread from now on, where products and
+// Winograd's transforms are concerned.
+void ck_limit_instruction_set(int number);
 
-// ---- convolution -------------------------------------------------------------------------------
+// ---- products ----------------------------------------------------------------------------------
+
+// Rows of a left operand: row i is, for each tap t in turn, the `depth` numbers from
+// rows[t * tap_stride + i] + offset on.
+typedef struct {
+  const float *const *rows;
+  long tap_stride, offset;
+  int taps, depth;
+} ck_rows;
+
+// c[i][j] (+)= sum over k of a[i][k] * b[k][j] for i < count, lines of c `stride` apart. b is
+// packed: panels of 32 columns, the last one of 16 where that suffices, filled up with zeros; in
+// each panel all k, the columns side by side.
+void ck_row_product(float *c, long stride, ck_rows a, int count, const float *packed, int columns,
+                    int add);
+
+// Panels [first, last) of what ck_row_product takes, from taps[t][depth][columns].
+void ck_pack(float *packed, const float *const *from, int taps, int depth, int columns, int first,
+             int last);
+
+// One factor of each term of an outer product: the numbers from rows[t] + offset on.
+typedef struct {
+  const float *const *rows;
+  long offset;
+} ck_terms;
+
+// c[i][j] (+)= sum over t < terms of a[t][i] * b[t][j]. May read, not use, up to 31 numbers behind
+// a row of b.
+void ck_outer_product(float *c, long stride, ck_terms a, int rows, ck_terms b, int columns,
+                      int terms, int add);
+
+// out[t][c][r] = w[taps - 1 - t][r][c] for columns [first, last): a convolution's weights as its
+// gradient with respect to the input needs them.
+void ck_transpose_taps(float *out, const float *w, int taps, int rows, int columns, int first,
+                       int last);
+
+// ---- input of convolutions ---------------------------------------------------------------------
+
+// How a consumer sees a stored value: (x - mean) * scale + shift of each channel unless mean is
+// null, and what is negative as zero when relu.
+typedef struct {
+  const float *mean, *scale, *shift;
+  int relu;
+} ck_view;
+
+// A stretch of an image [height][width][image_channels]: so many lines, pixels and channels from
+// the first ones on, which may lie outside; pixels are stored `stride` numbers apart.
+typedef struct {
+  int height, width, image_channels;
+  int first_line, lines, first_pixel, pixels, first_channel, channels, stride;
+} ck_frame;
+
+// Writes band[lines][pixels][stride]; what is outside of the image is zero, as is the rest of each
+// stride.
+void ck_band(float *band, const float *image, ck_view view, ck_frame frame);
+
+// ---- Winograd's F(4x4, 3x3) --------------------------------------------------------------------
+
+// Of a line of tiles, the numbers of 6x6 positions, `position` apart; of each position the tiles,
+// `tile_stride` apart; of each tile the channels. Channels are counted up to a multiple of 16, with
+// room for that, except where whole pixels of an image are written.
+
+// Tiles of six lines and six pixels of a band, four pixels apart.
+void ck_winograd_input(float *v, long position, long tile_stride, const float *band, long line,
+                       long pixel, int tiles, int channels);
+// The same of four by four gradients of outputs.
+void ck_winograd_gradient(float *m, long position, long tile_stride, const float *band, long line,
+                          long pixel, int tiles, int channels);
+// Outputs of a line of tiles: up to four lines, and `pixels` pixels in all; added when add.
+void ck_winograd_output(float *y, long line, long pixel, int lines, int pixels, int channels,
+                        const float *m, long position, long tile_stride, int tiles, int add);
+// Weights w[3][3][rows][columns], packed for ck_row_product at every position; rows [first, last).
+void ck_winograd_weights(float *u, long position, const float *w, int rows, int columns, int first,
+                         int last);
+// The gradient dw[3][3] of weights, taps `tap` and rows `row` apart, from that of every position,
+// u[rows][columns] with lines `stride` apart.
+void ck_winograd_weight_gradient(float *dw, long tap, long row, const float *u, long position,
+                                 long stride, int rows, int columns);
+
+// ---- windows -----------------------------------------------------------------------------------
 
 typedef struct {
   int height, width, channels;          // of the input
@@ -28,9 +111,6 @@ typedef struct {
 // Output lines [first, last), numbered n * out_height + y, of x[n][height][width][channels] become
 // rows of columns[(last - first) * out_width][kernel_height * kernel_width * channels].
 void ck_im2col(float *columns, const float *x, ck_window w, long first, long last);
-
-// The transpose of ck_im2col: adds the rows onto dx, which the caller has set.
-void ck_col2im_add(float *dx, const float *columns, ck_window w, long first, long last);
 
 // ---- batch norm --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-// Windows of an image as rows of a matrix, and back: what turns a convolution into a product.
+// Windows of an image as rows of a matrix: what turns a convolution into a product.
 #include <string.h>
 
 #include "CKernels.h"
@@ -28,29 +28,6 @@ CLONES void ck_im2col(float *columns, const float *x, ck_window w, long first, l
         const float *in = source + ((long)iy * w.width + left) * c;
         for (int i = from * c; i < until * c; i++) to[i] = in[i];
         for (int i = until * c; i < w.kernel_width * c; i++) to[i] = 0;
-      }
-      columns += row;
-    }
-  }
-}
-
-CLONES void ck_col2im_add(float *dx, const float *columns, ck_window w, long first, long last) {
-  const int c = w.channels;
-  const size_t row = (size_t)w.kernel_height * w.kernel_width * c;
-  for (long line = first; line < last; line++) {
-    const long image = line / w.out_height;
-    const int top = (int)(line % w.out_height) * w.stride_height - w.pad_height;
-    float *target = dx + (size_t)image * w.height * w.width * c;
-    for (int ox = 0; ox < w.out_width; ox++) {
-      const int left = ox * w.stride_width - w.pad_width;
-      for (int ky = 0; ky < w.kernel_height; ky++) {
-        const int iy = top + ky;
-        if (iy < 0 || iy >= w.height) continue;
-        const float *in = columns + (size_t)ky * w.kernel_width * c;
-        const int from = left < 0 ? -left : 0;
-        const int until = left + w.kernel_width > w.width ? w.width - left : w.kernel_width;
-        float *to = target + ((long)iy * w.width + left) * c;
-        for (int i = from * c; i < until * c; i++) to[i] += in[i];
       }
       columns += row;
     }

@@ -1,0 +1,50 @@
+import CKernels
+
+/// A stored value as its consumer sees it: as it is, or normalized and rectified on the way in, so that
+/// the normalized value need not be stored.
+package struct Source {
+  package let base: UnsafePointer<Float>
+  private let view: ck_view
+
+  /// The value as it is.
+  package init(_ base: FloatPointer) {
+    self.base = UnsafePointer(base)
+    view = ck_view(mean: nil, scale: nil, shift: nil, relu: 0)
+  }
+
+  /// (x - mean) * scale + shift of each channel, and what is negative as zero where `relu`.
+  package init(
+    _ base: FloatPointer, mean: FloatPointer, scale: FloatPointer, shift: FloatPointer, relu: Bool
+  ) {
+    self.base = UnsafePointer(base)
+    view = ck_view(mean: mean, scale: scale, shift: shift, relu: relu ? 1 : 0)
+  }
+
+  /// Whether consumers may read the stored numbers themselves.
+  var isPlain: Bool { view.mean == nil && view.relu == 0 }
+
+  /// A stretch of one image; lines and pixels may lie outside of it.
+  struct Frame {
+    var image: Int
+    var height: Int
+    var width: Int
+    var imageChannels: Int
+    var lines: Range<Int>
+    var pixels: Range<Int>
+    var channels: Range<Int>
+    /// Numbers from one pixel to the next.
+    var stride: Int
+  }
+
+  /// Writes [lines][pixels][stride], zero outside of the image.
+  func band(_ band: FloatPointer, _ frame: Frame) {
+    ck_band(
+      band, base + frame.image * frame.height * frame.width * frame.imageChannels, view,
+      ck_frame(
+        height: Int32(frame.height), width: Int32(frame.width),
+        image_channels: Int32(frame.imageChannels), first_line: Int32(frame.lines.lowerBound),
+        lines: Int32(frame.lines.count), first_pixel: Int32(frame.pixels.lowerBound),
+        pixels: Int32(frame.pixels.count), first_channel: Int32(frame.channels.lowerBound),
+        channels: Int32(frame.channels.count), stride: Int32(frame.stride)))
+  }
+}

@@ -4,17 +4,21 @@
 #include "CKernels.h"
 #include "clones.h"
 
-CLONES void ck_relu(float *y, const float *x, size_t n) {
-  // NaN passes through: a diverged run must look diverged.
-  for (size_t i = 0; i < n; i++) y[i] = x[i] <= 0 ? 0 : x[i];
+static inline float seen(float x, ck_view v, int c) {
+  if (v.mean) x = (x - v.mean[c]) * v.scale[c] + v.shift[c];
+  return v.relu && x <= 0 ? 0 : x;  // NaN passes: divergence must show
 }
 
-CLONES void ck_relu_backward(float *dx, const float *dy, const float *y, size_t n, int add) {
-  for (size_t i = 0; i < n; i++) dx[i] = (add ? dx[i] : 0) + (y[i] > 0 ? dy[i] : 0);
-}
-
-CLONES void ck_sum_of_two(float *y, const float *a, const float *b, size_t n) {
-  for (size_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+CLONES void ck_sum_of_two(float *y, const float *a, ck_view view_a, const float *b, ck_view view_b,
+                          float factor, long rows, int channels) {
+  const int plain = !view_a.mean && !view_a.relu && !view_b.mean && !view_b.relu;
+  if (plain) {
+    for (long i = 0; i < rows * channels; i++) y[i] = a[i] + factor * b[i];
+    return;
+  }
+  for (long r = 0; r < rows; r++, y += channels, a += channels, b += channels)
+    for (int c = 0; c < channels; c++)
+      y[c] = seen(a[c], view_a, c) + factor * seen(b[c], view_b, c);
 }
 
 CLONES void ck_copy_or_add(float *y, const float *x, size_t n, int add) {
@@ -23,6 +27,10 @@ CLONES void ck_copy_or_add(float *y, const float *x, size_t n, int add) {
     return;
   }
   for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+CLONES void ck_add_scaled(float *y, const float *x, float factor, size_t n, int add) {
+  for (size_t i = 0; i < n; i++) y[i] = (add ? y[i] : 0) + factor * x[i];
 }
 
 CLONES void ck_scale(float *y, float factor, size_t n) {

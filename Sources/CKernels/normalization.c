@@ -1,12 +1,13 @@
-// Batch norm, forward and backward. Sums run in single precision over blocks of 32 rows and in
-// double precision over the blocks: fast, and as exact as the data deserve. A one-pass variance
+// Batch norm's sums, forward and backward. They run in single precision over blocks of 32 rows and
+// in double precision over the blocks: fast, and as exact as the data deserve. A one-pass variance
 // E[x^2] - E[x]^2 would lose everything where the mean is large.
 #include "CKernels.h"
 #include "clones.h"
 
 enum { BLOCK = 32, TILE = 64 };  // rows a block; channels a tile, held in registers or L1
 
-CLONES void ck_moments(double *mean, double *deviation, const float *x, long rows, int channels) {
+CLONES static void moments(double *mean, double *deviation, const float *x, long rows,
+                           int channels) {
   for (int c0 = 0; c0 < channels; c0 += TILE) {
     const int n = channels - c0 < TILE ? channels - c0 : TILE;
     double sum[TILE] = {0}, square[TILE] = {0}, residue[TILE] = {0};
@@ -49,58 +50,93 @@ CLONES void ck_moments(double *mean, double *deviation, const float *x, long row
   }
 }
 
-CLONES void ck_normalize(float *y, const float *x, const float *mean, const float *scale,
-                         const float *beta, long rows, int channels, int relu) {
-  if (relu) {
-    for (long r = 0; r < rows; r++, x += channels, y += channels)
-      for (int c = 0; c < channels; c++) {
-        const float v = (x[c] - mean[c]) * scale[c] + beta[c];
-        y[c] = v <= 0 ? 0 : v;  // NaN passes: divergence must show
-      }
-  } else {
-    for (long r = 0; r < rows; r++, x += channels, y += channels)
-      for (int c = 0; c < channels; c++) y[c] = (x[c] - mean[c]) * scale[c] + beta[c];
+// Mean and sum of squared deviations of two sets of numbers together (Chan et al. 1979).
+static void merge(double *mean, double *deviation, double count, const double *mean2,
+                  const double *deviation2, double count2, int channels) {
+  const double part = count2 / (count + count2), weight = count * part;
+  for (int c = 0; c < channels; c++) {
+    const double delta = mean2[c] - mean[c];
+    mean[c] += delta * part;
+    deviation[c] += deviation2[c] + delta * delta * weight;
   }
 }
 
-CLONES void ck_normalize_sums(double *sum_dy, double *sum_dy_x, const float *dy, const float *x,
-                              const float *y, const float *mean, long rows, int channels,
-                              int relu) {
+void ck_add_moments(ck_moments *m, const float *x, long rows, int channels) {
+  if (m->count == 0) {
+    moments(m->mean, m->deviation, x, rows, channels);
+  } else {
+    moments(m->work, m->work + channels, x, rows, channels);
+    merge(m->mean, m->deviation, m->count, m->work, m->work + channels, (double)rows, channels);
+  }
+  m->count += (double)rows;
+}
+
+void ck_merge_moments(ck_moments *pieces, int count, int channels) {
+  if (count < 2) return;
+  const int half = count / 2;
+  ck_merge_moments(pieces, half, channels);
+  ck_merge_moments(pieces + half, count - half, channels);
+  merge(pieces->mean, pieces->deviation, pieces->count, pieces[half].mean, pieces[half].deviation,
+        pieces[half].count, channels);
+  pieces->count += pieces[half].count;
+}
+
+CLONES void ck_finish_gradient(double *sums, double *products, float *g, const float *x,
+                               ck_view view, long rows, int channels) {
+  if (!view.mean) {
+    for (long i = 0; i < rows * channels; i++) g[i] = x[i] > 0 ? g[i] : 0;
+    return;
+  }
   for (int c0 = 0; c0 < channels; c0 += TILE) {
     const int n = channels - c0 < TILE ? channels - c0 : TILE;
-    double sum[TILE] = {0}, product[TILE] = {0};
+    float mean[TILE], scale[TILE], shift[TILE];
+    for (int c = 0; c < n; c++) {
+      mean[c] = view.mean[c0 + c];
+      scale[c] = view.scale[c0 + c];
+      shift[c] = view.shift[c0 + c];
+    }
     for (long r0 = 0; r0 < rows; r0 += BLOCK) {
       const long r1 = r0 + BLOCK < rows ? r0 + BLOCK : rows;
       float part[TILE] = {0}, part_x[TILE] = {0};
       for (long r = r0; r < r1; r++) {
-        const size_t at = (size_t)r * channels + c0;
-        for (int c = 0; c < n; c++) {
-          const float g = !relu || y[at + c] > 0 ? dy[at + c] : 0;
-          part[c] += g;
-          part_x[c] += g * (x[at + c] - mean[c0 + c]);
-        }
+        float *restrict to = g + r * channels + c0;
+        const float *restrict in = x + r * channels + c0;
+        if (view.relu)
+          for (int c = 0; c < n; c++) {
+            const float d = in[c] - mean[c];
+            const float v = d * scale[c] + shift[c] > 0 ? to[c] : 0;
+            to[c] = v;
+            part[c] += v;
+            part_x[c] += v * d;
+          }
+        else
+          for (int c = 0; c < n; c++) {
+            part[c] += to[c];
+            part_x[c] += to[c] * (in[c] - mean[c]);
+          }
       }
       for (int c = 0; c < n; c++) {
-        sum[c] += part[c];
-        product[c] += part_x[c];
+        sums[c0 + c] += part[c];
+        products[c0 + c] += part_x[c];
       }
-    }
-    for (int c = 0; c < n; c++) {
-      sum_dy[c0 + c] = sum[c];
-      sum_dy_x[c0 + c] = product[c];
     }
   }
 }
 
-CLONES void ck_normalize_backward(float *dx, const float *dy, const float *x, const float *y,
-                                  const float *mean, const float *a, const float *b,
-                                  const float *c, long rows, int channels, int relu, int add) {
-  for (long r = 0; r < rows; r++) {
-    const size_t at = (size_t)r * channels;
+void ck_merge_sums(double *sums, int pieces, long count) {
+  if (pieces < 2) return;
+  const int half = pieces / 2;
+  ck_merge_sums(sums, half, count);
+  ck_merge_sums(sums + half * count, pieces - half, count);
+  for (long i = 0; i < count; i++) sums[i] += sums[half * count + i];
+}
+
+CLONES void ck_normalize_backward(float *dx, const float *g, const float *x, const float *mean,
+                                  const float *a, const float *b, const float *c, long rows,
+                                  int channels, int add) {
+  for (long r = 0; r < rows; r++, dx += channels, g += channels, x += channels)
     for (int i = 0; i < channels; i++) {
-      const float g = !relu || y[at + i] > 0 ? dy[at + i] : 0;
-      const float d = g * a[i] - b[i] - (x[at + i] - mean[i]) * c[i];
-      dx[at + i] = add ? dx[at + i] + d : d;
+      const float d = g[i] * a[i] - b[i] - (x[i] - mean[i]) * c[i];
+      dx[i] = add ? dx[i] + d : d;
     }
-  }
 }

@@ -7,44 +7,99 @@ package final class Executor {
   package let capacity: Int
   package let gradients: Floats
   private let team: Team
-  private let values: [Floats]
-  private let valueGradients: GradientPlan
-  private let gradientSlots: [Floats]
-  private let states: [LayerState]
+  /// Nil for values that are only views of others.
+  private let values: [Floats?]
+  /// For each value that batch norms look at.
+  private let moments: [Moments?]
+  /// By node.
+  private let norms: [BatchNormalization?]
+  private let places: [Places]
+  private let plan: GradientPlan
+  private let buffers: [Floats]
   private let workspace: Floats
   private let workspacePerLane: Int
   private let shared: Floats
 
   package init(_ network: Network, capacity: Int, team: Team) {
     precondition(capacity > 0, "a ghost batch of \(capacity)")
+    let needs = Needs(network, capacity: capacity)
     self.network = network
     self.capacity = capacity
     self.team = team
     gradients = Floats(count: network.parameterCount)
-    values = network.extents.map { Floats(count: $0.count * capacity) }
-    valueGradients = GradientPlan(network)
-    gradientSlots = valueGradients.sizes.map { Floats(count: $0 * capacity) }
-    states = network.nodes.map { LayerState(places: $0.layer.places * capacity) }
-    // Lanes write to scratch of their own, a cache line apart.
-    workspacePerLane = ((network.nodes.map(\.layer.workspace).max() ?? 0) + 15) / 16 * 16
+    values = zip(network.extents, needs.isStored).map { extent, isStored in
+      isStored ? Floats(count: extent.count * capacity) : nil
+    }
+    let norms = network.nodes.map { node -> BatchNormalization? in
+      guard case .view(let view) = node.operation, view.norm != nil else { return nil }
+      return BatchNormalization(
+        channels: network.extents[node.output].channels, relu: view.relu)
+    }
+    self.norms = norms
+    moments = network.extents.indices.map { value in
+      let isNormalized = zip(network.nodes, norms).contains { $1 != nil && $0.inputs[0] == value }
+      return isNormalized ? Moments(channels: network.extents[value].channels) : nil
+    }
+    places = network.nodes.map { Places($0.layer?.places ?? 0, images: capacity) }
+    plan = GradientPlan(network)
+    buffers = plan.sizes.map { Floats(count: $0 * capacity) }
+    workspacePerLane = needs.workspacePerLane
     workspace = Floats(count: workspacePerLane * team.size)
-    shared = Floats(count: network.nodes.map(\.layer.shared).max() ?? 0)
+    shared = Floats(count: needs.shared)
   }
 
   /// Where the caller puts the images: [images][height][width][channels].
-  package var input: FloatPointer { values[0].base }
+  package var input: FloatPointer { stored(0) }
   /// [images][classes] after `forward`.
-  package var logits: FloatPointer { values[network.output].base }
+  package var logits: FloatPointer { stored(network.output) }
 
-  /// The value that a node made last, for inspection: [images][its extent].
-  package func value(of node: Int) -> FloatPointer { values[network.nodes[node].output].base }
+  private func stored(_ value: Int) -> FloatPointer {
+    guard let floats = values[value] else { preconditionFailure("value \(value) is a view") }
+    return floats.base
+  }
+
+  /// A value as its consumers see it.
+  private func source(_ value: Int) -> Source {
+    guard values[value] == nil else { return Source(stored(value)) }
+    guard let index = network.nodes.firstIndex(where: { $0.output == value }),
+      case .view(let view) = network.nodes[index].operation
+    else { preconditionFailure("value \(value) is neither stored nor a view") }
+    let x = stored(network.nodes[index].inputs[0])
+    return norms[index]?.source(x) ?? Source(x, relu: view.relu)
+  }
+
+  private lazy var sources: [Source] = network.extents.indices.map(source)
+
+  // MARK: - Forward
 
   package func forward(_ mode: Pass.Mode, images: Int, parameters: Floats, statistics: Floats) {
     let pass = pass(mode, images, parameters, statistics)
-    for (node, state) in zip(network.nodes, states) {
-      node.layer.forward(
-        pass, y: values[node.output].base, inputs: node.inputs.map { values[$0].base }, state: state
-      )
+    for (index, node) in network.nodes.enumerated() {
+      let gathers = mode == .training ? moments[node.output] : nil
+      gathers?.begin()
+      switch node.operation {
+      case .layer(let layer):
+        layer.forward(
+          pass, y: stored(node.output), inputs: node.inputs.map { sources[$0] }, moments: gathers,
+          places: places[index].base)
+      case .sum(let factor):
+        let extent = network.extents[node.output]
+        Elementwise.sum(
+          stored(node.output), sources[node.inputs[0]], sources[node.inputs[1]], factor: factor,
+          images: images, pixels: extent.pixels, channels: extent.channels, team: team,
+          moments: gathers)
+      case .view(let view):
+        guard let norm = norms[index], let places = view.norm else { continue }
+        let (gamma, beta) = (pass.parameters + places.gamma, pass.parameters + places.beta)
+        if mode == .training, let moments = moments[node.inputs[0]] {
+          norm.use(moments, gamma: gamma, beta: beta)
+        } else {
+          let running = pass.statistics + places.statistic
+          norm.use(
+            runningMean: running, runningVariance: running + norm.channels, gamma: gamma,
+            beta: beta)
+        }
+      }
     }
   }
 
@@ -52,31 +107,82 @@ package final class Executor {
   package func loss(labels: [Int32], smoothing: Double, training: Bool) -> CrossEntropy.Result {
     CrossEntropy.evaluate(
       logits: logits, labels: labels, classes: network.classes, smoothing: smoothing,
-      dlogits: training ? gradient(of: network.output) : nil, scale: 1 / Double(labels.count))
+      dlogits: training ? buffers[plan.output].base : nil, scale: 1 / Double(labels.count))
   }
+
+  // MARK: - Backward
 
   /// Fills `gradients`, after `forward` in training mode and `loss`.
   package func backward(images: Int, parameters: Floats, statistics: Floats) {
     let pass = pass(.training, images, parameters, statistics)
-    var written = Set([network.output])
-    for (node, state) in zip(network.nodes, states).reversed() {
-      guard let dy = gradient(of: node.output) else { continue }
-      let targets = node.inputs.map { input in
-        InputGradient(pointer: gradient(of: input), adds: !written.insert(input).inserted)
+    for norm in norms { norm?.beginBackward() }
+    for step in plan.steps {
+      switch step {
+      case .layer(let index, let dy, let targets):
+        let node = network.nodes[index]
+        let places = places[index].base
+        node.layer?.backward(
+          pass, dy: buffers[dy].base, inputs: node.inputs.map { sources[$0] },
+          targets: zip(node.inputs, targets).map { target($0, $1) }, places: places)
+      case .finish(let index, let buffer):
+        let value = network.nodes[index].output
+        finish(value)?.all(
+          buffers[buffer].base, images: images, pixels: network.extents[value].pixels, team: team)
+      case .normBackward(let index, let g, let dx, let adds):
+        normBackward(pass, index, g: buffers[g].base, dx: buffers[dx].base, adds: adds)
+      case .add(let value, let from, let to, let factor, let adds):
+        Elementwise.add(
+          buffers[to].base, from: buffers[from].base, factor: factor, adding: adds,
+          count: network.extents[value].count * images, team: team)
       }
-      node.layer.backward(
-        pass, dInputs: targets, dy: dy, inputs: node.inputs.map { values[$0].base },
-        y: values[node.output].base, state: state)
     }
   }
 
-  /// Folds the last ghost batch's statistics into the running ones.
+  private func target(_ value: Int, _ target: GradientPlan.Target?) -> GradientTarget? {
+    target.map {
+      GradientTarget(
+        pointer: buffers[$0.buffer].base, adds: $0.adds, finish: $0.finishes ? finish(value) : nil)
+    }
+  }
+
+  /// How a value's gradient is finished; nil where the value is stored.
+  private func finish(_ value: Int) -> GradientFinish? {
+    guard values[value] == nil,
+      let index = network.nodes.firstIndex(where: { $0.output == value })
+    else { return nil }
+    return GradientFinish(
+      sources[value], channels: network.extents[value].channels, norm: norms[index])
+  }
+
+  private func normBackward(
+    _ pass: Pass, _ index: Int, g: FloatPointer, dx: FloatPointer, adds: Bool
+  ) {
+    let node = network.nodes[index]
+    guard let norm = norms[index], case .view(let view) = node.operation, let places = view.norm
+    else { return }
+    norm.backward(
+      dx, adds: adds, dgamma: pass.gradients + places.gamma, dbeta: pass.gradients + places.beta,
+      g: g, x: stored(node.inputs[0]), gamma: pass.parameters + places.gamma, images: pass.images,
+      pixels: network.extents[node.output].pixels, team: team)
+  }
+
+  /// Folds the last ghost batch's statistics into the running ones:
+  /// r = (1 - 0.1) r + 0.1 s with the unbiased variance (the convention of Ioffe and Szegedy 2015 as
+  /// the frameworks have it).
   package func foldStatistics(into statistics: Floats) {
-    for (node, state) in zip(network.nodes, states) {
-      guard let layer = node.layer as? BatchNormLayer, let found = state.statistics else {
-        continue
+    let momentum = 0.1
+    for (node, norm) in zip(network.nodes, norms) {
+      guard case .view(let view) = node.operation, let places = view.norm,
+        let found = norm?.statistics
+      else { continue }
+      let unbias = Double(found.rows) / Double(max(found.rows - 1, 1))
+      let mean = statistics.base + places.statistic
+      let variance = mean + found.mean.count
+      for c in 0..<found.mean.count {
+        mean[c] = Float((1 - momentum) * Double(mean[c]) + momentum * found.mean[c])
+        variance[c] = Float(
+          (1 - momentum) * Double(variance[c]) + momentum * found.variance[c] * unbias)
       }
-      layer.fold(found, into: statistics.base)
     }
   }
 
@@ -90,55 +196,58 @@ package final class Executor {
       work: Workspace(workspace, perLane: workspacePerLane), shared: shared.base)
   }
 
-  private func gradient(of value: Int) -> FloatPointer? {
-    valueGradients.slot[value].map { gradientSlots[$0].base }
+  // MARK: - Memory
+
+  /// What an executor allocates, known before there is one.
+  private struct Needs {
+    var isStored: [Bool]
+    var workspacePerLane: Int
+    var shared: Int
+    var places: Int
+
+    init(_ network: Network, capacity: Int) {
+      isStored = .init(repeating: true, count: network.extents.count)
+      for node in network.nodes {
+        if case .view = node.operation { isStored[node.output] = false }
+      }
+      let layers = network.nodes.compactMap(\.layer)
+      // Lanes write to scratch of their own, a cache line apart.
+      let most = layers.map { $0.workspace(images: capacity) }.max() ?? 0
+      workspacePerLane = (most + 15) / 16 * 16
+      shared = layers.map(\.shared).max() ?? 0
+      places = layers.reduce(0) { $0 + $1.places } * capacity
+    }
   }
 
   /// Bytes that an executor and the arrays around it take, without making one: activations,
   /// gradients in flight, scratch, and `stateArrays` arrays as long as the parameters.
   package static func bytes(_ network: Network, capacity: Int, lanes: Int, stateArrays: Int) -> Int
   {
+    let needs = Needs(network, capacity: capacity)
     let perImage =
-      network.extents.reduce(0) { $0 + $1.count } + GradientPlan(network).sizes.reduce(0, +)
-    let scratch = (network.nodes.map(\.layer.workspace).max() ?? 0) * lanes
-    let shared = network.nodes.map(\.layer.shared).max() ?? 0
-    let places = network.nodes.reduce(0) { $0 + $1.layer.places } * capacity
+      zip(network.extents, needs.isStored).reduce(0) { $0 + ($1.1 ? $1.0.count : 0) }
+      + GradientPlan(network).sizes.reduce(0, +)
     let state = network.parameterCount * (stateArrays + 1)
-    return 4 * (perImage * capacity + scratch + shared + state) + places
+    return 4 * (perImage * capacity + needs.workspacePerLane * lanes + needs.shared + state)
+      + needs.places
   }
 }
 
-/// Which values' gradients share memory: a gradient lives from its first consumer's backward to its
-/// producer's, and its slot is free for another after that.
-struct GradientPlan {
-  /// For each value its slot; nil for the input, whose gradient nobody asks for.
-  private(set) var slot: [Int?]
-  /// Numbers an image of each slot.
-  private(set) var sizes: [Int] = []
+/// Bytes that a layer keeps from forward to backward.
+private final class Places {
+  let base: UnsafeMutablePointer<UInt8>
 
-  init(_ network: Network) {
-    slot = .init(repeating: nil, count: network.extents.count)
-    var free: [Int] = []
-    take(network.output, network, &free)
-    for node in network.nodes.reversed() {
-      for input in node.inputs where input != 0 && slot[input] == nil {
-        take(input, network, &free)
-      }
-      if let done = slot[node.output] { free.append(done) }
-    }
+  init(_ perImage: Int, images: Int) {
+    let count = max(perImage * images, 1)
+    base = .allocate(capacity: count)
+    base.initialize(repeating: 0, count: count)
   }
 
-  private mutating func take(_ value: Int, _ network: Network, _ free: inout [Int]) {
-    let size = network.extents[value].count
-    // The smallest free slot that fits, else the largest one, made larger.
-    let fitting = free.filter { sizes[$0] >= size }.min { sizes[$0] < sizes[$1] }
-    if let index = fitting ?? free.max(by: { sizes[$0] < sizes[$1] }) {
-      free.removeAll { $0 == index }
-      sizes[index] = max(sizes[index], size)
-      slot[value] = index
-    } else {
-      slot[value] = sizes.count
-      sizes.append(size)
-    }
+  deinit { base.deallocate() }
+}
+
+extension Node {
+  var layer: (any Layer)? {
+    if case .layer(let layer) = operation { layer } else { nil }
   }
 }

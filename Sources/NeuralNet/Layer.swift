@@ -21,44 +21,37 @@ package struct Pass {
   package let shared: FloatPointer
 }
 
-/// Where a gradient with respect to an input goes; nil where nobody asks for it.
-package struct InputGradient {
-  package let pointer: FloatPointer?
+/// Where the gradient with respect to an input goes.
+package struct GradientTarget {
+  package let pointer: FloatPointer
   /// Another consumer of the value has been here before: add.
   package let adds: Bool
-}
-
-/// What a layer keeps from forward to backward, one for each node.
-package final class LayerState {
-  package var statistics: BatchNormalization.Statistics?
-  package let places: UnsafeMutablePointer<UInt8>
-
-  package init(places count: Int) {
-    places = .allocate(capacity: max(count, 1))
-    places.initialize(repeating: 0, count: max(count, 1))
-  }
-
-  deinit { places.deallocate() }
+  /// What to do to rows when this consumer, the last one, has written them.
+  package let finish: GradientFinish?
 }
 
 /// One operation of a network: y from its inputs, and the gradients of inputs and parameters from dy.
+/// Inputs come as their consumers see them, so a layer reads through batch norm and ReLU.
 package protocol Layer: Sendable {
-  /// Scratch numbers a lane needs.
-  var workspace: Int { get }
+  /// Scratch numbers a lane needs for ghost batches of so many images.
+  func workspace(images: Int) -> Int
   /// Scratch numbers that all lanes need together.
   var shared: Int { get }
   /// Bytes an image that are kept from forward to backward.
   var places: Int { get }
 
-  func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState)
+  /// `moments`, unless nil, gathers the rows of y.
+  func forward(
+    _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,
+    places: UnsafeMutablePointer<UInt8>)
+  /// `targets` are nil where nobody asks for an input's gradient.
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
-    y: FloatPointer,
-    state: LayerState)
+    _ pass: Pass, dy: FloatPointer, inputs: [Source], targets: [GradientTarget?],
+    places: UnsafeMutablePointer<UInt8>)
 }
 
 extension Layer {
-  package var workspace: Int { 0 }
+  package func workspace(images: Int) -> Int { 0 }
   package var shared: Int { 0 }
   package var places: Int { 0 }
 }
@@ -66,140 +59,82 @@ extension Layer {
 struct ConvolutionLayer: Layer {
   let convolution: Convolution
   let weight: Int
-  let needsInputGradient: Bool
 
-  var workspace: Int { convolution.workspace }
+  func workspace(images: Int) -> Int { convolution.workspace }
   var shared: Int { convolution.shared }
 
-  func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState) {
+  func forward(
+    _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,
+    places: UnsafeMutablePointer<UInt8>
+  ) {
     convolution.forward(
-      y, source: Source(inputs[0]), weights: pass.parameters + weight, images: pass.images,
-      team: pass.team, work: pass.work, shared: pass.shared)
+      y, source: inputs[0], weights: pass.parameters + weight, images: pass.images,
+      team: pass.team, work: pass.work, shared: pass.shared, moments: moments)
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
-    y: FloatPointer,
-    state: LayerState
+    _ pass: Pass, dy: FloatPointer, inputs: [Source], targets: [GradientTarget?],
+    places: UnsafeMutablePointer<UInt8>
   ) {
     convolution.backwardWeights(
-      pass.gradients + weight, source: Source(inputs[0]), dy: dy, images: pass.images,
-      team: pass.team, work: pass.work, shared: pass.shared)
-    guard needsInputGradient, let dx = dInputs[0].pointer else { return }
+      pass.gradients + weight, source: inputs[0], dy: dy, images: pass.images, team: pass.team,
+      work: pass.work, shared: pass.shared)
+    guard let target = targets[0] else { return }
     convolution.backwardData(
-      dx, adds: dInputs[0].adds, dy: dy, weights: pass.parameters + weight, images: pass.images,
-      team: pass.team, work: pass.work, shared: pass.shared)
-  }
-}
-
-struct BatchNormLayer: Layer {
-  let norm: BatchNormalization
-  let pixels: Int
-  let gamma: Int
-  let beta: Int
-  /// Place of the running mean; the running variance follows it.
-  let statistic: Int
-
-  func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState) {
-    let (mean, variance): ([Double], [Double])
-    switch pass.mode {
-    case .training:
-      let found = norm.statistics(
-        of: inputs[0], images: pass.images, pixels: pixels, team: pass.team)
-      state.statistics = found
-      (mean, variance) = (found.mean, found.variance)
-    case .inference:
-      let running = pass.statistics + statistic
-      mean = (0..<norm.channels).map { Double(running[$0]) }
-      variance = (0..<norm.channels).map { Double(running[norm.channels + $0]) }
-    }
-    norm.normalize(
-      y, x: inputs[0], mean: mean, variance: variance, gamma: pass.parameters + gamma,
-      beta: pass.parameters + beta, images: pass.images, pixels: pixels, team: pass.team)
-  }
-
-  func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
-    y: FloatPointer,
-    state: LayerState
-  ) {
-    guard let dx = dInputs[0].pointer, let statistics = state.statistics else {
-      preconditionFailure("backward of a batch norm without forward in training mode")
-    }
-    norm.backward(
-      dx: dx, addToDx: dInputs[0].adds, dgamma: pass.gradients + gamma,
-      dbeta: pass.gradients + beta,
-      dy: dy, x: inputs[0], y: y, statistics: statistics, gamma: pass.parameters + gamma,
-      images: pass.images, pixels: pixels, team: pass.team)
-  }
-
-  /// r = (1 - 0.1) r + 0.1 s with the unbiased variance (the convention of Ioffe and Szegedy 2015 as
-  /// the frameworks have it).
-  func fold(_ found: BatchNormalization.Statistics, into running: FloatPointer) {
-    let momentum = 0.1
-    let unbias = Double(found.rows) / Double(max(found.rows - 1, 1))
-    for c in 0..<norm.channels {
-      let (mean, variance) = (running + statistic + c, running + statistic + norm.channels + c)
-      mean.pointee = Float((1 - momentum) * Double(mean.pointee) + momentum * found.mean[c])
-      variance.pointee = Float(
-        (1 - momentum) * Double(variance.pointee) + momentum * found.variance[c] * unbias)
-    }
-  }
-}
-
-struct ReLULayer: Layer {
-  let count: Int
-
-  func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState) {
-    Elementwise.relu(y, x: inputs[0], count: count * pass.images, team: pass.team)
-  }
-
-  func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
-    y: FloatPointer,
-    state: LayerState
-  ) {
-    guard let dx = dInputs[0].pointer else { return }
-    Elementwise.reluBackward(
-      dx: dx, addToDx: dInputs[0].adds, dy: dy, y: y, count: count * pass.images, team: pass.team)
+      target.pointer, adds: target.adds, dy: dy, weights: pass.parameters + weight,
+      images: pass.images, team: pass.team, work: pass.work, shared: pass.shared,
+      finish: target.finish)
   }
 }
 
 struct MaxPoolLayer: Layer {
   let pooling: MaxPooling
 
+  func workspace(images: Int) -> Int { pooling.workspace }
   var places: Int { pooling.window.outHeight * pooling.window.outWidth * pooling.window.channels }
 
-  func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState) {
-    pooling.forward(y, arg: state.places, x: inputs[0], images: pass.images, team: pass.team)
+  func forward(
+    _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,
+    places: UnsafeMutablePointer<UInt8>
+  ) {
+    pooling.forward(
+      y, arg: places, source: inputs[0], images: pass.images, team: pass.team, work: pass.work,
+      moments: moments)
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
-    y: FloatPointer,
-    state: LayerState
+    _ pass: Pass, dy: FloatPointer, inputs: [Source], targets: [GradientTarget?],
+    places: UnsafeMutablePointer<UInt8>
   ) {
-    guard let dx = dInputs[0].pointer else { return }
+    guard let target = targets[0] else { return }
     pooling.backward(
-      dx: dx, addToDx: dInputs[0].adds, dy: dy, arg: state.places, images: pass.images,
-      team: pass.team)
+      target.pointer, adds: target.adds, dy: dy, arg: places, images: pass.images,
+      team: pass.team, finish: target.finish)
   }
 }
 
 struct GlobalMeanLayer: Layer {
   let mean: GlobalMean
 
-  func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState) {
-    mean.forward(y, x: inputs[0], images: pass.images, team: pass.team)
+  func workspace(images: Int) -> Int { mean.workspace }
+
+  func forward(
+    _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,
+    places: UnsafeMutablePointer<UInt8>
+  ) {
+    mean.forward(
+      y, source: inputs[0], images: pass.images, team: pass.team, work: pass.work,
+      moments: moments)
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
-    y: FloatPointer,
-    state: LayerState
+    _ pass: Pass, dy: FloatPointer, inputs: [Source], targets: [GradientTarget?],
+    places: UnsafeMutablePointer<UInt8>
   ) {
-    guard let dx = dInputs[0].pointer else { return }
-    mean.backward(dx: dx, addToDx: dInputs[0].adds, dy: dy, images: pass.images, team: pass.team)
+    guard let target = targets[0] else { return }
+    mean.backward(
+      target.pointer, adds: target.adds, dy: dy, images: pass.images, team: pass.team,
+      finish: target.finish)
   }
 }
 
@@ -207,45 +142,28 @@ struct LinearLayer: Layer {
   let dense: Dense
   /// Place of the weights; the bias follows them.
   let weight: Int
-  let needsInputGradient: Bool
 
+  func workspace(images: Int) -> Int { dense.workspace(images: images) }
   var shared: Int { dense.parameterCount * Cut.most }
 
-  func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState) {
+  func forward(
+    _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,
+    places: UnsafeMutablePointer<UInt8>
+  ) {
     let weights = pass.parameters + weight
     dense.forward(
-      y, x: inputs[0], weights: weights, bias: weights + dense.inputs * dense.outputs,
-      images: pass.images, team: pass.team)
+      y, source: inputs[0], weights: weights, bias: weights + dense.inputs * dense.outputs,
+      images: pass.images, team: pass.team, work: pass.work, moments: moments)
   }
 
   func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
-    y: FloatPointer,
-    state: LayerState
+    _ pass: Pass, dy: FloatPointer, inputs: [Source], targets: [GradientTarget?],
+    places: UnsafeMutablePointer<UInt8>
   ) {
+    let target = targets[0]
     dense.backward(
-      dx: needsInputGradient ? dInputs[0].pointer : nil, addToDx: dInputs[0].adds,
-      dw: pass.gradients + weight, dy: dy, x: inputs[0], weights: pass.parameters + weight,
-      partial: pass.shared, images: pass.images, team: pass.team)
-  }
-}
-
-struct SumLayer: Layer {
-  let count: Int
-
-  func forward(_ pass: Pass, y: FloatPointer, inputs: [FloatPointer], state: LayerState) {
-    Elementwise.sum(y, inputs[0], inputs[1], count: count * pass.images, team: pass.team)
-  }
-
-  func backward(
-    _ pass: Pass, dInputs: [InputGradient], dy: FloatPointer, inputs: [FloatPointer],
-    y: FloatPointer,
-    state: LayerState
-  ) {
-    for gradient in dInputs {
-      guard let dx = gradient.pointer else { continue }
-      Elementwise.copy(
-        dx, from: dy, adding: gradient.adds, count: count * pass.images, team: pass.team)
-    }
+      dx: target?.pointer, adds: target?.adds ?? false, dw: pass.gradients + weight, dy: dy,
+      source: inputs[0], weights: pass.parameters + weight, partial: pass.shared,
+      images: pass.images, team: pass.team, work: pass.work, finish: target?.finish)
   }
 }

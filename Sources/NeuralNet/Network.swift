@@ -25,6 +25,19 @@ package struct Value: Sendable {
   package let extent: Extent
 }
 
+/// How a value that is never stored is seen: another one through batch norm, ReLU or both.
+package struct View: Sendable {
+  package let relu: Bool
+  package let norm: Norm?
+
+  package struct Norm: Sendable {
+    /// Places of the parameters, and of the running mean, behind which is the running variance.
+    let gamma: Int
+    let beta: Int
+    let statistic: Int
+  }
+}
+
 package struct Parameter: Sendable {
   package enum Kind: Sendable { case weight, gamma, beta, bias }
 
@@ -53,8 +66,16 @@ package struct RunningStatistic: Sendable {
 }
 
 package struct Node: Sendable {
+  package enum Operation: Sendable {
+    case layer(any Layer)
+    /// The only input seen otherwise; costs its consumers a few operations and no memory.
+    case view(View)
+    /// The first input plus the second one times a factor.
+    case sum(factor: Float)
+  }
+
   package let name: String
-  package let layer: any Layer
+  package let operation: Operation
   package let inputs: [Int]
   package let output: Int
 }
@@ -97,11 +118,10 @@ package struct NetworkBuilder {
       name + ".weight", [kernel, kernel, x.extent.channels, channels], .weight,
       .normal(fanIn: fanIn, gain: 2.0.squareRoot()))
     let layer = ConvolutionLayer(
-      convolution: Convolution(window, outputChannels: channels), weight: weight,
-      needsInputGradient: x.index != input.index)
+      convolution: Convolution(window, outputChannels: channels), weight: weight)
     return add(
-      name, layer, [x], Extent(height: window.outHeight, width: window.outWidth, channels: channels)
-    )
+      name, .layer(layer), [x],
+      Extent(height: window.outHeight, width: window.outWidth, channels: channels))
   }
 
   package mutating func batchNorm(_ name: String, _ x: Value, relu: Bool) -> Value {
@@ -110,15 +130,21 @@ package struct NetworkBuilder {
     let beta = parameter(name + ".beta", [channels], .beta, .constant(0))
     let offset = statistics.last.map { $0.offset + 2 * $0.channels } ?? 0
     statistics.append(RunningStatistic(name: name, channels: channels, offset: offset))
-    let layer = BatchNormLayer(
-      norm: BatchNormalization(channels: channels, relu: relu), pixels: x.extent.pixels,
-      gamma: gamma,
-      beta: beta, statistic: offset)
-    return add(name, layer, [x], x.extent)
+    return view(
+      name, x,
+      View(relu: relu, norm: .init(gamma: gamma, beta: beta, statistic: offset)))
   }
 
   package mutating func relu(_ name: String, _ x: Value) -> Value {
-    add(name, ReLULayer(count: x.extent.count), [x], x.extent)
+    view(name, x, View(relu: true, norm: nil))
+  }
+
+  private mutating func view(_ name: String, _ x: Value, _ view: View) -> Value {
+    let isStored = !nodes.contains {
+      if case .view = $0.operation { $0.output == x.index } else { false }
+    }
+    precondition(isStored && x.index != input.index, "\(name) is a view of a view or of the input")
+    return add(name, .view(view), [x], x.extent)
   }
 
   package mutating func maxPool(_ name: String, _ x: Value, kernel: Int, stride: Int, pad: Int = 0)
@@ -128,14 +154,15 @@ package struct NetworkBuilder {
       height: x.extent.height, width: x.extent.width, channels: x.extent.channels,
       kernel: (kernel, kernel), stride: (stride, stride), pad: (pad, pad))
     return add(
-      name, MaxPoolLayer(pooling: MaxPooling(window)), [x],
+      name, .layer(MaxPoolLayer(pooling: MaxPooling(window))), [x],
       Extent(height: window.outHeight, width: window.outWidth, channels: x.extent.channels))
   }
 
   package mutating func globalMean(_ name: String, _ x: Value) -> Value {
     let channels = x.extent.channels
     return add(
-      name, GlobalMeanLayer(mean: GlobalMean(pixels: x.extent.pixels, channels: channels)), [x],
+      name,
+      .layer(GlobalMeanLayer(mean: GlobalMean(pixels: x.extent.pixels, channels: channels))), [x],
       Extent(height: 1, width: 1, channels: channels))
   }
 
@@ -147,15 +174,16 @@ package struct NetworkBuilder {
     let weight = parameter(
       name + ".weight", [inputs, outputs], .weight, .normal(fanIn: inputs, gain: gain))
     _ = parameter(name + ".bias", [outputs], .bias, .constant(0))
-    let layer = LinearLayer(
-      dense: Dense(inputs: inputs, outputs: outputs), weight: weight,
-      needsInputGradient: x.index != input.index)
-    return add(name, layer, [x], Extent(height: 1, width: 1, channels: outputs))
+    let dense = Dense(pixels: x.extent.pixels, channels: x.extent.channels, outputs: outputs)
+    return add(
+      name, .layer(LinearLayer(dense: dense, weight: weight)), [x],
+      Extent(height: 1, width: 1, channels: outputs))
   }
 
-  package mutating func sum(_ name: String, _ a: Value, _ b: Value) -> Value {
+  /// a + factor * b
+  package mutating func sum(_ name: String, _ a: Value, _ b: Value, factor: Float = 1) -> Value {
     precondition(a.extent == b.extent, "\(name) adds \(a.extent) and \(b.extent)")
-    return add(name, SumLayer(count: a.extent.count), [a, b], a.extent)
+    return add(name, .sum(factor: factor), [a, b], a.extent)
   }
 
   package func network(output: Value) -> Network {
@@ -172,12 +200,14 @@ package struct NetworkBuilder {
     return offset
   }
 
-  private mutating func add(_ name: String, _ layer: any Layer, _ inputs: [Value], _ extent: Extent)
-    -> Value
-  {
+  private mutating func add(
+    _ name: String, _ operation: Node.Operation, _ inputs: [Value], _ extent: Extent
+  ) -> Value {
     let value = Value(index: extents.count, extent: extent)
     extents.append(extent)
-    nodes.append(Node(name: name, layer: layer, inputs: inputs.map(\.index), output: value.index))
+    nodes.append(
+      Node(
+        name: name, operation: operation, inputs: inputs.map(\.index), output: value.index))
     return value
   }
 }

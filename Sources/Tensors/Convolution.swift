@@ -42,35 +42,45 @@ package struct Convolution: Sendable {
     }
   }
 
+  /// y is overwritten; its rows go into `moments` while they are in the cache.
   package func forward(
     _ y: FloatPointer, source: Source, weights: FloatPointer, images: Int, team: Team,
-    work: Workspace, shared: FloatPointer
+    work: Workspace, shared: FloatPointer, moments: Moments? = nil
   ) {
+    let written: RowsWritten? = moments.map { moments in
+      { first, count, piece in
+        moments.gather(y + first * outputChannels, count: count, piece: piece)
+      }
+    }
     switch method {
     case .winograd(let convolution):
       convolution.forward(
-        y, source: source, weights: weights, images: images, team: team, work: work, shared: shared)
+        y, source: source, weights: weights, images: images, team: team, work: work, shared: shared,
+        written: written)
     case .windows(let convolution):
       convolution.forward(
-        y, source: source, weights: weights, images: images, team: team, work: work, shared: shared)
+        y, source: source, weights: weights, images: images, team: team, work: work, shared: shared,
+        written: written)
     }
   }
 
-  /// dx is overwritten, or added to where `adds`.
+  /// dx is overwritten, or added to where `adds`, and its rows finished while they are in the cache.
   package func backwardData(
     _ dx: FloatPointer, adds: Bool, dy: FloatPointer, weights: FloatPointer, images: Int,
-    team: Team,
-    work: Workspace, shared: FloatPointer
+    team: Team, work: Workspace, shared: FloatPointer, finish: GradientFinish? = nil
   ) {
+    let written: RowsWritten? = finish.map { finish in
+      { first, count, piece in finish.rows(dx, first: first, count: count, piece: piece) }
+    }
     switch method {
     case .winograd(let convolution):
       convolution.backwardData(
         dx, adds: adds, dy: dy, weights: weights, images: images, team: team, work: work,
-        shared: shared)
+        shared: shared, written: written)
     case .windows(let convolution):
       convolution.backwardData(
         dx, adds: adds, dy: dy, weights: weights, images: images, team: team, work: work,
-        shared: shared)
+        shared: shared, written: written)
     }
   }
 
@@ -89,6 +99,10 @@ package struct Convolution: Sendable {
     }
   }
 }
+
+/// Called when rows [first, first + count) of a result are written, by the piece of work that wrote
+/// them; a piece's rows come in order.
+typealias RowsWritten = (_ first: Int, _ count: Int, _ piece: Int) -> Void
 
 /// Sums `pieces` arrays of `count` numbers as a balanced tree.
 func sumParts(_ out: FloatPointer, _ parts: FloatPointer, _ pieces: Int, count: Int, team: Team) {

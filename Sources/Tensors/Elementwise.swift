@@ -7,24 +7,22 @@ package enum Elementwise {
     team.run(cut.pieces) { piece, _ in body(cut[piece]) }
   }
 
-  package static func relu(_ y: FloatPointer, x: FloatPointer, count: Int, team: Team) {
-    each(count, team) { ck_relu(y + $0.lowerBound, x + $0.lowerBound, $0.count) }
-  }
-
-  package static func reluBackward(
-    dx: FloatPointer, addToDx: Bool, dy: FloatPointer, y: FloatPointer, count: Int, team: Team
-  ) {
-    each(count, team) {
-      let at = $0.lowerBound
-      ck_relu_backward(dx + at, dy + at, y + at, $0.count, addToDx ? 1 : 0)
-    }
-  }
-
+  /// y = a + factor * b of images, pixels and channels, as they are seen; rows go into `moments`.
   package static func sum(
-    _ y: FloatPointer, _ a: FloatPointer, _ b: FloatPointer, count: Int, team: Team
+    _ y: FloatPointer, _ a: Source, _ b: Source, factor: Float, images: Int, pixels: Int,
+    channels: Int, team: Team, moments: Moments?
   ) {
-    each(count, team) {
-      ck_sum_of_two(y + $0.lowerBound, a + $0.lowerBound, b + $0.lowerBound, $0.count)
+    let cut = Cut(images)
+    team.run(cut.pieces) { piece, _ in
+      // A stretch that stays in the cache until its moments are taken.
+      let (first, last) = (cut[piece].lowerBound * pixels, cut[piece].upperBound * pixels)
+      let stretch = max(1, (32 << 10) / channels)
+      for row in stride(from: first, to: last, by: stretch) {
+        let (at, rows) = (row * channels, min(stretch, last - row))
+        ck_sum_of_two(
+          y + at, a.base + at, a.view, b.base + at, b.view, factor, rows, Int32(channels))
+        moments?.gather(y + at, count: rows, piece: piece)
+      }
     }
   }
 
@@ -34,6 +32,15 @@ package enum Elementwise {
   ) {
     each(count, team) {
       ck_copy_or_add(y + $0.lowerBound, x + $0.lowerBound, $0.count, adding ? 1 : 0)
+    }
+  }
+
+  /// y (+)= factor * x
+  package static func add(
+    _ y: FloatPointer, from x: FloatPointer, factor: Float, adding: Bool, count: Int, team: Team
+  ) {
+    each(count, team) {
+      ck_add_scaled(y + $0.lowerBound, x + $0.lowerBound, factor, $0.count, adding ? 1 : 0)
     }
   }
 

@@ -13,30 +13,38 @@ package struct MaxPooling: Sendable {
   private var inputSize: Int { window.height * window.width * window.channels }
   private var outputSize: Int { window.outHeight * window.outWidth * window.channels }
 
+  /// Numbers of workspace that a lane needs: an image as it is seen.
+  package var workspace: Int { inputSize }
+
   package func forward(
-    _ y: FloatPointer, arg: UnsafeMutablePointer<UInt8>, x: FloatPointer, images: Int, team: Team
+    _ y: FloatPointer, arg: UnsafeMutablePointer<UInt8>, source: Source, images: Int, team: Team,
+    work: Workspace, moments: Moments? = nil
   ) {
     let cut = Cut(images)
-    team.run(cut.pieces) { piece, _ in
-      let n = cut[piece].lowerBound
-      ck_max_pool(
-        y + n * outputSize, arg + n * outputSize, x + n * inputSize, window.kernel, cut[piece].count
-      )
+    team.run(cut.pieces) { piece, lane in
+      for n in cut[piece] {
+        let x = source.image(
+          n, pixels: window.height * window.width, channels: window.channels, work[lane])
+        ck_max_pool(y + n * outputSize, arg + n * outputSize, x, window.kernel, 1)
+        moments?.gather(
+          y + n * outputSize, count: window.outHeight * window.outWidth, piece: piece)
+      }
     }
   }
 
   package func backward(
-    dx: FloatPointer, addToDx: Bool, dy: FloatPointer, arg: UnsafeMutablePointer<UInt8>,
-    images: Int,
-    team: Team
+    _ dx: FloatPointer, adds: Bool, dy: FloatPointer, arg: UnsafeMutablePointer<UInt8>,
+    images: Int, team: Team, finish: GradientFinish? = nil
   ) {
     let cut = Cut(images)
+    let pixels = window.height * window.width
     team.run(cut.pieces) { piece, _ in
-      let n = cut[piece].lowerBound
-      ck_max_pool_backward(
-        dx + n * inputSize, dy + n * outputSize, arg + n * outputSize, window.kernel,
-        cut[piece].count,
-        addToDx ? 1 : 0)
+      for n in cut[piece] {
+        ck_max_pool_backward(
+          dx + n * inputSize, dy + n * outputSize, arg + n * outputSize, window.kernel, 1,
+          adds ? 1 : 0)
+        finish?.rows(dx, first: n * pixels, count: pixels, piece: piece)
+      }
     }
   }
 }
@@ -51,23 +59,34 @@ package struct GlobalMean: Sendable {
     self.channels = channels
   }
 
-  package func forward(_ y: FloatPointer, x: FloatPointer, images: Int, team: Team) {
+  /// Numbers of workspace that a lane needs: an image as it is seen.
+  package var workspace: Int { pixels * channels }
+
+  package func forward(
+    _ y: FloatPointer, source: Source, images: Int, team: Team, work: Workspace,
+    moments: Moments? = nil
+  ) {
     let cut = Cut(images)
-    team.run(cut.pieces) { piece, _ in
-      let n = cut[piece].lowerBound
-      ck_global_mean(
-        y + n * channels, x + n * pixels * channels, cut[piece].count, pixels, Int32(channels))
+    team.run(cut.pieces) { piece, lane in
+      for n in cut[piece] {
+        let x = source.image(n, pixels: pixels, channels: channels, work[lane])
+        ck_global_mean(y + n * channels, x, 1, pixels, Int32(channels))
+        moments?.gather(y + n * channels, count: 1, piece: piece)
+      }
     }
   }
 
-  package func backward(dx: FloatPointer, addToDx: Bool, dy: FloatPointer, images: Int, team: Team)
-  {
+  package func backward(
+    _ dx: FloatPointer, adds: Bool, dy: FloatPointer, images: Int, team: Team,
+    finish: GradientFinish? = nil
+  ) {
     let cut = Cut(images)
     team.run(cut.pieces) { piece, _ in
-      let n = cut[piece].lowerBound
-      ck_global_mean_backward(
-        dx + n * pixels * channels, dy + n * channels, cut[piece].count, pixels, Int32(channels),
-        addToDx ? 1 : 0)
+      for n in cut[piece] {
+        ck_global_mean_backward(
+          dx + n * pixels * channels, dy + n * channels, 1, pixels, Int32(channels), adds ? 1 : 0)
+        finish?.rows(dx, first: n * pixels, count: pixels, piece: piece)
+      }
     }
   }
 }

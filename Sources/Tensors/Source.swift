@@ -4,12 +4,12 @@ import CKernels
 /// the normalized value need not be stored.
 package struct Source {
   package let base: UnsafePointer<Float>
-  private let view: ck_view
+  let view: ck_view
 
-  /// The value as it is.
-  package init(_ base: FloatPointer) {
+  /// The value as it is, or what is negative as zero where `relu`.
+  package init(_ base: FloatPointer, relu: Bool = false) {
     self.base = UnsafePointer(base)
-    view = ck_view(mean: nil, scale: nil, shift: nil, relu: 0)
+    view = ck_view(mean: nil, scale: nil, shift: nil, relu: relu ? 1 : 0)
   }
 
   /// (x - mean) * scale + shift of each channel, and what is negative as zero where `relu`.
@@ -46,5 +46,28 @@ package struct Source {
         lines: Int32(frame.lines.count), first_pixel: Int32(frame.pixels.lowerBound),
         pixels: Int32(frame.pixels.count), first_channel: Int32(frame.channels.lowerBound),
         channels: Int32(frame.channels.count), stride: Int32(frame.stride)))
+  }
+
+  /// Rows of [rows][channels], as they are seen.
+  func rows(_ out: FloatPointer, _ rows: Range<Int>, channels: Int) {
+    band(
+      out,
+      Frame(
+        image: 0, height: 1, width: rows.upperBound, imageChannels: channels, lines: 0..<1,
+        pixels: rows, channels: 0..<channels, stride: channels))
+  }
+
+  /// An image as it is seen: where it is stored, or written to `work`.
+  func image(_ n: Int, pixels: Int, channels: Int, _ work: FloatPointer) -> UnsafePointer<Float> {
+    if isPlain { return base + n * pixels * channels }
+    rows(work, n * pixels..<(n + 1) * pixels, channels: channels)
+    return UnsafePointer(work)
+  }
+
+  /// Values [first, first + count) of [count][channels] as they are seen, for inspection.
+  package func values(_ rows: Range<Int>, channels: Int) -> [Float] {
+    let out = Floats(count: rows.count * channels)
+    self.rows(out.base, rows, channels: channels)
+    return out.values
   }
 }

@@ -140,4 +140,6 @@ package struct Cut {
   package subscript(piece: Int) -> Range<Int> {
     piece * items / pieces..<(piece + 1) * items / pieces
   }
+
+  package static func largestPiece(of items: Int) -> Int { (items + most - 1) / most }
 }

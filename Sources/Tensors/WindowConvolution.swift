@@ -59,7 +59,7 @@ struct WindowConvolution: Sendable {
 
   func forward(
     _ y: FloatPointer, source: Source, weights: FloatPointer, images: Int, team: Team,
-    work: Workspace, shared: FloatPointer
+    work: Workspace, shared: FloatPointer, written: RowsWritten?
   ) {
     pack(
       shared, (0..<taps).map { weights + $0 * inputs * outputs }, depth: inputs, columns: outputs,
@@ -75,6 +75,7 @@ struct WindowConvolution: Sendable {
               rows: rows, tap_stride: block.pixels, offset: 0, taps: Int32(taps),
               depth: Int32(depth)),
             Int32(block.pixels), shared, Int32(outputs), 0)
+          written?(block.firstPixel, block.pixels, piece)
         }
       }
     }
@@ -85,26 +86,32 @@ struct WindowConvolution: Sendable {
   /// dx (+)= dy through the transposed weights: for each phase of the stride the taps that meet it.
   func backwardData(
     _ dx: FloatPointer, adds: Bool, dy: FloatPointer, weights: FloatPointer, images: Int,
-    team: Team,
-    work: Workspace, shared: FloatPointer
+    team: Team, work: Workspace, shared: FloatPointer, written: RowsWritten?
   ) {
     let turned = shared + taps * outputs * WindowConvolution.packed(inputs)
     turnTaps(turned, weights, taps: taps, rows: inputs, columns: outputs, team: team)
-    let cut = Cut(images)
+    let phases = phases
+    var places: [FloatPointer] = []
+    var next = shared
     for phase in phases {
-      let last = taps - 1
-      pack(
-        shared,
-        phase.taps.map {
-          turned + (last - ($0.y * window.kernelWidth + $0.x)) * outputs * inputs
-        }, depth: outputs, columns: inputs, team: team)
-      team.run(cut.pieces) { piece, lane in
-        for image in cut[piece] {
+      let matrices = phase.taps.map {
+        turned + (taps - 1 - ($0.y * window.kernelWidth + $0.x)) * outputs * inputs
+      }
+      pack(next, matrices, depth: outputs, columns: inputs, team: team)
+      places.append(next)
+      next += phase.taps.count * outputs * WindowConvolution.packed(inputs)
+    }
+    let cut = Cut(images)
+    let pixels = window.height * window.width
+    team.run(cut.pieces) { piece, lane in
+      for image in cut[piece] {
+        for (phase, packed) in zip(phases, places) {
           backwardData(
-            dx + image * window.height * window.width * inputs, adds,
-            dy + image * window.outHeight * window.outWidth * outputs, phase, packed: shared,
+            dx + image * pixels * inputs, adds,
+            dy + image * window.outHeight * window.outWidth * outputs, phase, packed: packed,
             work[lane])
         }
+        written?(image * pixels, pixels, piece)
       }
     }
   }

@@ -66,7 +66,7 @@ struct WinogradConvolution: Sendable {
   private var weightWorkspace: Int {
     let lines = linesPerBlock(WinogradConvolution.tilesPerBlock)
     let (tiles, block) = (lines * tilesAcross, WinogradConvolution.weightBlock)
-    return 2 * bandCount(lines: min(lines, tileLines), channels: block)
+    return bandCount(lines: min(lines, tileLines), channels: block)
       + WinogradConvolution.positions
       * (2 * WinogradConvolution.position(tiles: tiles, channels: block) + block * block)
   }
@@ -87,26 +87,25 @@ struct WinogradConvolution: Sendable {
 
   func forward(
     _ y: FloatPointer, source: Source, weights: FloatPointer, images: Int, team: Team,
-    work: Workspace, shared: FloatPointer
+    work: Workspace, shared: FloatPointer, written: RowsWritten?
   ) {
     transform(weights, rows: inputs, columns: outputs, into: shared, team: team)
     convolve(
       y, source, inputs, outputs, packed: shared, adds: false, images: images, team: team,
-      work: work)
+      work: work, written: written)
   }
 
   /// dx (+)= dy convolved with the turned and transposed weights.
   func backwardData(
     _ dx: FloatPointer, adds: Bool, dy: FloatPointer, weights: FloatPointer, images: Int,
-    team: Team,
-    work: Workspace, shared: FloatPointer
+    team: Team, work: Workspace, shared: FloatPointer, written: RowsWritten?
   ) {
     let turned = shared + WinogradConvolution.positions * packedCount(outputs, inputs)
     turnTaps(turned, weights, taps: 9, rows: inputs, columns: outputs, team: team)
     transform(turned, rows: outputs, columns: inputs, into: shared, team: team)
     convolve(
       dx, Source(dy), outputs, inputs, packed: shared, adds: adds, images: images, team: team,
-      work: work)
+      work: work, written: written)
   }
 
   private func transform(
@@ -122,7 +121,7 @@ struct WinogradConvolution: Sendable {
 
   private func convolve(
     _ y: FloatPointer, _ source: Source, _ inputs: Int, _ outputs: Int, packed: FloatPointer,
-    adds: Bool, images: Int, team: Team, work: Workspace
+    adds: Bool, images: Int, team: Team, work: Workspace, written: RowsWritten?
   ) {
     let cut = Cut(images)
     let (deep, wide) = (WinogradConvolution.padded(inputs), WinogradConvolution.padded(outputs))
@@ -161,6 +160,9 @@ struct WinogradConvolution: Sendable {
                 m + (stretch.tile + line * tilesAcross) * wide, mPosition, wide, Int32(tilesAcross),
                 adds ? 1 : 0)
             }
+            let lines = stretch.imageLines
+            written?(
+              (stretch.image * height + lines.lowerBound) * width, lines.count * width, piece)
           }
         }
       }
@@ -278,6 +280,9 @@ private struct Block {
     var height: Int
     var width: Int
     var tilesAcross: Int
+
+    /// Lines of the image that the tiles cover.
+    var imageLines: Range<Int> { 4 * firstLine..<min(4 * (firstLine + lines), height) }
 
     /// Pixels of a band with the border that windows reach into.
     var bandWidth: Int { 4 * tilesAcross + 2 }

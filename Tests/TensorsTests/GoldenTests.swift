@@ -61,16 +61,23 @@ import Testing
       var (means, variances) = ([Float](), [Float]())
       for start in stride(from: 0, to: images, by: ghost) {
         let at = start * pixels * channels
-        let found = norm.statistics(of: x.base + at, images: ghost, pixels: pixels, team: team)
-        norm.normalize(
-          y.base + at, x: x.base + at, mean: found.mean, variance: found.variance,
-          gamma: gamma.base,
-          beta: beta.base, images: ghost, pixels: pixels, team: team)
+        let moments = Moments(channels: channels)
+        moments.gather(x.base + at, images: ghost, pixels: pixels)
+        norm.use(moments, gamma: gamma.base, beta: beta.base)
+        let found = try #require(norm.statistics)
+        let seen = norm.source(x.base + at)
+        let rows = ghost * pixels
+        (y.base + at).update(
+          from: seen.values(0..<rows, channels: channels), count: rows * channels)
         let (dg, db) = (Floats(count: channels), Floats(count: channels))
+        let g = dx.base + at
+        g.update(from: dy.base + at, count: rows * channels)
+        norm.beginBackward()
+        GradientFinish(seen, channels: channels, norm: norm)
+          .all(g, images: ghost, pixels: pixels, team: team)
         norm.backward(
-          dx: dx.base + at, addToDx: false, dgamma: dg.base, dbeta: db.base, dy: dy.base + at,
-          x: x.base + at, y: y.base + at, statistics: found, gamma: gamma.base, images: ghost,
-          pixels: pixels, team: team)
+          g, adds: false, dgamma: dg.base, dbeta: db.base, g: g, x: x.base + at, gamma: gamma.base,
+          images: ghost, pixels: pixels, team: team)
         for c in 0..<channels {
           dgamma[c] += dg.base[c]
           dbeta[c] += db.base[c]
@@ -92,6 +99,8 @@ import Testing
     let golden = try Golden("layers")
     let team = Team(size: 2)
     defer { team.close() }
+    // Values that are seen as they are stored need no workspace.
+    let work = Workspace(Floats(count: 0), perLane: 0)
     for node in golden.cases {
       let (attributes, inputs, outputs) = try parts(node)
       let images = integer(attributes, "n")
@@ -109,9 +118,11 @@ import Testing
         let (y, dx) = (Floats(count: dy.count), Floats(count: x.count))
         var places = [UInt8](repeating: 0, count: dy.count)
         places.withUnsafeMutableBufferPointer { places in
-          pooling.forward(y.base, arg: places.baseAddress!, x: x.base, images: images, team: team)
+          pooling.forward(
+            y.base, arg: places.baseAddress!, source: Source(x.base), images: images, team: team,
+            work: work)
           pooling.backward(
-            dx: dx.base, addToDx: false, dy: dy.base, arg: places.baseAddress!, images: images,
+            dx.base, adds: false, dy: dy.base, arg: places.baseAddress!, images: images,
             team: team)
         }
         withExtendedLifetime((x, dy)) {}
@@ -122,20 +133,24 @@ import Testing
           channels: integer(attributes, "c"))
         let (x, dy) = (values("x"), values("dy"))
         let (y, dx) = (Floats(count: dy.count), Floats(count: x.count))
-        mean.forward(y.base, x: x.base, images: images, team: team)
-        mean.backward(dx: dx.base, addToDx: false, dy: dy.base, images: images, team: team)
+        mean.forward(y.base, source: Source(x.base), images: images, team: team, work: work)
+        mean.backward(dx.base, adds: false, dy: dy.base, images: images, team: team)
         withExtendedLifetime((x, dy)) {}
         check(golden, node, outputs, [("y", y), ("dx", dx)])
       case "linear" where attributes["bias"]?.boolValue == true:
-        let dense = Dense(inputs: integer(attributes, "in"), outputs: integer(attributes, "out"))
+        let dense = Dense(
+          pixels: 1, channels: integer(attributes, "in"), outputs: integer(attributes, "out"))
         let (x, w, b, dy) = (values("x"), values("w"), values("b"), values("dy"))
         let (y, dx) = (Floats(count: dy.count), Floats(count: x.count))
         let dw = Floats(count: dense.parameterCount)
         let partial = Floats(count: Cut.most * dense.parameterCount)
-        dense.forward(y.base, x: x.base, weights: w.base, bias: b.base, images: images, team: team)
+        let source = Source(x.base)
+        dense.forward(
+          y.base, source: source, weights: w.base, bias: b.base, images: images, team: team,
+          work: work)
         dense.backward(
-          dx: dx.base, addToDx: false, dw: dw.base, dy: dy.base, x: x.base, weights: w.base,
-          partial: partial.base, images: images, team: team)
+          dx: dx.base, adds: false, dw: dw.base, dy: dy.base, source: source, weights: w.base,
+          partial: partial.base, images: images, team: team, work: work)
         withExtendedLifetime((x, w, b, dy, partial)) {}
         check(
           golden, node, outputs,

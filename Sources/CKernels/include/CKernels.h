@@ -114,21 +114,29 @@ void ck_im2col(float *columns, const float *x, ck_window w, long first, long las
 
 // ---- batch norm --------------------------------------------------------------------------------
 
-// Mean and sum of squared deviations of each channel of x[rows][channels], in two passes.
-void ck_moments(double *mean, double *deviation, const float *x, long rows, int channels);
+// Mean and sum of squared deviations of each channel, of `count` numbers. `work` holds twice as
+// many numbers as there are channels.
+typedef struct {
+  double *mean, *deviation, *work;
+  double count;
+} ck_moments;
 
-// y = (x - mean) * scale + beta, and max(0, .) of it when relu.
-void ck_normalize(float *y, const float *x, const float *mean, const float *scale,
-                  const float *beta, long rows, int channels, int relu);
+// Takes x[rows][channels] in, in two passes over these rows.
+void ck_add_moments(ck_moments *m, const float *x, long rows, int channels);
+// Merges pieces as a balanced tree into the first one.
+void ck_merge_moments(ck_moments *pieces, int count, int channels);
 
-// Sums over rows of dy and of dy * (x - mean), where y > 0 when relu (y is then not null).
-void ck_normalize_sums(double *sum_dy, double *sum_dy_x, const float *dy, const float *x,
-                       const float *y, const float *mean, long rows, int channels, int relu);
+// The gradient g of a value as its consumers saw it becomes that before the ReLU, where the view
+// has one; where it is normalized, the sums over rows of g and of g * (x - mean) are added up.
+void ck_finish_gradient(double *sums, double *products, float *g, const float *x, ck_view view,
+                        long rows, int channels);
+// Adds up pieces of `count` numbers each as a balanced tree into the first one.
+void ck_merge_sums(double *sums, int pieces, long count);
 
-// dx (+)= dy * a - b - (x - mean) * c, with dy masked where y <= 0 when relu.
-void ck_normalize_backward(float *dx, const float *dy, const float *x, const float *y,
-                           const float *mean, const float *a, const float *b, const float *c,
-                           long rows, int channels, int relu, int add);
+// dx (+)= g * a - b - (x - mean) * c; dx may be g.
+void ck_normalize_backward(float *dx, const float *g, const float *x, const float *mean,
+                           const float *a, const float *b, const float *c, long rows,
+                           int channels, int add);
 
 // ---- pooling -----------------------------------------------------------------------------------
 
@@ -143,10 +151,12 @@ void ck_global_mean_backward(float *dx, const float *dy, long images, long pixel
 
 // ---- elementwise -------------------------------------------------------------------------------
 
-void ck_relu(float *y, const float *x, size_t n);
-void ck_relu_backward(float *dx, const float *dy, const float *y, size_t n, int add);
-void ck_sum_of_two(float *y, const float *a, const float *b, size_t n);
+// y = a + factor * b, both as they are seen.
+void ck_sum_of_two(float *y, const float *a, ck_view view_a, const float *b, ck_view view_b,
+                   float factor, long rows, int channels);
 void ck_copy_or_add(float *y, const float *x, size_t n, int add);
+// y (+)= factor * x
+void ck_add_scaled(float *y, const float *x, float factor, size_t n, int add);
 void ck_scale(float *y, float factor, size_t n);
 void ck_add_bias(float *y, const float *bias, long rows, int channels);
 void ck_column_sums(float *sums, const float *x, long rows, int channels);

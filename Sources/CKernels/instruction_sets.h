@@ -7,9 +7,11 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
 #define vec ISA(vec)
+#define ivec ISA(ivec)
 #define load ISA(load)
 #define store ISA(store)
 #define broadcast ISA(broadcast)
+#define pick ISA(pick)
 #define load_part ISA(load_part)
 #define store_part ISA(store_part)
 

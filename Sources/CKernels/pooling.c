@@ -1,64 +1,29 @@
 // Pooling over windows and over whole images.
-#include <float.h>
-#include <string.h>
-
-#include "CKernels.h"
 #include "clones.h"
+#define KERNELS "pooling_kernel.h"
+#include "instruction_sets.h"
 
-CLONES void ck_max_pool(float *y, uint8_t *arg, const float *x, ck_window w, long images) {
-  const int c = w.channels;
-  for (long n = 0; n < images; n++)
-    for (int oy = 0; oy < w.out_height; oy++)
-      for (int ox = 0; ox < w.out_width; ox++) {
-        const size_t out = (((size_t)n * w.out_height + oy) * w.out_width + ox) * c;
-        float *best = y + out;
-        uint8_t *place = arg + out;
-        int first = 1;
-        for (int ky = 0; ky < w.kernel_height; ky++) {
-          const int iy = oy * w.stride_height - w.pad_height + ky;
-          if (iy < 0 || iy >= w.height) continue;
-          for (int kx = 0; kx < w.kernel_width; kx++) {
-            const int ix = ox * w.stride_width - w.pad_width + kx;
-            if (ix < 0 || ix >= w.width) continue;
-            const float *in = x + (((size_t)n * w.height + iy) * w.width + ix) * c;
-            const uint8_t here = (uint8_t)(ky * w.kernel_width + kx);
-            if (first) {
-              for (int i = 0; i < c; i++) best[i] = in[i];
-              for (int i = 0; i < c; i++) place[i] = here;
-              first = 0;
-            } else {
-              // A NaN wins, so that divergence is never hidden by a pool.
-              for (int i = 0; i < c; i++) {
-                const int wins = !(in[i] <= best[i]);
-                place[i] = wins ? here : place[i];
-                best[i] = wins ? in[i] : best[i];
-              }
-            }
-          }
-        }
-      }
+void ck_max_pool(float *y, uint8_t *arg, const float *x, ck_view view, ck_window w) {
+  DISPATCH(max_pool, y, arg, x, view, w);
 }
 
-CLONES void ck_max_pool_backward(float *dx, const float *dy, const uint8_t *arg, ck_window w,
-                                 long images, int add) {
-  const int c = w.channels;
-  if (!add) memset(dx, 0, sizeof(float) * (size_t)images * w.height * w.width * c);
-  for (long n = 0; n < images; n++)
-    for (int oy = 0; oy < w.out_height; oy++)
-      for (int ox = 0; ox < w.out_width; ox++) {
-        const size_t out = (((size_t)n * w.out_height + oy) * w.out_width + ox) * c;
-        for (int ky = 0; ky < w.kernel_height; ky++) {
-          const int iy = oy * w.stride_height - w.pad_height + ky;
-          if (iy < 0 || iy >= w.height) continue;
-          for (int kx = 0; kx < w.kernel_width; kx++) {
-            const int ix = ox * w.stride_width - w.pad_width + kx;
-            if (ix < 0 || ix >= w.width) continue;
-            float *to = dx + (((size_t)n * w.height + iy) * w.width + ix) * c;
-            const uint8_t here = (uint8_t)(ky * w.kernel_width + kx);
-            for (int i = 0; i < c; i++) to[i] += arg[out + i] == here ? dy[out + i] : 0;
-          }
-        }
-      }
+void ck_max_pool_backward(float *dx, const float *dy, const uint8_t *arg, ck_window w, int add) {
+  // Windows that tile the image write each of its pixels once.
+  const int tiles = w.stride_height == w.kernel_height && w.stride_width == w.kernel_width &&
+                    w.out_height * w.kernel_height == w.height &&
+                    w.out_width * w.kernel_width == w.width && !w.pad_height && !w.pad_width;
+  if (!add && !tiles) memset(dx, 0, sizeof(float) * (size_t)w.height * w.width * w.channels);
+  DISPATCH(max_pool_backward, dx, dy, arg, w, add || !tiles);
+}
+
+void ck_average_pool(float *y, const float *x, ck_view view, ck_window w, int counts_padding) {
+  DISPATCH(average_pool, y, x, view, w, counts_padding);
+}
+
+void ck_average_pool_backward(float *dx, const float *dy, ck_window w, int counts_padding,
+                              int add) {
+  if (!add) memset(dx, 0, sizeof(float) * (size_t)w.height * w.width * w.channels);
+  DISPATCH(average_pool_backward, dx, dy, w, counts_padding);
 }
 
 CLONES void ck_global_mean(float *y, const float *x, long images, long pixels, int channels) {

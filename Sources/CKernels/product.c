@@ -1,4 +1,9 @@
 // Products of matrices whose rows are found by pointers: windows of images, lines of tiles.
+#define PANEL 16  // columns of a packed right operand that lie side by side
+// Terms and columns of an outer product that are worked on together: they stay in the second-level
+// cache.
+#define OUTER_TERMS 168
+#define OUTER_COLUMNS 256
 #define KERNELS "product_kernel.h"
 #include "instruction_sets.h"
 
@@ -7,21 +12,25 @@ void ck_row_product(float *c, long stride, ck_rows a, int count, const float *pa
   DISPATCH(row_product, c, stride, a, count, packed, columns, add);
 }
 
-void ck_outer_product(float *c, long stride, ck_terms a, int rows, ck_terms b, int columns,
-                      int terms, int add) {
-  DISPATCH(outer_product, c, stride, a, rows, b, columns, terms, add);
+void ck_outer_product(float *c, long stride, ck_terms a, int rows, const float *b, long b_stride,
+                      int columns, int terms, int add) {
+  DISPATCH(outer_product, c, stride, a, rows, b, b_stride, columns, terms, add);
 }
 
 void ck_pack(float *packed, const float *const *from, int taps, int depth, int columns, int first,
              int last) {
-  packed += 32L * taps * depth * first;
+  packed += (long)PANEL * taps * depth * first;
   for (int panel = first; panel < last; panel++) {
-    const int n0 = 32 * panel, width = columns - n0 > 16 ? 32 : 16;
-    const int n = columns - n0 < width ? columns - n0 : width;
+    const int n0 = PANEL * panel, n = columns - n0 < PANEL ? columns - n0 : PANEL;
     for (int t = 0; t < taps; t++)
-      for (long k = 0; k < depth; k++, packed += width) {
-        memcpy(packed, from[t] + k * columns + n0, sizeof(float) * n);
-        for (int j = n; j < width; j++) packed[j] = 0;
+      for (long k = 0; k < depth; k++, packed += PANEL) {
+        const float *row = from[t] + k * columns + n0;
+        if (n == PANEL) {
+          memcpy(packed, row, sizeof(float) * PANEL);
+        } else {
+          memset(packed, 0, sizeof(float) * PANEL);
+          memcpy(packed, row, sizeof(float) * n);
+        }
       }
   }
 }

@@ -1,5 +1,6 @@
 // The two micro-kernels under all products, for the instruction set that is being compiled: tiles
-// of up to ROWS rows and two vectors of columns, whose sums stay in registers for the whole depth.
+// of up to ROWS rows and two vectors of columns, whose sums stay in registers for a whole block of
+// the depth. The blocks are fixed: they can change bits.
 #define STRIP (2 * LANES)
 
 INLINE void ISA(begin)(const int count, const int vectors, vec sums[ROWS][2], const float *c,
@@ -15,17 +16,24 @@ INLINE void ISA(end)(const int count, const int vectors, vec sums[ROWS][2], floa
     UNROLL for (int v = 0; v < vectors; v++) store(c + r * stride + v * LANES, sums[r][v]);
 }
 
-INLINE void ISA(row_tile)(const int count, const int vectors, const int width, float *c,
-                          long stride, ck_rows a, int first, const float *b, int add) {
+// A block of the depth: taps [tap, tap + taps), of each the numbers [from, from + depth).
+typedef struct {
+  int tap, taps;
+  long from, depth;
+} ISA(span);
+
+// Vectors of b are `apart` numbers apart, rows of a vector's panel PANEL numbers.
+INLINE void ISA(row_tile)(const int count, const int vectors, float *c, long stride, ck_rows a,
+                          int first, ISA(span) s, const float *b, long apart, int add) {
   vec sums[ROWS][2];
   ISA(begin)(count, vectors, sums, c, stride, add);
-  const float *const *rows = a.rows + first;
-  for (int t = 0; t < a.taps; t++, rows += a.tap_stride) {
+  const float *const *rows = a.rows + first + s.tap * a.tap_stride;
+  for (int t = 0; t < s.taps; t++, rows += a.tap_stride) {
     const float *row[ROWS];
-    UNROLL for (int r = 0; r < count; r++) row[r] = rows[r] + a.offset;
-    for (long k = 0; k < a.depth; k++, b += width) {
+    UNROLL for (int r = 0; r < count; r++) row[r] = rows[r] + a.offset + s.from;
+    for (long k = 0; k < s.depth; k++, b += PANEL) {
       vec w[2];
-      UNROLL for (int v = 0; v < vectors; v++) w[v] = load(b + v * LANES);
+      UNROLL for (int v = 0; v < vectors; v++) w[v] = load(b + v * apart);
       UNROLL for (int r = 0; r < count; r++) {
         const vec x = broadcast(row[r][k]);
         UNROLL for (int v = 0; v < vectors; v++) sums[r][v] += x * w[v];
@@ -35,14 +43,17 @@ INLINE void ISA(row_tile)(const int count, const int vectors, const int width, f
   ISA(end)(count, vectors, sums, c, stride);
 }
 
-INLINE void ISA(outer_tile)(const int count, const int vectors, float *c, long stride,
-                            ck_terms a, ck_terms b, int terms, int add) {
+// The numbers of a term follow each other in a and in b: terms are ROWS numbers apart in a where
+// `packed`, and wherever a.rows says where not.
+INLINE void ISA(outer_tile)(const int count, const int vectors, const int packed, float *c,
+                            long stride, ck_terms a, const float *left, const float *b,
+                            long b_stride, int terms, int add) {
   vec sums[ROWS][2];
   ISA(begin)(count, vectors, sums, c, stride, add);
-  for (long t = 0; t < terms; t++) {
-    const float *x = a.rows[t] + a.offset, *y = b.rows[t] + b.offset;
+  for (long t = 0; t < terms; t++, b += b_stride) {
+    const float *x = packed ? left + t * ROWS : a.rows[t] + a.offset;
     vec w[2];
-    UNROLL for (int v = 0; v < vectors; v++) w[v] = load(y + v * LANES);
+    UNROLL for (int v = 0; v < vectors; v++) w[v] = load(b + v * LANES);
     UNROLL for (int r = 0; r < count; r++) {
       const vec s = broadcast(x[r]);
       UNROLL for (int v = 0; v < vectors; v++) sums[r][v] += s * w[v];
@@ -56,27 +67,30 @@ INLINE void ISA(outer_tile)(const int count, const int vectors, float *c, long s
   CASE(12) CASE(13) CASE(14)
 #define AT_MOST(N) ((N) > ROWS ? ROWS : (N))
 
-static void ISA(row_tiles)(int count, int vectors, int width, float *c, long stride, ck_rows a,
-                           int first, const float *b, int add) {
+static void ISA(row_tiles)(int count, int vectors, float *c, long stride, ck_rows a, int first,
+                           ISA(span) s, const float *b, long apart, int add) {
 #define CASE(N)                                                                                    \
   case N:                                                                                          \
-    if (vectors == 2 && width == 32) ISA(row_tile)(AT_MOST(N), 2, 32, c, stride, a, first, b, add);\
-    else if (vectors == 2) ISA(row_tile)(AT_MOST(N), 2, 16, c, stride, a, first, b, add);          \
-    else ISA(row_tile)(AT_MOST(N), 1, 16, c, stride, a, first, b, add);                            \
+    if (vectors == 2) ISA(row_tile)(AT_MOST(N), 2, c, stride, a, first, s, b, apart, add);         \
+    else ISA(row_tile)(AT_MOST(N), 1, c, stride, a, first, s, b, apart, add);                      \
     break;
   switch (count) { EACH_COUNT(CASE) }
 #undef CASE
 }
 
-static void ISA(outer_tiles)(int count, int vectors, float *c, long stride, ck_terms a, ck_terms b,
-                             int terms, int add) {
+static void ISA(outer_tiles)(int count, int vectors, float *c, long stride, ck_terms a,
+                             const float *left, const float *b, long b_stride, int terms,
+                             int add) {
+#define TILE(N, vectors, packed)                                                                   \
+  ISA(outer_tile)(AT_MOST(N), vectors, packed, c, stride, a, left, b, b_stride, terms, add)
 #define CASE(N)                                                                                    \
   case N:                                                                                          \
-    if (vectors == 2) ISA(outer_tile)(AT_MOST(N), 2, c, stride, a, b, terms, add);                 \
-    else ISA(outer_tile)(AT_MOST(N), 1, c, stride, a, b, terms, add);                              \
+    if (!left) vectors == 2 ? TILE(N, 2, 0) : TILE(N, 1, 0);                                       \
+    else vectors == 2 ? TILE(N, 2, 1) : TILE(N, 1, 1);                                             \
     break;
   switch (count) { EACH_COUNT(CASE) }
 #undef CASE
+#undef TILE
 }
 #undef EACH_COUNT
 #undef AT_MOST
@@ -87,49 +101,112 @@ INLINE void ISA(copy_tile)(float *to, long to_stride, const float *from, long st
     memcpy(to + r * to_stride, from + r * stride, sizeof(float) * columns);
 }
 
-static void ISA(row_product)(float *c, long stride, ck_rows a, int count, const float *packed,
-                             int columns, int add) {
+// All rows and columns over one block of the depth.
+static void ISA(row_span)(float *c, long stride, ck_rows a, int count, ISA(span) s,
+                          const float *packed, int columns, int add) {
+  const long whole = (long)a.taps * a.depth * PANEL;  // numbers of a panel
   const int groups = (count + ROWS - 1) / ROWS;
-  for (int n0 = 0; n0 < columns; n0 += 32) {
-    const int width = columns - n0 > 16 ? 32 : 16;
-    for (int s = 0; s < width && n0 + s < columns; s += STRIP) {
-      const int vectors = width - s >= STRIP ? 2 : 1, left = columns - n0 - s;
-      for (int g = 0; g < groups; g++) {
-        const int first = (long)count * g / groups;
-        const int rows = (long)count * (g + 1) / groups - first;
-        float *out = c + first * stride + n0 + s;
-        if (left >= vectors * LANES) {
-          ISA(row_tiles)(rows, vectors, width, out, stride, a, first, packed + s, add);
-        } else {
-          // The columns end inside of the tile.
-          float edge[ROWS * STRIP] = {0};
-          if (add) ISA(copy_tile)(edge, STRIP, out, stride, rows, left);
-          ISA(row_tiles)(rows, vectors, width, edge, STRIP, a, first, packed + s, add);
-          ISA(copy_tile)(out, stride, edge, STRIP, rows, left);
-        }
+  packed += (s.tap * (long)a.depth + s.from) * PANEL;
+  for (int n0 = 0; n0 < columns; n0 += STRIP) {
+    const int left = columns - n0, vectors = left > LANES ? 2 : 1;
+    const float *b = packed + n0 / PANEL * whole + n0 % PANEL;
+    const long apart = LANES < PANEL ? LANES : whole;
+    for (int g = 0; g < groups; g++) {
+      const int first = (long)count * g / groups;
+      const int rows = (long)count * (g + 1) / groups - first;
+      float *out = c + first * stride + n0;
+      if (left >= vectors * LANES) {
+        ISA(row_tiles)(rows, vectors, out, stride, a, first, s, b, apart, add);
+      } else {
+        // The columns end inside of the tile.
+        float edge[ROWS * STRIP] = {0};
+        if (add) ISA(copy_tile)(edge, STRIP, out, stride, rows, left);
+        ISA(row_tiles)(rows, vectors, edge, STRIP, a, first, s, b, apart, add);
+        ISA(copy_tile)(out, stride, edge, STRIP, rows, left);
       }
     }
-    packed += (long)a.taps * a.depth * width;
   }
 }
 
-static void ISA(outer_product)(float *c, long stride, ck_terms a, int rows, ck_terms b,
-                               int columns, int terms, int add) {
+static void ISA(row_product)(float *c, long stride, ck_rows a, int count, const float *packed,
+                             int columns, int add) {
+  // A strip of so many rows of b stays in the first-level cache while all rows of a pass by.
+  enum { DEPTH = 256 };
+  if (a.taps == 0 || a.depth == 0) {
+    for (int i = 0; i < count && !add; i++) memset(c + i * stride, 0, sizeof(float) * columns);
+  } else if (a.depth <= DEPTH) {
+    const int taps = DEPTH / a.depth;
+    for (int t = 0; t < a.taps; t += taps) {
+      const int now = a.taps - t < taps ? a.taps - t : taps;
+      const ISA(span) s = {t, now, 0, a.depth};
+      ISA(row_span)(c, stride, a, count, s, packed, columns, add || t > 0);
+    }
+  } else {
+    const int parts = (a.depth + DEPTH - 1) / DEPTH;
+    for (int t = 0; t < a.taps; t++)
+      for (int p = 0; p < parts; p++) {
+        const long from = (long)a.depth * p / parts, end = (long)a.depth * (p + 1) / parts;
+        const ISA(span) s = {t, 1, from, end - from};
+        ISA(row_span)(c, stride, a, count, s, packed, columns, add || t > 0 || p > 0);
+      }
+  }
+}
+
+// Columns that take more than one tile: both factors are copied into the order in which tiles read
+// them. Rows a power of two apart would compete for the same few places of the cache.
+static void ISA(outer_block)(float *c, long stride, ck_terms a, int rows, const float *b,
+                             long b_stride, int columns, int terms, int add) {
+  float right[OUTER_TERMS * (OUTER_COLUMNS + STRIP)], copy[OUTER_TERMS * ROWS + LANES];
+  const float *left = columns > STRIP ? copy : NULL;
+  for (int n0 = 0; n0 < columns && (left || columns % LANES); n0 += STRIP) {
+    const int n = columns - n0 < STRIP ? columns - n0 : STRIP;
+    float *to = right + n0 * terms;
+    for (int t = 0; t < terms; t++, to += STRIP) {
+      const float *from = b + t * b_stride + n0;
+      if (n == STRIP) {
+        store(to, load(from));
+        store(to + LANES, load(from + LANES));
+      } else {
+        memset(to, 0, sizeof(float) * STRIP);
+        memcpy(to, from, sizeof(float) * n);
+      }
+    }
+  }
+  const int is_copied = left || columns % LANES;
   const int groups = (rows + ROWS - 1) / ROWS;
-  for (int n0 = 0; n0 < columns; n0 += STRIP) {
-    const int vectors = columns - n0 > LANES ? 2 : 1, left = columns - n0;
-    for (int g = 0; g < groups; g++) {
-      const int first = (long)rows * g / groups, count = (long)rows * (g + 1) / groups - first;
-      const ck_terms x = {a.rows, a.offset + first}, y = {b.rows, b.offset + n0};
+  for (int g = 0; g < groups; g++) {
+    const int first = (long)rows * g / groups, count = (long)rows * (g + 1) / groups - first;
+    const ck_terms x = {a.rows, a.offset + first};
+    for (int t = 0; t < terms && left; t++)
+      for (int v = 0; v < ROWS; v += LANES)
+        // Numbers behind the last row are read and never used.
+        store(copy + t * ROWS + v, load(x.rows[t] + x.offset + v));
+    for (int n0 = 0; n0 < columns; n0 += STRIP) {
+      const int rest = columns - n0, vectors = rest > LANES ? 2 : 1;
       float *out = c + first * stride + n0;
-      if (left >= vectors * LANES) {
-        ISA(outer_tiles)(count, vectors, out, stride, x, y, terms, add);
+      const float *strip = is_copied ? right + n0 * terms : b + n0;
+      const long apart = is_copied ? STRIP : b_stride;
+      if (rest >= vectors * LANES) {
+        ISA(outer_tiles)(count, vectors, out, stride, x, left, strip, apart, terms, add);
       } else {
         float edge[ROWS * STRIP] = {0};
-        if (add) ISA(copy_tile)(edge, STRIP, out, stride, count, left);
-        ISA(outer_tiles)(count, vectors, edge, STRIP, x, y, terms, add);
-        ISA(copy_tile)(out, stride, edge, STRIP, count, left);
+        if (add) ISA(copy_tile)(edge, STRIP, out, stride, count, rest);
+        ISA(outer_tiles)(count, vectors, edge, STRIP, x, left, strip, apart, terms, add);
+        ISA(copy_tile)(out, stride, edge, STRIP, count, rest);
       }
+    }
+  }
+}
+
+static void ISA(outer_product)(float *c, long stride, ck_terms a, int rows, const float *b,
+                               long b_stride, int columns, int terms, int add) {
+  for (int t = 0; t < terms; t += OUTER_TERMS) {
+    const int now = terms - t < OUTER_TERMS ? terms - t : OUTER_TERMS;
+    const ck_terms part = {a.rows + t, a.offset};
+    for (int n0 = 0; n0 < columns; n0 += OUTER_COLUMNS) {
+      const int n = columns - n0 < OUTER_COLUMNS ? columns - n0 : OUTER_COLUMNS;
+      ISA(outer_block)(c + n0, stride, part, rows, b + t * b_stride + n0, b_stride, n, now,
+                       add || t > 0);
     }
   }
 }

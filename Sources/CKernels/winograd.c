@@ -1,4 +1,5 @@
 // Winograd's minimal filtering F(4x4, 3x3): 36 products where a direct convolution takes 144.
+#define PANEL 16  // as products take their right operand
 #define KERNELS "winograd_kernel.h"
 #include "instruction_sets.h"
 

@@ -107,12 +107,15 @@ static void ISA(winograd_output)(float *y, long line, long pixel, int lines, int
       UNROLL for (int i = 0; i < 4; i++) ISA(output_line)(out[i], half[i]);
       const int left = channels - c;
       float *to = y + c;
-      if (lines >= 4 && width == 4 && left >= LANES) {
+      if (left >= LANES) {
+        // Tiles that reach over the edge of the image write what lies inside.
         UNROLL for (int i = 0; i < 4; i++)
-          UNROLL for (int j = 0; j < 4; j++) {
-            float *at = to + i * line + j * pixel;
-            store(at, add ? load(at) + out[i][j] : out[i][j]);
-          }
+          if (i < lines)
+            UNROLL for (int j = 0; j < 4; j++)
+              if (j < width) {
+                float *at = to + i * line + j * pixel;
+                store(at, add ? load(at) + out[i][j] : out[i][j]);
+              }
       } else {
         for (int i = 0; i < 4 && i < lines; i++)
           for (int j = 0; j < width; j++) {
@@ -126,33 +129,27 @@ static void ISA(winograd_output)(float *y, long line, long pixel, int lines, int
 
 static void ISA(winograd_weights)(float *u, long position, const float *w, int rows, int columns,
                                   int first, int last) {
-  for (int k = first; k < last; k++) {
-    long panel = 0;
-    for (int n0 = 0; n0 < columns; n0 += 32) {
-      const int width = columns - n0 > 16 ? 32 : 16;
-      for (int s = 0; s < width; s += LANES) {
-        const int left = columns - n0 - s;
-        const float *from = w + (long)k * columns + n0 + s;
-        const long tap = (long)rows * columns;
-        vec half[6][3];
-        UNROLL for (int j = 0; j < 3; j++) {
-          vec in[3], out[6];
-          UNROLL for (int i = 0; i < 3; i++)
-            in[i] = left >= LANES ? load(from + (3 * i + j) * tap)
-                                  : load_part(from + (3 * i + j) * tap, left);
-          ISA(weight_line)(out, in);
-          UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
-        }
-        UNROLL for (int i = 0; i < 6; i++) {
-          vec out[6];
-          ISA(weight_line)(out, half[i]);
-          UNROLL for (int j = 0; j < 6; j++)
-            store(u + (6 * i + j) * position + panel + (long)k * width + s, out[j]);
-        }
+  const long tap = (long)rows * columns;
+  for (int k = first; k < last; k++)
+    for (int n = 0; n < (columns + PANEL - 1) / PANEL * PANEL; n += LANES) {
+      const int left = columns - n;
+      const float *from = w + (long)k * columns + n;
+      float *to = u + (long)(n / PANEL) * rows * PANEL + (long)k * PANEL + n % PANEL;
+      vec half[6][3];
+      UNROLL for (int j = 0; j < 3; j++) {
+        vec in[3], out[6];
+        UNROLL for (int i = 0; i < 3; i++)
+          in[i] = left >= LANES ? load(from + (3 * i + j) * tap)
+                                : load_part(from + (3 * i + j) * tap, left);
+        ISA(weight_line)(out, in);
+        UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
       }
-      panel += (long)rows * width;
+      UNROLL for (int i = 0; i < 6; i++) {
+        vec out[6];
+        ISA(weight_line)(out, half[i]);
+        UNROLL for (int j = 0; j < 6; j++) store(to + (6 * i + j) * position, out[j]);
+      }
     }
-  }
 }
 
 static void ISA(winograd_weight_gradient)(float *dw, long tap, long row, const float *u,

@@ -19,6 +19,10 @@ package final class Executor {
   private let workspace: Floats
   private let workspacePerLane: Int
   private let shared: Floats
+  /// Told after each operation of a pass what it was: for benchmarks, which hold the clock.
+  package var observer: ((_ node: Node, _ step: Step) -> Void)?
+
+  package enum Step: String, Sendable { case forward, backward, normBackward, add }
 
   package init(_ network: Network, capacity: Int, team: Team) {
     precondition(capacity > 0, "a ghost batch of \(capacity)")
@@ -100,6 +104,7 @@ package final class Executor {
             beta: beta)
         }
       }
+      observer?(node, .forward)
     }
   }
 
@@ -124,16 +129,20 @@ package final class Executor {
         node.layer?.backward(
           pass, dy: buffers[dy].base, inputs: node.inputs.map { sources[$0] },
           targets: zip(node.inputs, targets).map { target($0, $1) }, places: places)
+        observer?(node, .backward)
       case .finish(let index, let buffer):
         let value = network.nodes[index].output
         finish(value)?.all(
           buffers[buffer].base, images: images, pixels: network.extents[value].pixels, team: team)
+        observer?(network.nodes[index], .backward)
       case .normBackward(let index, let g, let dx, let adds):
         normBackward(pass, index, g: buffers[g].base, dx: buffers[dx].base, adds: adds)
+        observer?(network.nodes[index], .normBackward)
       case .add(let value, let from, let to, let factor, let adds):
         Elementwise.add(
           buffers[to].base, from: buffers[from].base, factor: factor, adding: adds,
           count: network.extents[value].count * images, team: team)
+        if let node = network.nodes.first(where: { $0.output == value }) { observer?(node, .add) }
       }
     }
   }

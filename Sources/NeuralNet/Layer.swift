@@ -39,6 +39,8 @@ package protocol Layer: Sendable {
   var shared: Int { get }
   /// Bytes an image that are kept from forward to backward.
   var places: Int { get }
+  /// Multiplications an image, by definition.
+  var products: Int { get }
 
   /// `moments`, unless nil, gathers the rows of y.
   func forward(
@@ -54,6 +56,7 @@ extension Layer {
   package func workspace(images: Int) -> Int { 0 }
   package var shared: Int { 0 }
   package var places: Int { 0 }
+  package var products: Int { 0 }
 }
 
 struct ConvolutionLayer: Layer {
@@ -62,6 +65,9 @@ struct ConvolutionLayer: Layer {
 
   func workspace(images: Int) -> Int { convolution.workspace }
   var shared: Int { convolution.shared }
+  var products: Int {
+    convolution.weightCount * convolution.window.outHeight * convolution.window.outWidth
+  }
 
   func forward(
     _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,
@@ -90,7 +96,6 @@ struct ConvolutionLayer: Layer {
 struct MaxPoolLayer: Layer {
   let pooling: MaxPooling
 
-  func workspace(images: Int) -> Int { pooling.workspace }
   var places: Int { pooling.window.outHeight * pooling.window.outWidth * pooling.window.channels }
 
   func forward(
@@ -98,8 +103,7 @@ struct MaxPoolLayer: Layer {
     places: UnsafeMutablePointer<UInt8>
   ) {
     pooling.forward(
-      y, arg: places, source: inputs[0], images: pass.images, team: pass.team, work: pass.work,
-      moments: moments)
+      y, arg: places, source: inputs[0], images: pass.images, team: pass.team, moments: moments)
   }
 
   func backward(
@@ -145,6 +149,7 @@ struct LinearLayer: Layer {
 
   func workspace(images: Int) -> Int { dense.workspace(images: images) }
   var shared: Int { dense.parameterCount * Cut.most }
+  var products: Int { dense.inputs * dense.outputs }
 
   func forward(
     _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,

@@ -90,6 +90,8 @@ package struct Network: Sendable {
 
   package var classes: Int { extents[output].channels }
   package var parameterCount: Int { parameters.last.map { $0.offset + $0.count } ?? 0 }
+  /// Multiplications of one image's way forward, by definition.
+  package var products: Int { nodes.compactMap(\.layer?.products).reduce(0, +) }
   package var statisticCount: Int { statistics.last.map { $0.offset + 2 * $0.channels } ?? 0 }
 }
 

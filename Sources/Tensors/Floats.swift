@@ -1,3 +1,5 @@
+import Foundation
+
 /// Aligned storage of single-precision numbers. Owned once, handed around as pointers.
 
 package typealias FloatPointer = UnsafeMutablePointer<Float>
@@ -9,13 +11,18 @@ package final class Floats {
   /// A cache line, and the widest vector of any instruction set in use.
   private static let alignment = 64
   private static let slack = 32
+  /// Transforms touch dozens of places at once, each on a page of its own where pages are small.
+  private static let hugePage = 2 << 20
 
   /// `count` zeros.
   package init(count: Int) {
     precondition(count >= 0, "storage of \(count) numbers")
     // Kernels may read, not use, a few numbers behind the last.
     let bytes = (max(count, 1) + Floats.slack) * MemoryLayout<Float>.stride
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: Floats.alignment)
+    let isLarge = bytes >= Floats.hugePage / 4
+    let raw = UnsafeMutableRawPointer.allocate(
+      byteCount: bytes, alignment: isLarge ? Floats.hugePage : Floats.alignment)
+    if isLarge { madvise(raw, bytes, MADV_HUGEPAGE) }  // advice: what comes of it does not matter
     raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
     base = raw.bindMemory(to: Float.self, capacity: max(count, 1))
     self.count = count

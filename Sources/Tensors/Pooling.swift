@@ -10,25 +10,15 @@ package struct MaxPooling: Sendable {
     self.window = window
   }
 
-  private var inputSize: Int { window.height * window.width * window.channels }
-  private var outputSize: Int { window.outHeight * window.outWidth * window.channels }
-
-  /// Numbers of workspace that a lane needs: an image as it is seen.
-  package var workspace: Int { inputSize }
-
   package func forward(
     _ y: FloatPointer, arg: UnsafeMutablePointer<UInt8>, source: Source, images: Int, team: Team,
-    work: Workspace, moments: Moments? = nil
+    moments: Moments? = nil
   ) {
-    let cut = Cut(images)
-    team.run(cut.pieces) { piece, lane in
-      for n in cut[piece] {
-        let x = source.image(
-          n, pixels: window.height * window.width, channels: window.channels, work[lane])
-        ck_max_pool(y + n * outputSize, arg + n * outputSize, x, window.kernel, 1)
-        moments?.gather(
-          y + n * outputSize, count: window.outHeight * window.outWidth, piece: piece)
-      }
+    window.forEachImage(images, team) { n, piece in
+      let out = y + n * window.outCount
+      ck_max_pool(
+        out, arg + n * window.outCount, source.base + n * window.count, source.view, window.kernel)
+      moments?.gather(out, count: window.outHeight * window.outWidth, piece: piece)
     }
   }
 
@@ -36,15 +26,62 @@ package struct MaxPooling: Sendable {
     _ dx: FloatPointer, adds: Bool, dy: FloatPointer, arg: UnsafeMutablePointer<UInt8>,
     images: Int, team: Team, finish: GradientFinish? = nil
   ) {
-    let cut = Cut(images)
     let pixels = window.height * window.width
+    window.forEachImage(images, team) { n, piece in
+      ck_max_pool_backward(
+        dx + n * window.count, dy + n * window.outCount, arg + n * window.outCount, window.kernel,
+        adds ? 1 : 0)
+      finish?.rows(dx, first: n * pixels, count: pixels, piece: piece)
+    }
+  }
+}
+
+/// Means over windows: of what is inside of the image, or of the whole window where padding counts.
+package struct AveragePooling: Sendable {
+  package let window: Window
+  private let countsPadding: Bool
+
+  package init(_ window: Window, countsPadding: Bool) {
+    self.window = window
+    self.countsPadding = countsPadding
+  }
+
+  package func forward(
+    _ y: FloatPointer, source: Source, images: Int, team: Team, moments: Moments? = nil
+  ) {
+    window.forEachImage(images, team) { n, piece in
+      let out = y + n * window.outCount
+      ck_average_pool(
+        out, source.base + n * window.count, source.view, window.kernel, countsPadding ? 1 : 0)
+      moments?.gather(out, count: window.outHeight * window.outWidth, piece: piece)
+    }
+  }
+
+  package func backward(
+    _ dx: FloatPointer, adds: Bool, dy: FloatPointer, images: Int, team: Team,
+    finish: GradientFinish? = nil
+  ) {
+    let pixels = window.height * window.width
+    window.forEachImage(images, team) { n, piece in
+      ck_average_pool_backward(
+        dx + n * window.count, dy + n * window.outCount, window.kernel, countsPadding ? 1 : 0,
+        adds ? 1 : 0)
+      finish?.rows(dx, first: n * pixels, count: pixels, piece: piece)
+    }
+  }
+}
+
+extension Window {
+  /// Numbers of an image, before and after.
+  fileprivate var count: Int { height * width * channels }
+  fileprivate var outCount: Int { outHeight * outWidth * channels }
+
+  fileprivate func forEachImage(
+    _ images: Int, _ team: Team, _ body: (_ n: Int, _ piece: Int) -> Void
+  ) {
+    let cut = Cut(images)
     team.run(cut.pieces) { piece, _ in
-      for n in cut[piece] {
-        ck_max_pool_backward(
-          dx + n * inputSize, dy + n * outputSize, arg + n * outputSize, window.kernel, 1,
-          adds ? 1 : 0)
-        finish?.rows(dx, first: n * pixels, count: pixels, piece: piece)
-      }
+      for n in cut[piece] { body(n, piece) }
     }
   }
 }

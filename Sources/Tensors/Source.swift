@@ -30,22 +30,32 @@ package struct Source {
     var width: Int
     var imageChannels: Int
     var lines: Range<Int>
+    /// Every `lineStep`th line and every `pixelStep`th pixel only.
+    var lineStep = 1
     var pixels: Range<Int>
+    var pixelStep = 1
     var channels: Range<Int>
     /// Numbers from one pixel to the next.
     var stride: Int
+
+    private func count(_ range: Range<Int>, _ step: Int) -> Int { (range.count + step - 1) / step }
+
+    fileprivate var kernel: ck_frame {
+      ck_frame(
+        height: Int32(height), width: Int32(width), image_channels: Int32(imageChannels),
+        first_line: Int32(lines.lowerBound), line_step: Int32(lineStep),
+        lines: Int32(count(lines, lineStep)), first_pixel: Int32(pixels.lowerBound),
+        step: Int32(pixelStep), pixels: Int32(count(pixels, pixelStep)),
+        first_channel: Int32(channels.lowerBound), channels: Int32(channels.count),
+        stride: Int32(stride))
+    }
   }
 
   /// Writes [lines][pixels][stride], zero outside of the image.
   func band(_ band: FloatPointer, _ frame: Frame) {
     ck_band(
       band, base + frame.image * frame.height * frame.width * frame.imageChannels, view,
-      ck_frame(
-        height: Int32(frame.height), width: Int32(frame.width),
-        image_channels: Int32(frame.imageChannels), first_line: Int32(frame.lines.lowerBound),
-        lines: Int32(frame.lines.count), first_pixel: Int32(frame.pixels.lowerBound),
-        pixels: Int32(frame.pixels.count), first_channel: Int32(frame.channels.lowerBound),
-        channels: Int32(frame.channels.count), stride: Int32(frame.stride)))
+      frame.kernel)
   }
 
   /// Rows of [rows][channels], as they are seen.

@@ -1,7 +1,8 @@
 import CKernels
 
-/// Convolution by any window as products over pointers to the pixels that it covers (Dukhan 2019):
-/// no matrix of windows is written down, except where there are too few input channels to sum over.
+/// Convolution by any window as products over pointers to what it covers (Dukhan 2019): no matrix of
+/// windows is written down. Stretches of an image are framed by zeros on their way into the cache, so
+/// that a line of a window is one run of numbers: kernelWidth * channels of them.
 struct WindowConvolution: Sendable {
   let window: Window
   let outputs: Int
@@ -14,12 +15,6 @@ struct WindowConvolution: Sendable {
   private var isPixelwise: Bool {
     taps == 1 && window.strideHeight == 1 && window.strideWidth == 1 && window.padHeight == 0
       && window.padWidth == 0
-  }
-
-  /// Below this many channels the windows are gathered: a sum over so few is too short to be fast.
-  private static let fewChannels = 8
-  private func isGathered(_ source: Source) -> Bool {
-    inputs < WindowConvolution.fewChannels && taps > 1 && source.isPlain
   }
 
   /// Output pixels that are worked on together: a multiple of every instruction set's rows.
@@ -37,13 +32,12 @@ struct WindowConvolution: Sendable {
   /// Numbers of workspace that a lane needs.
   var workspace: Int {
     let band =
-      isPixelwise
-      ? pixelsPerBlock * inputs
-      : ((linesPerBlock - 1) * window.strideHeight + window.kernelHeight)
-        * ((window.outWidth - 1) * window.strideWidth + window.kernelWidth) * inputs
-    let gathered = inputs < WindowConvolution.fewChannels ? pixelsPerBlock * taps * inputs : 0
-    let scattered = max(WindowConvolution.pixelsPerBlock, window.width) * inputs
-    return max(band, gathered, scattered)
+      isPixelwise ? pixelsPerBlock * inputs : bandLines(linesPerBlock) * bandWidth * inputs
+    let backward = phases.map {
+      max(0, $0.bandLines * $0.bandWidth) * outputs
+        + max(WindowConvolution.pixelsPerBlock, $0.pixels) * inputs
+    }
+    return max(band, backward.max() ?? 0)
   }
 
   private static func packed(_ columns: Int) -> Int { (columns + 15) / 16 * 16 }
@@ -55,24 +49,39 @@ struct WindowConvolution: Sendable {
       taps * outputs * WindowConvolution.packed(inputs) + weightCount, weightPieces * weightCount)
   }
 
+  // MARK: - Bands
+
+  // Windows of one pixel leave out what lies between the strides.
+  private var lineStep: Int { window.kernelHeight == 1 ? window.strideHeight : 1 }
+  private var pixelStep: Int { window.kernelWidth == 1 ? window.strideWidth : 1 }
+
+  private func bandLines(_ lines: Int) -> Int {
+    ((lines - 1) * window.strideHeight + window.kernelHeight + lineStep - 1) / lineStep
+  }
+  private var bandWidth: Int {
+    ((window.outWidth - 1) * window.strideWidth + window.kernelWidth + pixelStep - 1) / pixelStep
+  }
+
   // MARK: - Forward
 
   func forward(
     _ y: FloatPointer, source: Source, weights: FloatPointer, images: Int, team: Team,
     work: Workspace, shared: FloatPointer, written: RowsWritten?
   ) {
+    let depth = window.kernelWidth * inputs
     pack(
-      shared, (0..<taps).map { weights + $0 * inputs * outputs }, depth: inputs, columns: outputs,
-      team: team)
+      shared, (0..<window.kernelHeight).map { weights + $0 * depth * outputs }, depth: depth,
+      columns: outputs, team: team)
     let cut = Cut(images)
     team.run(cut.pieces) { piece, lane in
-      withRows(taps * pixelsPerBlock) { rows in
+      withRows(window.kernelHeight * pixelsPerBlock) { rows in
+        pointIntoBand(rows, work[lane], channels: inputs)
         forEachBlock(of: cut[piece]) { block in
-          let (taps, depth) = find(rows, source, block, channels: 0..<inputs, work[lane])
+          find(rows, source, block, channels: 0..<inputs, work[lane])
           ck_row_product(
             y + block.firstPixel * outputs, outputs,
             ck_rows(
-              rows: rows, tap_stride: block.pixels, offset: 0, taps: Int32(taps),
+              rows: rows, tap_stride: pixelsPerBlock, offset: 0, taps: Int32(window.kernelHeight),
               depth: Int32(depth)),
             Int32(block.pixels), shared, Int32(outputs), 0)
           written?(block.firstPixel, block.pixels, piece)
@@ -90,100 +99,134 @@ struct WindowConvolution: Sendable {
   ) {
     let turned = shared + taps * outputs * WindowConvolution.packed(inputs)
     turnTaps(turned, weights, taps: taps, rows: inputs, columns: outputs, team: team)
-    let phases = phases
-    var places: [FloatPointer] = []
+    var packs: [FloatPointer] = []
     var next = shared
+    let phases = phases
     for phase in phases {
       let matrices = phase.taps.map {
         turned + (taps - 1 - ($0.y * window.kernelWidth + $0.x)) * outputs * inputs
       }
       pack(next, matrices, depth: outputs, columns: inputs, team: team)
-      places.append(next)
+      packs.append(next)
       next += phase.taps.count * outputs * WindowConvolution.packed(inputs)
     }
     let cut = Cut(images)
     let pixels = window.height * window.width
     team.run(cut.pieces) { piece, lane in
-      for image in cut[piece] {
-        for (phase, packed) in zip(phases, places) {
-          backwardData(
-            dx + image * pixels * inputs, adds,
-            dy + image * window.outHeight * window.outWidth * outputs, phase, packed: packed,
-            work[lane])
+      for (phase, packed) in zip(phases, packs) {
+        withRows(phase.tapLines * phase.pixelsPerBlock) { rows in
+          phase.pointIntoBand(rows, work[lane], outputs: outputs)
+          for image in cut[piece] {
+            backwardData(
+              dx + image * pixels * inputs, adds, Source(dy), image, phase, packed: packed, rows,
+              work[lane])
+          }
         }
-        written?(image * pixels, pixels, piece)
       }
+      // Each phase goes through all images of the piece: its rows are found once.
+      for image in cut[piece] { written?(image * pixels, pixels, piece) }
     }
   }
 
-  /// Input pixels that are alike in where they lie between the strides, and the taps that reach them.
+  /// Input pixels that are alike in where they lie between the strides: every strideHeight-th line
+  /// from `firstLine` on and every strideWidth-th pixel; and the taps that reach them.
   private struct Phase {
-    var lines: [Int]
-    var pixels: [Int]
+    var firstLine: Int
+    var firstPixel: Int
+    var lines: Int
+    var pixels: Int
+    /// Line by line, in each from right to left: as the outputs that they come from lie.
     var taps: [(y: Int, x: Int)]
+    var tapLines: Int
+    var tapPixels: Int
+    /// The output line that the first tap of the first line comes from, and likewise the pixel.
+    var outLine: Int
+    var outPixel: Int
+
+    var linesPerBlock: Int { min(lines, max(1, WindowConvolution.pixelsPerBlock / pixels)) }
+    var pixelsPerBlock: Int { linesPerBlock * pixels }
+    var bandWidth: Int { pixels + tapPixels - 1 }
+    var bandLines: Int { linesPerBlock + tapLines - 1 }
+
+    /// Points rows [tapLines][pixelsPerBlock] at runs of tapPixels * outputs numbers in a block's band.
+    func pointIntoBand(
+      _ rows: UnsafeMutablePointer<UnsafePointer<Float>?>, _ band: FloatPointer, outputs: Int
+    ) {
+      var next = rows
+      for tap in 0..<tapLines {
+        for line in 0..<linesPerBlock {
+          let from = band + (line + tapLines - 1 - tap) * bandWidth * outputs
+          for pixel in 0..<pixels {
+            next.pointee = UnsafePointer(from + pixel * outputs)
+            next += 1
+          }
+        }
+      }
+    }
   }
 
   private var phases: [Phase] {
     var phases: [Phase] = []
     for py in 0..<window.strideHeight {
       for px in 0..<window.strideWidth {
-        let lines = (0..<window.height).filter {
-          ($0 + window.padHeight) % window.strideHeight == py
-        }
-        let pixels = (0..<window.width).filter { ($0 + window.padWidth) % window.strideWidth == px }
-        guard !lines.isEmpty, !pixels.isEmpty else { continue }
-        var taps: [(y: Int, x: Int)] = []
-        for ky in stride(from: py, to: window.kernelHeight, by: window.strideHeight) {
-          for kx in stride(from: px, to: window.kernelWidth, by: window.strideWidth) {
-            taps.append((ky, kx))
-          }
-        }
-        phases.append(Phase(lines: lines, pixels: pixels, taps: taps))
+        let firstLine = WindowConvolution.first(py, window.padHeight, window.strideHeight)
+        let firstPixel = WindowConvolution.first(px, window.padWidth, window.strideWidth)
+        guard firstLine < window.height, firstPixel < window.width else { continue }
+        let ys = Array(stride(from: py, to: window.kernelHeight, by: window.strideHeight))
+        let xs = Array(stride(from: px, to: window.kernelWidth, by: window.strideWidth))
+        phases.append(
+          Phase(
+            firstLine: firstLine, firstPixel: firstPixel,
+            lines: (window.height - firstLine + window.strideHeight - 1) / window.strideHeight,
+            pixels: (window.width - firstPixel + window.strideWidth - 1) / window.strideWidth,
+            taps: ys.flatMap { y in xs.reversed().map { (y, $0) } },
+            tapLines: xs.isEmpty ? 0 : ys.count, tapPixels: ys.isEmpty ? 0 : xs.count,
+            outLine: (firstLine + window.padHeight - py) / window.strideHeight,
+            outPixel: (firstPixel + window.padWidth - px) / window.strideWidth))
       }
     }
     return phases
   }
 
+  /// The first index i >= 0 with (i + pad) % stride == phase.
+  private static func first(_ phase: Int, _ pad: Int, _ stride: Int) -> Int {
+    ((phase - pad) % stride + stride) % stride
+  }
+
   private func backwardData(
-    _ dx: FloatPointer, _ adds: Bool, _ dy: FloatPointer, _ phase: Phase, packed: FloatPointer,
-    _ scattered: FloatPointer
+    _ dx: FloatPointer, _ adds: Bool, _ dy: Source, _ image: Int, _ phase: Phase,
+    packed: FloatPointer, _ rows: UnsafeMutablePointer<UnsafePointer<Float>?>, _ band: FloatPointer
   ) {
-    let lines = max(1, WindowConvolution.pixelsPerBlock / phase.pixels.count)
-    withRows(phase.taps.count * lines * phase.pixels.count) { rows in
-      for first in stride(from: 0, to: phase.lines.count, by: lines) {
-        let chosen = phase.lines[first..<min(first + lines, phase.lines.count)]
-        let count = chosen.count * phase.pixels.count
-        var next = rows
-        for tap in phase.taps {
-          for y in chosen {
-            let oy = (y + window.padHeight - tap.y) / window.strideHeight
-            let inside = y + window.padHeight >= tap.y && oy < window.outHeight
-            for x in phase.pixels {
-              let ox = (x + window.padWidth - tap.x) / window.strideWidth
-              let meets = inside && x + window.padWidth >= tap.x && ox < window.outWidth
-              next.pointee = UnsafePointer(
-                meets ? dy + (oy * window.outWidth + ox) * outputs : Zeros.row)
-              next += 1
-            }
-          }
-        }
-        let a = ck_rows(
-          rows: rows, tap_stride: count, offset: 0, taps: Int32(phase.taps.count),
-          depth: Int32(outputs))
-        if window.strideHeight == 1 && window.strideWidth == 1 {
-          ck_row_product(
-            dx + chosen.startIndex * window.width * inputs, inputs, a, Int32(count), packed,
-            Int32(inputs), adds ? 1 : 0)
-          continue
-        }
-        ck_row_product(scattered, inputs, a, Int32(count), packed, Int32(inputs), 0)
-        var from = scattered
-        for y in chosen {
-          for x in phase.pixels {
-            ck_copy_or_add(dx + (y * window.width + x) * inputs, from, inputs, adds ? 1 : 0)
-            from += inputs
-          }
-        }
+    let scattered = band + phase.bandLines * phase.bandWidth * outputs
+    for first in stride(from: 0, to: phase.lines, by: phase.linesPerBlock) {
+      let lines = min(phase.linesPerBlock, phase.lines - first)
+      if phase.tapLines > 0 {
+        let line = phase.outLine + first - phase.tapLines + 1
+        let pixel = phase.outPixel - phase.tapPixels + 1
+        dy.band(
+          band,
+          .init(
+            image: image, height: window.outHeight, width: window.outWidth, imageChannels: outputs,
+            lines: line..<line + lines + phase.tapLines - 1,
+            pixels: pixel..<pixel + phase.bandWidth,
+            channels: 0..<outputs, stride: outputs))
+      }
+      let a = ck_rows(
+        rows: rows, tap_stride: phase.pixelsPerBlock, offset: 0, taps: Int32(phase.tapLines),
+        depth: Int32(phase.tapPixels * outputs))
+      let top = phase.firstLine + first * window.strideHeight
+      if window.strideHeight == 1 && window.strideWidth == 1 {
+        ck_row_product(
+          dx + top * window.width * inputs, inputs, a, Int32(lines * phase.pixels), packed,
+          Int32(inputs), adds ? 1 : 0)
+        continue
+      }
+      ck_row_product(scattered, inputs, a, Int32(lines * phase.pixels), packed, Int32(inputs), 0)
+      for line in 0..<lines {
+        let y = top + line * window.strideHeight
+        ck_place_rows(
+          dx + (y * window.width + phase.firstPixel) * inputs, window.strideWidth * inputs,
+          scattered + line * phase.pixels * inputs, phase.pixels, inputs, adds ? 1 : 0)
       }
     }
   }
@@ -206,20 +249,23 @@ struct WindowConvolution: Sendable {
       let (piece, slab) = (task / slabs, task % slabs)
       let channels = slab * inputs / slabs..<(slab + 1) * inputs / slabs
       let out = pieces == 1 ? dw : shared + piece * weightCount
-      withRows((taps + 1) * pixelsPerBlock) { rows in
-        let right = rows + taps * pixelsPerBlock
+      withRows(window.kernelHeight * pixelsPerBlock) { rows in
+        pointIntoBand(rows, work[lane], channels: channels.count)
         var isFirst = true
+        // A line of a window is one run of weights where all its channels are there.
+        let runs = slabs == 1 ? 1 : window.kernelWidth
+        let depth = slabs == 1 ? window.kernelWidth * inputs : channels.count
         forEachBlock(of: piece * images / pieces..<(piece + 1) * images / pieces) { block in
-          let (count, depth) = find(rows, source, block, channels: channels, work[lane])
-          for pixel in 0..<block.pixels {
-            right[pixel] = UnsafePointer(dy + (block.firstPixel + pixel) * outputs)
-          }
-          for tap in 0..<count {
-            ck_outer_product(
-              out + (tap * inputs + channels.lowerBound) * outputs, outputs,
-              ck_terms(rows: rows + tap * block.pixels, offset: 0), Int32(depth),
-              ck_terms(rows: right, offset: 0), Int32(outputs), Int32(block.pixels), isFirst ? 0 : 1
-            )
+          find(rows, source, block, channels: channels, work[lane])
+          for line in 0..<window.kernelHeight {
+            for run in 0..<runs {
+              let tap = line * window.kernelWidth + run
+              ck_outer_product(
+                out + (tap * inputs + channels.lowerBound) * outputs, outputs,
+                ck_terms(rows: rows + line * pixelsPerBlock, offset: run * channels.count),
+                Int32(depth), dy + block.firstPixel * outputs, outputs, Int32(outputs),
+                Int32(block.pixels), isFirst ? 0 : 1)
+            }
           }
           isFirst = false
         }
@@ -260,89 +306,61 @@ struct WindowConvolution: Sendable {
     }
   }
 
-  /// Points rows [taps][pixels] at the block's windows. Says how many taps there are and how many
-  /// numbers each row of one has.
-  private func find(
-    _ rows: UnsafeMutablePointer<UnsafePointer<Float>?>, _ source: Source, _ block: Block,
-    channels: Range<Int>, _ work: FloatPointer
-  ) -> (taps: Int, depth: Int) {
-    if isPixelwise {
-      var (base, stride) = (source.base + block.firstPixel * inputs + channels.lowerBound, inputs)
-      if !source.isPlain {
-        source.band(
-          work,
-          .init(
-            image: 0, height: 1, width: block.firstPixel + block.pixels, imageChannels: inputs,
-            lines: 0..<1, pixels: block.firstPixel..<block.firstPixel + block.pixels,
-            channels: channels, stride: channels.count))
-        (base, stride) = (UnsafePointer(work), channels.count)
-      }
-      for pixel in 0..<block.pixels { rows[pixel] = base + pixel * stride }
-      return (1, channels.count)
-    }
-    if isGathered(source) {
-      let line = block.image * window.outHeight + block.lines.lowerBound
-      ck_im2col(work, source.base, window.kernel, line, line + block.lines.count)
-      for pixel in 0..<block.pixels { rows[pixel] = UnsafePointer(work) + pixel * taps * inputs }
-      return (1, taps * inputs)
-    }
-    if source.isPlain {
-      point(rows, source, block, channels)
-    } else {
-      pointIntoBand(rows, source, block, channels, work)
-    }
-    return (taps, channels.count)
-  }
-
-  private func point(
-    _ rows: UnsafeMutablePointer<UnsafePointer<Float>?>, _ source: Source, _ block: Block,
-    _ channels: Range<Int>
+  /// Points rows [kernelHeight][pixelsPerBlock] at the lines of a block's windows in its band, each of
+  /// kernelWidth * channels numbers.
+  private func pointIntoBand(
+    _ rows: UnsafeMutablePointer<UnsafePointer<Float>?>, _ band: FloatPointer, channels: Int
   ) {
-    let image =
-      source.base + block.image * window.height * window.width * inputs + channels.lowerBound
+    guard !isPixelwise else { return }
     var next = rows
+    let step = window.strideWidth / pixelStep * channels
     for ky in 0..<window.kernelHeight {
-      for kx in 0..<window.kernelWidth {
-        for line in block.lines {
-          let y = line * window.strideHeight - window.padHeight + ky
-          let inside = y >= 0 && y < window.height
-          for pixel in 0..<window.outWidth {
-            let x = pixel * window.strideWidth - window.padWidth + kx
-            let meets = inside && x >= 0 && x < window.width
-            next.pointee =
-              meets ? image + (y * window.width + x) * inputs : UnsafePointer(Zeros.row)
-            next += 1
-          }
+      for line in 0..<linesPerBlock {
+        let from = band + (line * (window.strideHeight / lineStep) + ky) * bandWidth * channels
+        for pixel in 0..<window.outWidth {
+          next.pointee = UnsafePointer(from + pixel * step)
+          next += 1
         }
       }
     }
   }
 
-  private func pointIntoBand(
+  /// Fills the band of a block; where there is none, points rows at the block's pixels.
+  private func find(
     _ rows: UnsafeMutablePointer<UnsafePointer<Float>?>, _ source: Source, _ block: Block,
-    _ channels: Range<Int>, _ band: FloatPointer
+    channels: Range<Int>, _ work: FloatPointer
   ) {
+    if isPixelwise {
+      findPixels(rows, source, block, channels, work)
+      return
+    }
     let top = block.lines.lowerBound * window.strideHeight - window.padHeight
     let lines = (block.lines.count - 1) * window.strideHeight + window.kernelHeight
     let width = (window.outWidth - 1) * window.strideWidth + window.kernelWidth
     source.band(
-      band,
+      work,
       .init(
         image: block.image, height: window.height, width: window.width, imageChannels: inputs,
-        lines: top..<top + lines, pixels: -window.padWidth..<width - window.padWidth,
+        lines: top..<top + lines, lineStep: lineStep,
+        pixels: -window.padWidth..<width - window.padWidth, pixelStep: pixelStep,
         channels: channels, stride: channels.count))
-    var next = rows
-    for ky in 0..<window.kernelHeight {
-      for kx in 0..<window.kernelWidth {
-        for line in 0..<block.lines.count {
-          let from = band + ((line * window.strideHeight + ky) * width + kx) * channels.count
-          for pixel in 0..<window.outWidth {
-            next.pointee = UnsafePointer(from + pixel * window.strideWidth * channels.count)
-            next += 1
-          }
-        }
-      }
+  }
+
+  private func findPixels(
+    _ rows: UnsafeMutablePointer<UnsafePointer<Float>?>, _ source: Source, _ block: Block,
+    _ channels: Range<Int>, _ work: FloatPointer
+  ) {
+    var (base, stride) = (source.base + block.firstPixel * inputs + channels.lowerBound, inputs)
+    if !source.isPlain {
+      source.band(
+        work,
+        .init(
+          image: 0, height: 1, width: block.firstPixel + block.pixels, imageChannels: inputs,
+          lines: 0..<1, pixels: block.firstPixel..<block.firstPixel + block.pixels,
+          channels: channels, stride: channels.count))
+      (base, stride) = (UnsafePointer(work), channels.count)
     }
+    for pixel in 0..<block.pixels { rows[pixel] = base + pixel * stride }
   }
 }
 
@@ -358,7 +376,7 @@ private func withRows(
 private func pack(
   _ packed: FloatPointer, _ taps: [FloatPointer], depth: Int, columns: Int, team: Team
 ) {
-  let cut = Cut((columns + 31) / 32)
+  let cut = Cut((columns + 15) / 16)
   let taps = taps.map { UnsafePointer<Float>?($0) }
   team.run(cut.pieces) { piece, _ in
     ck_pack(

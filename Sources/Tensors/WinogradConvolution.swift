@@ -223,37 +223,35 @@ struct WinogradConvolution: Sendable {
     let gradient = Source(dy)
     var isFirst = true
     block.withRows(v, stride: deep) { a in
-      block.withRows(m, stride: wide) { b in
-        block.forEach(of: images) { stretches, tiles in
-          for stretch in stretches {
-            source.band(
-              band,
-              stretch.frame(channels: inputs, from: rows.lowerBound, count: rows.count, border: 1))
-            for line in 0..<stretch.lines {
-              ck_winograd_input(
-                v + (stretch.tile + line * tilesAcross) * deep, vPosition, deep,
-                band + line * 4 * stretch.bandWidth * deep, stretch.bandWidth * deep, deep,
-                Int32(tilesAcross), Int32(deep))
-            }
-            gradient.band(
-              band,
-              stretch.frame(
-                channels: outputs, from: columns.lowerBound, count: columns.count, border: 0))
-            for line in 0..<stretch.lines {
-              ck_winograd_gradient(
-                m + (stretch.tile + line * tilesAcross) * wide, mPosition, wide,
-                band + line * 4 * 4 * tilesAcross * wide, 4 * tilesAcross * wide, wide,
-                Int32(tilesAcross), Int32(wide))
-            }
+      block.forEach(of: images) { stretches, tiles in
+        for stretch in stretches {
+          source.band(
+            band,
+            stretch.frame(channels: inputs, from: rows.lowerBound, count: rows.count, border: 1))
+          for line in 0..<stretch.lines {
+            ck_winograd_input(
+              v + (stretch.tile + line * tilesAcross) * deep, vPosition, deep,
+              band + line * 4 * stretch.bandWidth * deep, stretch.bandWidth * deep, deep,
+              Int32(tilesAcross), Int32(deep))
           }
-          for p in 0..<WinogradConvolution.positions {
-            ck_outer_product(
-              sums + p * sumPosition, wide, ck_terms(rows: a, offset: p * vPosition),
-              Int32(rows.count), ck_terms(rows: b, offset: p * mPosition), Int32(columns.count),
-              Int32(tiles), isFirst ? 0 : 1)
+          gradient.band(
+            band,
+            stretch.frame(
+              channels: outputs, from: columns.lowerBound, count: columns.count, border: 0))
+          for line in 0..<stretch.lines {
+            ck_winograd_gradient(
+              m + (stretch.tile + line * tilesAcross) * wide, mPosition, wide,
+              band + line * 4 * 4 * tilesAcross * wide, 4 * tilesAcross * wide, wide,
+              Int32(tilesAcross), Int32(wide))
           }
-          isFirst = false
         }
+        for p in 0..<WinogradConvolution.positions {
+          ck_outer_product(
+            sums + p * sumPosition, wide, ck_terms(rows: a, offset: p * vPosition),
+            Int32(rows.count), m + p * mPosition, wide, Int32(columns.count), Int32(tiles),
+            isFirst ? 0 : 1)
+        }
+        isFirst = false
       }
     }
     ck_winograd_weight_gradient(

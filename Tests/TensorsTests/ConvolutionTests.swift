@@ -57,9 +57,9 @@ import Testing
         // Of this thread alone.
         let (y, dx, dw) = trial.run(threads: 1)
         for (name, fast, exact) in [("y", y, exact.y), ("dx", dx, exact.dx), ("dw", dw, exact.dw)] {
-          let error =
-            norm(zip(fast.values, exact).map { Double($0) - $1 }) / max(norm(exact), 1e-30)
-          #expect(error < 4e-6, "\(name), instruction set \(instructionSet), view \(view)")
+          #expect(
+            Reference.error(fast.values, exact) < 4e-6,
+            "\(name), instruction set \(instructionSet), view \(view)")
         }
       }
     }
@@ -142,38 +142,9 @@ private struct Trial {
       let c = index % shape.inputs
       return max(0, Double((value - mean.base[c]) * scale.base[c] + shift.base[c]))
     }
-    let (w, g) = (weights.values.map(Double.init), dy.values.map(Double.init))
-    var (y, dx, dw) = (
-      [Double](repeating: 0, count: g.count), [Double](repeating: 0, count: seen.count),
-      [Double](repeating: 0, count: w.count)
-    )
-    for n in 0..<shape.images {
-      for oy in 0..<window.outHeight {
-        for ox in 0..<window.outWidth {
-          let b = ((n * window.outHeight + oy) * window.outWidth + ox) * shape.outputs
-          for ky in 0..<shape.kernel.0 {
-            for kx in 0..<shape.kernel.1 {
-              let iy = oy * shape.stride.0 - shape.pad.0 + ky
-              let ix = ox * shape.stride.1 - shape.pad.1 + kx
-              guard (0..<shape.height).contains(iy), (0..<shape.width).contains(ix) else {
-                continue
-              }
-              let a = ((n * shape.height + iy) * shape.width + ix) * shape.inputs
-              let tap = (ky * shape.kernel.1 + kx) * shape.inputs
-              for i in 0..<shape.inputs {
-                for o in 0..<shape.outputs {
-                  let c = (tap + i) * shape.outputs + o
-                  y[b + o] += seen[a + i] * w[c]
-                  dx[a + i] += g[b + o] * w[c]
-                  dw[c] += g[b + o] * seen[a + i]
-                }
-              }
-            }
-          }
-        }
-      }
-    }
-    return (y, dx, dw)
+    return Reference.convolution(
+      window, outputs: shape.outputs, x: seen, weights: weights.values.map(Double.init),
+      dy: dy.values.map(Double.init), images: shape.images)
   }
 }
 

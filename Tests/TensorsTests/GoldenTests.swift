@@ -119,8 +119,7 @@ import Testing
         var places = [UInt8](repeating: 0, count: dy.count)
         places.withUnsafeMutableBufferPointer { places in
           pooling.forward(
-            y.base, arg: places.baseAddress!, source: Source(x.base), images: images, team: team,
-            work: work)
+            y.base, arg: places.baseAddress!, source: Source(x.base), images: images, team: team)
           pooling.backward(
             dx.base, adds: false, dy: dy.base, arg: places.baseAddress!, images: images,
             team: team)

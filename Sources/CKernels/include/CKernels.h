@@ -19,6 +19,10 @@ int ck_instruction_set_number(void);  // 2, 1 or 0
 // Winograd's transforms are concerned.
 void ck_limit_instruction_set(int number);
 
+// For benchmarks: multiplies and adds in registers for so many rounds, and says how many single
+// products that were.
+long ck_multiply_adds(long rounds);
+
 // ---- products ----------------------------------------------------------------------------------
 
 // Rows of a left operand: row i is, for each tap t in turn, the `depth` numbers from
@@ -30,8 +34,8 @@ typedef struct {
 } ck_rows;
 
 // c[i][j] (+)= sum over k of a[i][k] * b[k][j] for i < count, lines of c `stride` apart. b is
-// packed: panels of 32 columns, the last one of 16 where that suffices, filled up with zeros; in
-// each panel all k, the columns side by side.
+// packed: panels of 16 columns, the last one filled up with zeros; in each panel all k, the columns
+// side by side.
 void ck_row_product(float *c, long stride, ck_rows a, int count, const float *packed, int columns,
                     int add);
 
@@ -45,10 +49,10 @@ typedef struct {
   long offset;
 } ck_terms;
 
-// c[i][j] (+)= sum over t < terms of a[t][i] * b[t][j]. May read, not use, up to 31 numbers behind
-// a row of b.
-void ck_outer_product(float *c, long stride, ck_terms a, int rows, ck_terms b, int columns,
-                      int terms, int add);
+// c[i][j] (+)= sum over t < terms of a[t][i] * b[t][j], rows of b `b_stride` apart. May read, not
+// use, up to 31 numbers behind a row of a.
+void ck_outer_product(float *c, long stride, ck_terms a, int rows, const float *b, long b_stride,
+                      int columns, int terms, int add);
 
 // out[t][c][r] = w[taps - 1 - t][r][c] for columns [first, last): a convolution's weights as its
 // gradient with respect to the input needs them.
@@ -65,15 +69,20 @@ typedef struct {
 } ck_view;
 
 // A stretch of an image [height][width][image_channels]: so many lines, pixels and channels from
-// the first ones on, which may lie outside; pixels are stored `stride` numbers apart.
+// the first ones on, every `line_step`th line and every `step`th pixel; they may lie outside. Pixels
+// are written `stride` numbers apart.
 typedef struct {
   int height, width, image_channels;
-  int first_line, lines, first_pixel, pixels, first_channel, channels, stride;
+  int first_line, line_step, lines, first_pixel, step, pixels, first_channel, channels, stride;
 } ck_frame;
 
 // Writes band[lines][pixels][stride]; what is outside of the image is zero, as is the rest of each
 // stride.
 void ck_band(float *band, const float *image, ck_view view, ck_frame frame);
+
+// y = a + factor * b, both as they are seen.
+void ck_sum_of_two(float *y, const float *a, ck_view view_a, const float *b, ck_view view_b,
+                   float factor, long rows, int channels);
 
 // ---- Winograd's F(4x4, 3x3) --------------------------------------------------------------------
 
@@ -108,10 +117,6 @@ typedef struct {
   int pad_height, pad_width;
 } ck_window;
 
-// Output lines [first, last), numbered n * out_height + y, of x[n][height][width][channels] become
-// rows of columns[(last - first) * out_width][kernel_height * kernel_width * channels].
-void ck_im2col(float *columns, const float *x, ck_window w, long first, long last);
-
 // ---- batch norm --------------------------------------------------------------------------------
 
 // Mean and sum of squared deviations of each channel, of `count` numbers. `work` holds twice as
@@ -121,7 +126,7 @@ typedef struct {
   double count;
 } ck_moments;
 
-// Takes x[rows][channels] in, in two passes over these rows.
+// Takes x[rows][channels] in.
 void ck_add_moments(ck_moments *m, const float *x, long rows, int channels);
 // Merges pieces as a balanced tree into the first one.
 void ck_merge_moments(ck_moments *pieces, int count, int channels);
@@ -140,20 +145,24 @@ void ck_normalize_backward(float *dx, const float *g, const float *x, const floa
 
 // ---- pooling -----------------------------------------------------------------------------------
 
+// Of one image. Windows see their input through `view`.
+
 // Largest value of each window, the first one where several are equal; `arg` remembers its place in
 // the window (row-major). Padding never wins.
-void ck_max_pool(float *y, uint8_t *arg, const float *x, ck_window w, long images);
-void ck_max_pool_backward(float *dx, const float *dy, const uint8_t *arg, ck_window w, long images,
-                          int add);
+void ck_max_pool(float *y, uint8_t *arg, const float *x, ck_view view, ck_window w);
+void ck_max_pool_backward(float *dx, const float *dy, const uint8_t *arg, ck_window w, int add);
+// Mean of each window, of what is inside of the image unless `counts_padding`.
+void ck_average_pool(float *y, const float *x, ck_view view, ck_window w, int counts_padding);
+void ck_average_pool_backward(float *dx, const float *dy, ck_window w, int counts_padding,
+                              int add);
 void ck_global_mean(float *y, const float *x, long images, long pixels, int channels);
 void ck_global_mean_backward(float *dx, const float *dy, long images, long pixels, int channels,
                              int add);
 
 // ---- elementwise -------------------------------------------------------------------------------
 
-// y = a + factor * b, both as they are seen.
-void ck_sum_of_two(float *y, const float *a, ck_view view_a, const float *b, ck_view view_b,
-                   float factor, long rows, int channels);
+// Row i of x[rows][n] is put, or added, to y + i * stride.
+void ck_place_rows(float *y, long stride, const float *x, long rows, long n, int add);
 void ck_copy_or_add(float *y, const float *x, size_t n, int add);
 // y (+)= factor * x
 void ck_add_scaled(float *y, const float *x, float factor, size_t n, int add);

@@ -1,0 +1,212 @@
+// Pooling windows, for the instruction set that is being compiled: LANES channels of a line of
+// outputs at a time. Windows see their input through batch norm and ReLU.
+typedef uint8_t ISA(bytes) __attribute__((vector_size(LANES), aligned(1), may_alias));
+
+INLINE void ISA(put_bytes)(uint8_t *p, ivec v, const int whole, int left) {
+  if (whole) {
+    *(ISA(bytes) *)p = __builtin_convertvector(v, ISA(bytes));
+  } else {
+    int32_t full[LANES];
+    *(ivec *)full = v;
+    for (int i = 0; i < left; i++) p[i] = (uint8_t)full[i];
+  }
+}
+
+INLINE ivec ISA(get_bytes)(const uint8_t *p, const int whole, int left) {
+  if (whole) return __builtin_convertvector(*(const ISA(bytes) *)p, ivec);
+  int32_t full[LANES] = {0};
+  for (int i = 0; i < left; i++) full[i] = p[i];
+  return *(ivec *)full;
+}
+
+// The part of window (oy, ox) that lies inside of the image: taps [y0, y1) x [x0, x1).
+typedef struct {
+  int top, left, y0, y1, x0, x1;
+} ISA(reach);
+
+INLINE ISA(reach) ISA(reach_of)(ck_window w, int oy, int ox) {
+  const int top = oy * w.stride_height - w.pad_height, left = ox * w.stride_width - w.pad_width;
+  return (ISA(reach)){
+      top,
+      left,
+      top < 0 ? -top : 0,
+      w.height - top < w.kernel_height ? w.height - top : w.kernel_height,
+      left < 0 ? -left : 0,
+      w.width - left < w.kernel_width ? w.width - left : w.kernel_width,
+  };
+}
+
+// A view's coefficients of one vector of channels.
+typedef struct {
+  vec mean, scale, shift;
+} ISA(lens);
+#define lens ISA(lens)
+
+INLINE lens ISA(focus)(ck_view view, int c) {
+  lens l = {{0}, {0}, {0}};
+  if (view.mean) {
+    l.mean = load(view.mean + c);
+    l.scale = load(view.scale + c);
+    l.shift = load(view.shift + c);
+  }
+  return l;
+}
+
+INLINE vec ISA(look)(const float *p, const int norm, const int relu, lens l) {
+  vec x = load(p);
+  if (norm) x = (x - l.mean) * l.scale + l.shift;
+  return relu ? (vec)(~(x <= 0) & (ivec)x) : x;
+}
+
+// The maximum of taps [y0, y1) x [x0, x1); unrolled where these are constants.
+INLINE void ISA(max_window)(float *y, uint8_t *arg, const float *x, const int norm, const int relu,
+                            lens l, ck_window w, int y0, int y1, int x0, int x1, const int whole,
+                            int left) {
+  vec best = {0};
+  ivec place = {0};
+  int first = 1;
+  for (int ky = y0; ky < y1; ky++)
+    for (int kx = x0; kx < x1; kx++) {
+      const vec v = ISA(look)(x + ((long)ky * w.width + kx) * w.channels, norm, relu, l);
+      const ivec here = (ivec){0} + (ky * w.kernel_width + kx);
+      if (first) {
+        best = v;
+        place = here;
+        first = 0;
+      } else {
+        // A NaN wins, so that divergence is never hidden by a pool.
+        const ivec wins = ~(v <= best);
+        best = pick(wins, v, best);
+        place = (wins & here) | (~wins & place);
+      }
+    }
+  if (whole) store(y, best);
+  else store_part(y, best, left);
+  ISA(put_bytes)(arg, place, whole, left);
+}
+
+INLINE void ISA(max_line)(float *y, uint8_t *arg, const float *x, const int norm, const int relu,
+                          ck_view view, ck_window w, int oy, int c, const int whole, int left) {
+  const lens l = ISA(focus)(view, c);
+  for (int ox = 0; ox < w.out_width; ox++) {
+    const ISA(reach) r = ISA(reach_of)(w, oy, ox);
+    const float *from = x + ((long)r.top * w.width + r.left) * w.channels + c;
+    float *to = y + (long)ox * w.channels + c;
+    uint8_t *place = arg + (long)ox * w.channels + c;
+    const int inside = !r.y0 && !r.x0 && r.y1 == w.kernel_height && r.x1 == w.kernel_width &&
+                       w.kernel_height == w.kernel_width && whole;
+    if (inside && w.kernel_width == 2)
+      ISA(max_window)(to, place, from, norm, relu, l, w, 0, 2, 0, 2, 1, left);
+    else if (inside && w.kernel_width == 3)
+      ISA(max_window)(to, place, from, norm, relu, l, w, 0, 3, 0, 3, 1, left);
+    else
+      ISA(max_window)(to, place, from, norm, relu, l, w, r.y0, r.y1, r.x0, r.x1, whole, left);
+  }
+}
+
+INLINE void ISA(max_lines)(float *y, uint8_t *arg, const float *x, const int norm, const int relu,
+                           ck_view view, ck_window w) {
+  for (int oy = 0; oy < w.out_height; oy++) {
+    const long line = (long)oy * w.out_width * w.channels;
+    int c = 0;
+    for (; c + LANES <= w.channels; c += LANES)
+      ISA(max_line)(y + line, arg + line, x, norm, relu, view, w, oy, c, 1, LANES);
+    if (c < w.channels)
+      ISA(max_line)(y + line, arg + line, x, norm, relu, view, w, oy, c, 0, w.channels - c);
+  }
+}
+
+static void ISA(max_pool)(float *y, uint8_t *arg, const float *x, ck_view view, ck_window w) {
+  if (view.mean && view.relu) ISA(max_lines)(y, arg, x, 1, 1, view, w);
+  else if (view.mean) ISA(max_lines)(y, arg, x, 1, 0, view, w);
+  else if (view.relu) ISA(max_lines)(y, arg, x, 0, 1, view, w);
+  else ISA(max_lines)(y, arg, x, 0, 0, view, w);
+}
+
+// The gradient goes where the maximum came from.
+INLINE void ISA(spread)(float *dx, ivec place, vec g, ck_window w, const int add, int y0, int y1,
+                        int x0, int x1, const int whole, int left) {
+  for (int ky = y0; ky < y1; ky++)
+    for (int kx = x0; kx < x1; kx++) {
+      float *to = dx + ((long)ky * w.width + kx) * w.channels;
+      vec v = (vec)((place == ky * w.kernel_width + kx) & (ivec)g);
+      if (add) v += load(to);
+      if (whole) store(to, v);
+      else store_part(to, v, left);
+    }
+}
+
+INLINE void ISA(max_line_backward)(float *dx, const float *dy, const uint8_t *arg, ck_window w,
+                                   int oy, const int add, int c, const int whole, int left) {
+  for (int ox = 0; ox < w.out_width; ox++) {
+    const ISA(reach) r = ISA(reach_of)(w, oy, ox);
+    const long out = (long)ox * w.channels + c;
+    const ivec place = ISA(get_bytes)(arg + out, whole, left);
+    const vec g = load(dy + out);
+    float *to = dx + ((long)r.top * w.width + r.left) * w.channels + c;
+    if (!add && whole && w.kernel_width == 2 && w.kernel_height == 2)
+      ISA(spread)(to, place, g, w, 0, 0, 2, 0, 2, 1, left);
+    else
+      ISA(spread)(to, place, g, w, add, r.y0, r.y1, r.x0, r.x1, whole, left);
+  }
+}
+
+static void ISA(max_pool_backward)(float *dx, const float *dy, const uint8_t *arg, ck_window w,
+                                   int add) {
+  for (int oy = 0; oy < w.out_height; oy++) {
+    const long line = (long)oy * w.out_width * w.channels;
+    int c = 0;
+    for (; c + LANES <= w.channels; c += LANES) {
+      if (add) ISA(max_line_backward)(dx, dy + line, arg + line, w, oy, 1, c, 1, LANES);
+      else ISA(max_line_backward)(dx, dy + line, arg + line, w, oy, 0, c, 1, LANES);
+    }
+    if (c < w.channels)
+      ISA(max_line_backward)(dx, dy + line, arg + line, w, oy, add, c, 0, w.channels - c);
+  }
+}
+
+// Means over what is inside of the image, or over the whole window where padding counts.
+INLINE float ISA(share)(ck_window w, ISA(reach) r, int counts_padding) {
+  const int inside = (r.y1 - r.y0) * (r.x1 - r.x0);
+  return 1.0f / (float)(counts_padding ? w.kernel_height * w.kernel_width : inside);
+}
+
+static void ISA(average_pool)(float *y, const float *x, ck_view view, ck_window w,
+                              int counts_padding) {
+  const int channels = w.channels;
+  for (int oy = 0; oy < w.out_height; oy++)
+    for (int ox = 0; ox < w.out_width; ox++, y += channels) {
+      const ISA(reach) r = ISA(reach_of)(w, oy, ox);
+      const float share = ISA(share)(w, r, counts_padding);
+      for (int c = 0; c < channels; c += LANES) {
+        const lens l = ISA(focus)(view, c);
+        vec sum = {0};
+        for (int ky = r.y0; ky < r.y1; ky++)
+          for (int kx = r.x0; kx < r.x1; kx++)
+            sum += ISA(look)(x + ((long)(r.top + ky) * w.width + r.left + kx) * channels + c,
+                             view.mean != NULL, view.relu, l);
+        if (channels - c >= LANES) store(y + c, sum * share);
+        else store_part(y + c, sum * share, channels - c);
+      }
+    }
+}
+
+static void ISA(average_pool_backward)(float *dx, const float *dy, ck_window w,
+                                       int counts_padding) {
+  const int channels = w.channels;
+  for (int oy = 0; oy < w.out_height; oy++)
+    for (int ox = 0; ox < w.out_width; ox++, dy += channels) {
+      const ISA(reach) r = ISA(reach_of)(w, oy, ox);
+      const float share = ISA(share)(w, r, counts_padding);
+      for (int ky = r.y0; ky < r.y1; ky++)
+        for (int kx = r.x0; kx < r.x1; kx++) {
+          float *to = dx + ((long)(r.top + ky) * w.width + r.left + kx) * channels;
+          for (int c = 0; c < channels; c += LANES) {
+            const vec v = load(to + c) + load(dy + c) * share;
+            if (channels - c >= LANES) store(to + c, v);
+            else store_part(to + c, v, channels - c);
+          }
+        }
+    }
+}
+#undef lens

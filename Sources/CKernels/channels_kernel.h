@@ -1,8 +1,8 @@
 // What is done to every channel by itself, for the instruction set that is being compiled: two
 // vectors of channels at a time, their coefficients in registers, down the rows.
 //
-// Sums run in single precision over blocks of 32 rows and in double precision over the blocks: fast,
-// and as exact as the data deserve.
+// Sums run in single precision over blocks of 32 rows and in double precision over the blocks:
+// fast, and as exact as the data deserve.
 enum { ISA(BLOCK) = 32, ISA(TILE) = 2 * LANES };
 
 // A view's coefficients of one or two vectors of channels.
@@ -220,7 +220,8 @@ INLINE void ISA(normalize_tile)(const int add, float *dx, const float *g, const 
   x += c;
   for (long r = 0; r < rows; r++, dx += channels, g += channels, x += channels)
     UNROLL for (int v = 0; v < vectors; v++) {
-      vec d = load(g + v * LANES) * slope[v] - level[v] - (load(x + v * LANES) - center[v]) * lean[v];
+      const vec away = load(x + v * LANES) - center[v];
+      vec d = load(g + v * LANES) * slope[v] - level[v] - away * lean[v];
       if (add) d += load(dx + v * LANES);
       ISA(put)(dx + v * LANES, d, whole, left);
     }

@@ -53,8 +53,17 @@ package struct CheckpointStore: Sendable {
   /// Files whose content a crash may have torn carry this in their name and are never read.
   private static let unfinished = ".partial"
 
+  /// Throws where the folder is no longer this store: not mounted, say, or another one in its place.
+  package func check() throws(CheckpointError) {
+    guard let found = try CheckpointStore.identity(of: path) else {
+      throw .away(store: path, reason: "its store.json is not there")
+    }
+    guard found == id else { throw .away(store: path, reason: "another store is in its place") }
+  }
+
   package func write(_ checkpoint: Checkpoint, as file: String) throws(CheckpointError) -> Written {
     precondition(isValidName(file), "a checkpoint named \(file)")
+    try check()
     let bytes = Compression.compress(checkpoint.safetensors())
     try CheckpointStore.place(bytes, as: path + "/" + file, replacing: true)
     return Written(file: file, bytes: bytes.count, digest: Digest.sha256(of: bytes))
@@ -70,11 +79,16 @@ package struct CheckpointStore: Sendable {
 
   /// The safetensors content of a file.
   package func decompressed(_ file: String, digest: String?) throws(CheckpointError) -> [UInt8] {
-    guard isValidName(file), let data = FileManager.default.contents(atPath: path + "/" + file)
-    else {
+    guard isValidName(file) else { throw .missing(file: file) }
+    let bytes: [UInt8]
+    do { bytes = [UInt8](try Data(contentsOf: URL(filePath: "\(path)/\(file)"))) } catch {
+      // A file is missing only from a store that is there.
+      try check()
+      guard (error as? CocoaError)?.code == .fileReadNoSuchFile else {
+        throw .away(store: path, reason: error.localizedDescription)
+      }
       throw .missing(file: file)
     }
-    let bytes = [UInt8](data)
     if let digest {
       let found = Digest.sha256(of: bytes)
       guard found == digest else {

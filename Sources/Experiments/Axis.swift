@@ -93,14 +93,14 @@ struct Axis {
     switch root.shape(at: path.path[...]) {
     case .success(let shape): shape.check(value, at: shown, partial: true, into: &problems)
     case .failure(let unknown):
-      let hint =
-        nearest(unknown.key, among: unknown.allowed).map { "; did you mean \"\($0)\"?" } ?? ""
       let allowed = unknown.allowed.isEmpty ? "nothing" : unknown.allowed.joined(separator: ", ")
       let seeds =
         unknown.key == "seed" || unknown.key == "seeds" ? "; seeds have a key of their own" : ""
       problems.append(
         Problem(
-          shown, "\"\(unknown.key)\" is no key of a run\(hint)\(seeds) allowed here: \(allowed)"))
+          shown,
+          "\"\(unknown.key)\" is no key of a run\(hint(unknown.key, among: unknown.allowed))\(seeds); "
+            + "allowed here: \(allowed)"))
     }
   }
 

@@ -72,10 +72,26 @@ extension Grid {
     if document["name"] == nil {
       problems.append(Problem("name", "is missing: \(Shape.name.words)"))
     }
-    guard problems.isEmpty else { throw InvalidGrid(problems) }
+    guard problems.isEmpty else {
+      throw InvalidGrid(problems + Grid.further(document, than: problems))
+    }
     self.document = document
     name = document["name"]?.stringValue ?? ""
     runs = try Grid.expand(document, along: axes)
+  }
+
+  /// What else is wrong in the sections whose shape is right, so that nothing is left for a second try.
+  private static func further(_ document: JSON, than problems: [Problem]) -> [Problem] {
+    let broken = Set(problems.map(\.section))
+    var found: [Problem] = []
+    let spec = RunSpec(document, seed: 1, problems: &found)
+    if broken.isDisjoint(with: ["dataset", "epochs", "batch", "optimizer", "schedule"]),
+      let facts = spec.training.dataset.builtInFacts
+    {
+      _ = spec.phases(samples: facts.train, problems: &found)
+    }
+    // An axis may supply what the document lacks: only what is there is judged.
+    return found.filter { !broken.contains($0.section) && document[$0.section] != nil }
   }
 
   private static func expand(_ document: JSON, along axes: [Axis]) throws(InvalidGrid) -> [Run] {

@@ -14,6 +14,7 @@ package struct Phase: Hashable, Sendable {
 extension RunSpec {
   /// The phases of this run over `samples` training samples (N), adjacent equal laws merged.
   func phases(samples n: Int, problems: inout [Problem]) -> [Phase] {
+    checkDrops(problems: &problems)
     guard let initial = initialBatch(samples: n, problems: &problems),
       let maximum = maximumBatch(samples: n, initial: initial, problems: &problems)
     else { return [] }
@@ -80,6 +81,24 @@ extension RunSpec {
   {
     var marks: [Mark] = []
     var (batch, rate) = (initial, Rational.one)
+    for (index, drop) in schedule.drops.enumerated() {
+      let byBatch =
+        schedule.name == .increase || (schedule.name == .hybrid && index < schedule.batchDrops)
+      guard
+        let paid = pay(drop.factor, batch: batch, rate: rate, maximum: byBatch ? maximum : batch)
+      else {
+        problems.append(Problem("schedule.drops.factor", "is too fine for exact arithmetic"))
+        return marks
+      }
+      (batch, rate) = paid
+      let epoch = drop.epoch.epochs(of: epochs)
+      marks.append(Mark(sample: clock(epoch, n), batch: batch, rate: rate))
+    }
+    return marks
+  }
+
+  private func checkDrops(problems: inout [Problem]) {
+    guard schedule.name != .constant, schedule.curve == nil else { return }
     var previous = Rational.zero
     for (index, drop) in schedule.drops.enumerated() {
       let epoch = drop.epoch.epochs(of: epochs)
@@ -91,18 +110,7 @@ extension RunSpec {
         problems.append(Problem(path, "must come after the drop before it"))
       }
       previous = epoch
-      let byBatch =
-        schedule.name == .increase || (schedule.name == .hybrid && index < schedule.batchDrops)
-      guard
-        let paid = pay(drop.factor, batch: batch, rate: rate, maximum: byBatch ? maximum : batch)
-      else {
-        problems.append(Problem("schedule.drops.factor", "is too fine for exact arithmetic"))
-        return marks
-      }
-      (batch, rate) = paid
-      marks.append(Mark(sample: clock(epoch, n), batch: batch, rate: rate))
     }
-    return marks
   }
 
   /// The batch pays what it can of a factor, the learning rate the exact remainder.

@@ -10,6 +10,9 @@ package struct Problem: Hashable, Sendable, CustomStringConvertible {
     self.message = message
   }
 
+  /// The part of the document that it is about: the path's first key.
+  var section: String { path.split(separator: ".").first.map(String.init) ?? "" }
+
   package var description: String { path.isEmpty ? message : "\(path): \(message)" }
 }
 
@@ -33,6 +36,11 @@ package func nearest(_ written: String, among names: [String]) -> String? {
     .map { (name: $0, distance: editDistance(written.lowercased(), $0.lowercased())) }
     .filter { $0.distance <= limit }
     .min { $0.distance < $1.distance }?.name
+}
+
+/// "; did you mean X" where a name is near enough, else nothing: goes behind what was found.
+package func hint(_ written: String, among names: [String]) -> String {
+  nearest(written, among: names).map { "; did you mean \"\($0)\"" } ?? ""
 }
 
 /// Damerau-Levenshtein distance (adjacent transpositions count one), by its usual recurrence.

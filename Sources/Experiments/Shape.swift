@@ -133,11 +133,11 @@ extension Shape {
           member.value, at: join(path, member.key), partial: partial, into: &problems)
       } else {
         let keys = object.fields.map(\.key)
-        let hint = nearest(member.key, among: keys).map { "; did you mean \"\($0)\"?" } ?? ""
         problems.append(
           Problem(
             join(path, member.key),
-            "unknown key\(hint) allowed here: \(keys.joined(separator: ", "))"))
+            "unknown key\(hint(member.key, among: keys)); allowed here: \(keys.joined(separator: ", "))"
+          ))
       }
     }
     guard !partial else { return }
@@ -189,7 +189,7 @@ extension Shape {
         case .choice(let names), .word(_, _, let names, _): names
         default: []
         }
-      near = nearest(text, among: names).map { "; did you mean \"\($0)\"?" } ?? ""
+      near = hint(text, among: names)
     }
     return "found \(found)\(near); allowed: \(words)"
   }

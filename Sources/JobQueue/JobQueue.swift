@@ -40,6 +40,11 @@ package struct JobQueue: Sendable {
       failed: reply["failed"]?.intValue ?? 0)
   }
 
+  package func setPriority(grid: String, _ priority: Int) async throws {
+    _ = try await json(
+      "set_priority", "select api.set_priority($1, $2)", [.text(grid), .integer(priority)])
+  }
+
   /// Runs and stages cancelled.
   package func cancel(grid: String, run: String?) async throws -> (runs: Int, stages: Int) {
     let reply = try await json(
@@ -223,9 +228,11 @@ package struct JobQueue: Sendable {
   package func release(
     _ lease: Lease, reason: String, delay: Duration?, totals: JSON
   ) async throws -> Bool {
+    // Where nobody hears it the lease runs out, which costs the stage's next worker ten seconds.
     try await fenced(
       "select api.release($1, $2, $3, $4, $5)", lease,
-      [.text(reason), delay.map(interval) ?? .null, .text(totals.encoded())])
+      [.text(reason), delay.map(interval) ?? .null, .text(totals.encoded())],
+      patience: .seconds(15))
   }
 
   package func reportDamage(_ lease: Lease, checkpoint: Int, reason: String) async throws -> Bool {
@@ -235,10 +242,12 @@ package struct JobQueue: Sendable {
 
   // MARK: - Plumbing
 
-  private func fenced(_ sql: String, _ lease: Lease, _ rest: [Parameter]) async throws -> Bool {
+  private func fenced(
+    _ sql: String, _ lease: Lease, _ rest: [Parameter], patience: Duration? = nil
+  ) async throws -> Bool {
     let parameters: [Parameter] = [.integer(lease.stage), .integer(lease.attempt)] + rest
     let rows = try await database.query(
-      sql, parameters, timeout: .seconds(30), patience: .upTo(JobQueue.longestOutage))
+      sql, parameters, timeout: .seconds(30), patience: .upTo(patience ?? JobQueue.longestOutage))
     return rows.single == "t"
   }
 

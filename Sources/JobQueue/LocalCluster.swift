@@ -23,6 +23,7 @@ package struct LocalCluster: Sendable {
     case noAccount
     case unsafeFolder(String, reason: String)
     case command(String, output: String)
+    case busy(String)
 
     package var description: String {
       switch self {
@@ -35,6 +36,9 @@ package struct LocalCluster: Sendable {
       case .unsafeFolder(let path, let reason):
         "\(path) cannot hold the embedded database: \(reason)"
       case .command(let name, let output): "\(name) failed: \(output)"
+      case .busy(let lock):
+        "another command has been starting or stopping the embedded database for too long; "
+          + "fuser \(lock) tells which one"
       }
     }
   }
@@ -115,17 +119,19 @@ package struct LocalCluster: Sendable {
   /// commands may do this at once.
   package func ensureRunning() async throws {
     try makeFolder(home, mode: account == nil ? 0o700 : 0o711, owner: nil)
-    let lock = open(home + "/local.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
-    guard lock >= 0, flock(lock, LOCK_EX) == 0 else {
-      throw Failure.unsafeFolder(home, reason: String(cString: strerror(errno)))
-    }
+    let lock = try await takeLock()
     defer { close(lock) }
     if !isCreated { try await create() }
-    if try await !isRunning() {
+    if !isRunning {
       try makeFolder(socketFolder, mode: 0o700, owner: account)
       let log = folder + "/postgres.log"
+      // The socket's folder is said here: a home that has moved has another one.
       let result = try await server(
-        "pg_ctl", ["-D", data, "-l", log, "-w", "-t", "60", "-s", "start"])
+        "pg_ctl",
+        [
+          "-D", data, "-l", log, "-o", "-k \(LocalCluster.shellQuoted(socketFolder))",
+          "-w", "-t", "60", "-s", "start",
+        ])
       guard result.isSuccess else {
         let tail = (try? String(contentsOfFile: log, encoding: .utf8))?
           .split(separator: "\n").suffix(5).joined(separator: "\n")
@@ -135,14 +141,49 @@ package struct LocalCluster: Sendable {
     try await createDatabase()
   }
 
-  package func isRunning() async throws -> Bool {
-    guard isCreated else { return false }
-    return try await server("pg_ctl", ["-D", data, "status"]).isSuccess
+  /// Starting a server takes seconds; whoever holds the lock for longer is stuck.
+  private static let lockPatience = Duration.seconds(90)
+
+  /// One command at a time makes, starts or stops the cluster. Returns the lock's descriptor.
+  private func takeLock() async throws -> Int32 {
+    let path = home + "/local.lock"
+    let lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+    guard lock >= 0 else {
+      throw Failure.unsafeFolder(home, reason: String(cString: strerror(errno)))
+    }
+    let deadline = ContinuousClock.now + LocalCluster.lockPatience
+    while flock(lock, LOCK_EX | LOCK_NB) != 0 {
+      guard errno == EWOULDBLOCK || errno == EINTR else {
+        close(lock)
+        throw Failure.unsafeFolder(home, reason: String(cString: strerror(errno)))
+      }
+      guard ContinuousClock.now < deadline else {
+        close(lock)
+        throw Failure.busy(path)
+      }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    return lock
+  }
+
+  /// Whether the server has said that it is ready and its process is there.
+  package var isRunning: Bool {
+    guard let text = try? String(contentsOfFile: data + "/postmaster.pid", encoding: .utf8) else {
+      return false
+    }
+    // The first line is the process, the eighth its state.
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    guard lines.count >= 8, let process = Int32(lines[0]) else { return false }
+    let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
+    return name?.hasPrefix("postgres") == true && lines[7].hasPrefix("ready")
   }
 
   /// True when it ran.
   package func stop() async throws -> Bool {
-    guard try await isRunning() else { return false }
+    guard isCreated else { return false }
+    let lock = try await takeLock()
+    defer { close(lock) }
+    guard isRunning else { return false }
     let result = try await server(
       "pg_ctl", ["-D", data, "-w", "-t", "60", "-m", "fast", "-s", "stop"])
     guard result.isSuccess else { throw Failure.command("pg_ctl stop", output: result.output) }
@@ -179,7 +220,6 @@ package struct LocalCluster: Sendable {
         """
         listen_addresses = ''
         port = 5432
-        unix_socket_directories = '\(socketFolder.replacing("'", with: "''"))'
         unix_socket_permissions = 0700
         max_connections = 200
         shared_buffers = '128MB'
@@ -235,6 +275,10 @@ package struct LocalCluster: Sendable {
     chmod(path, 0o600)
   }
 
+  private static func shellQuoted(_ text: String) -> String {
+    "'" + text.replacing("'", with: "'\\''") + "'"
+  }
+
   private struct CommandResult {
     var isSuccess: Bool
     var output: String
@@ -245,29 +289,20 @@ package struct LocalCluster: Sendable {
     guard let path = LocalCluster.program(name, version: installedVersion) else {
       throw Failure.noServer
     }
-    var options = PlatformOptions()
+    var command = [path] + arguments
     if let account {
-      options.supplementaryGroups = LocalCluster.groups(of: account)
-      options.groupID = account.group
-      options.userID = account.user
+      // The ids are changed by a program that was started for it: between fork and exec of a process
+      // with threads they cannot be, safely.
+      command =
+        ["/usr/bin/setpriv", "--reuid", "\(account.user)", "--regid", "\(account.group)"]
+        + ["--init-groups", "--"] + command
     }
     let result = try await Subprocess.run(
-      .path(FilePath(path)), arguments: Arguments(arguments),
+      .path(FilePath(command[0])), arguments: Arguments(Array(command.dropFirst())),
       environment: .custom(["PATH": "/usr/bin:/bin", "LANG": "C"]),
-      workingDirectory: "/", platformOptions: options, output: .string(limit: 1 << 16),
-      error: .combinedWithOutput)
+      workingDirectory: "/", output: .string(limit: 1 << 16), error: .combinedWithOutput)
     let output = result.standardOutput.trimmingCharacters(in: .whitespacesAndNewlines)
     return CommandResult(isSuccess: result.terminationStatus.isSuccess, output: output)
-  }
-
-  /// The certificate group, for instance, is one that Debian's server is also in.
-  private static func groups(of account: Account) -> [gid_t] {
-    var found = [UInt32](repeating: 0, count: 64)
-    var count = Int32(found.count)
-    guard getgrouplist("postgres", account.group, &found, &count) >= 0 else {
-      return [account.group]
-    }
-    return Array(found[..<Int(count)])
   }
 
   /// The major version of an existing cluster.

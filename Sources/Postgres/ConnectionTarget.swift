@@ -9,11 +9,16 @@ package struct ConnectionTarget: Sendable, Equatable {
   package init(_ string: String, refusingPassword: Bool = true) throws(PostgresError) {
     var message: UnsafeMutablePointer<CChar>?
     guard let options = PQconninfoParse(string, &message) else {
-      defer { PQfreemem(message) }
-      throw .badTarget(message.map { String(cString: $0) } ?? "it cannot be read")
+      PQfreemem(message)
+      // libpq's own message quotes the address, and with it any password.
+      throw .badTarget(
+        "libpq cannot read it; write key=value pairs, or postgresql://user@host:port/database")
     }
     defer { PQconninfoFree(options) }
-    if refusingPassword, ConnectionTarget.value("password", options)?.isEmpty == false {
+    let secrets = ["password", "sslpassword"]
+    if refusingPassword,
+      secrets.contains(where: { ConnectionTarget.value($0, options)?.isEmpty == false })
+    {
       throw .badTarget(
         "a password in an argument is visible to every user of this machine; "
           + "use PGPASSFILE, a service file or the environment")

@@ -17,7 +17,9 @@ package enum PostgresError: Error, CustomStringConvertible {
     case .connectionLost(let reason): "the connection to PostgreSQL was lost: \(reason)"
     case .timedOut(let limit): "PostgreSQL did not answer within \(limit)"
     case .server(let state, let message, let hint):
-      "PostgreSQL: \(message) (\(state.code))" + (hint.map { "; \($0)" } ?? "")
+      // Class JC: the queue's own refusals, which are sentences for its users.
+      (state.code.hasPrefix("JC") ? message : "PostgreSQL: \(message) (\(state.code))")
+        + (hint.map { "; \($0)" } ?? "")
     case .badTarget(let reason): "the database address is wrong: \(reason)"
     }
   }

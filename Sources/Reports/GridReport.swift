@@ -76,7 +76,7 @@ package struct GridReport: Sendable {
     package let name: String
     package let near: String?
     package var description: String {
-      "there is no grid \"\(name)\"" + (near.map { "; did you mean \"\($0)\"?" } ?? "")
+      "there is no grid \"\(name)\"" + (near.map { "; did you mean \"\($0)\"" } ?? "")
     }
   }
 }

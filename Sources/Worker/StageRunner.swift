@@ -57,6 +57,7 @@ struct StageRunner: Sendable {
   private static let fullDiskDelay = Duration.seconds(30)
 
   private static let absentDataDelay = Duration.seconds(60)
+  private static let absentStoreDelay = Duration.seconds(30)
 
   /// Runs the attempt to whatever end it has.
   func run() async {
@@ -105,6 +106,12 @@ struct StageRunner: Sendable {
   }
 
   private func report(_ error: CheckpointError) async throws -> String {
+    if case .away = error {
+      _ = try await queue.release(
+        claimed.lease, reason: error.description, delay: StageRunner.absentStoreDelay,
+        totals: totals())
+      return "held back: \(error)"
+    }
     logger.error(
       "a checkpoint cannot be used; an earlier one will be", metadata: ["error": "\(error)"])
     _ = try await queue.reportDamage(

@@ -193,10 +193,12 @@ package final class WorkerService: Service {
   ) async {
     let sent = ContinuousClock.now
     do {
+      // Without its store a worker can neither resume nor check in.
+      try store.check()
       let datasets = await shelf.have(of: try await queue.datasetsWanted())
       let request = JobQueue.Claim(
         worker: worker, slots: slots, datasets: datasets, stores: [store.id],
-        memory: availableMemory(), grid: options.grid, threads: options.threads,
+        memory: availableMemory() / slots, grid: options.grid, threads: options.threads,
         fingerprint: fingerprint)
       inbox.yield(.claimed(try await queue.claim(request, lease: settings.lease), sent: sent))
     } catch {

@@ -32,15 +32,21 @@ struct DatabaseOptions: ParsableArguments {
     let environment = ProcessInfo.processInfo.environment
     func isSet(_ key: String) -> Bool { environment[key].map { !$0.isEmpty } ?? false }
     switch database {
-    case "embedded": return .embedded(try LocalCluster(home: DatabaseOptions.home))
+    case "embedded": return try embedded()
     case let address?: return .server(try ConnectionTarget(address))
     case nil:
       if let url = environment["JOBCTL_DATABASE_URL"], !url.isEmpty {
         return .server(try ConnectionTarget(url, refusingPassword: false))
       }
       if isSet("PGHOST") || isSet("PGSERVICE") { return .server(try ConnectionTarget("")) }
-      return .embedded(try LocalCluster(home: DatabaseOptions.home))
+      return try embedded()
     }
+  }
+
+  /// The private database is one of its own, whatever libpq's variables point to.
+  private func embedded() throws -> Choice {
+    for key in ProcessInfo.processInfo.environment.keys where key.hasPrefix("PG") { unsetenv(key) }
+    return .embedded(try LocalCluster(home: DatabaseOptions.home))
   }
 
   /// Where the database is; the embedded one is started and migrated.

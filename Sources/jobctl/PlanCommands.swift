@@ -14,18 +14,27 @@ struct GridFileArgument: ParsableArguments {
   /// Larger than a grid of a million runs needs.
   private static let sizeLimit = 64 << 20
 
+  struct Unreadable: Error, CustomStringConvertible {
+    let reason: String
+    var description: String { reason }
+  }
+
   func plan() throws -> Plan {
     let data: Data
     if file == "-" {
       data = try FileHandle.standardInput.readToEnd() ?? Data()
     } else {
-      guard let handle = FileHandle(forReadingAtPath: file) else {
-        throw ValidationError("cannot open \(file): \(String(cString: strerror(errno)))")
+      var status = stat()
+      guard stat(file, &status) == 0, status.st_mode & S_IFMT != S_IFDIR,
+        let handle = FileHandle(forReadingAtPath: file)
+      else {
+        let reason = status.st_mode & S_IFMT == S_IFDIR ? EISDIR : errno
+        throw Unreadable(reason: "cannot read \(file): \(String(cString: strerror(reason)))")
       }
       data = try handle.read(upToCount: GridFileArgument.sizeLimit + 1) ?? Data()
     }
     guard data.count <= GridFileArgument.sizeLimit else {
-      throw ValidationError("\(file) is larger than \(GridFileArgument.sizeLimit) bytes")
+      throw Unreadable(reason: "\(file) is larger than \(GridFileArgument.sizeLimit) bytes")
     }
     do throws(InvalidGrid) {
       guard let text = String(validating: data, as: UTF8.self) else {
@@ -138,7 +147,8 @@ struct SubmitCommand: AsyncParsableCommand {
 
   @OptionGroup var grid: GridFileArgument
   @OptionGroup var database: DatabaseOptions
-  @Option(help: "Higher goes first.") var priority = 0
+  @Option(help: "Higher goes first; 0 by default. Of a grid that is there already it is changed.")
+  var priority: Int?
   @Flag(help: "Check and plan, but submit nothing.") var dryRun = false
   @Flag(help: "JSON instead of text (docs/JSON.md).") var json = false
 
@@ -150,13 +160,23 @@ struct SubmitCommand: AsyncParsableCommand {
     }
     let totals = plan.totals
     guard !dryRun else {
+      let result: JSON = [
+        "format": 1, "grid": .string(plan.grid.name), "id": .null,
+        "runs": .integer(totals.runs), "stages": ["unique": .integer(totals.uniqueStages)],
+      ]
       print(
-        "\(plan.grid.name): \(totals.runs) runs with \(totals.uniqueStages) stages to train; "
-          + "nothing was submitted")
+        json
+          ? result.encoded()
+          : "\(plan.grid.name): \(totals.runs) runs with \(totals.uniqueStages) stages to train; "
+            + "nothing was submitted")
       return
     }
-    let document = plan.submission(priority: priority) { $0.memory($1, threads: 1) ?? 0 }
-    let reply = try await JobQueue(database.open()).submit(document)
+    let document = plan.submission(priority: priority ?? 0) { $0.memory($1, threads: 1) ?? 0 }
+    let queue = JobQueue(try await database.open())
+    let reply = try await queue.submit(document)
+    if let priority, reply.isUnchanged {
+      try await queue.setPriority(grid: plan.grid.name, priority)
+    }
     if json {
       let result: JSON = [
         "format": 1, "grid": .string(plan.grid.name), "id": .integer(reply.id),

@@ -80,12 +80,21 @@ final class ProgressDisplay: Sendable {
       let filled = Int(share * 24)
       let picture =
         String(repeating: "#", count: filled) + String(repeating: ".", count: 24 - filled)
-      let name = String((bar.stage.runs.first ?? "").prefix(44))
-      write(
-        "[\(picture)] \(name) \(done)/\(bar.stage.updates) updates, "
-          + "\(number(bar.progress?.samplesPerSecond, 0)) samples/s\n")
+      let name = bar.stage.runs.first ?? ""
+      let line =
+        "[\(picture)] \(done)/\(bar.stage.updates) updates, "
+        + "\(number(bar.progress?.samplesPerSecond, 0)) samples/s, \(name)"
+      // A line that wraps could not be taken back.
+      write(line.prefix(columns - 1) + "\n")
       state.drawn += 1
     }
+  }
+
+  /// Of the terminal as it is now.
+  private var columns: Int {
+    var size = winsize()
+    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 1 else { return 80 }
+    return Int(size.ws_col)
   }
 
   /// Takes back the bars that were drawn last.
@@ -94,5 +103,7 @@ final class ProgressDisplay: Sendable {
     state.drawn = 0
   }
 
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  private func write(_ text: some StringProtocol) {
+    FileHandle.standardError.write(Data(text.utf8))
+  }
 }

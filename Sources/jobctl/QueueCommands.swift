@@ -11,6 +11,33 @@ struct GridArgument: ParsableArguments {
   @Argument(help: "A grid's name or id.") var grid: String
 }
 
+struct UnknownRun: Error, CustomStringConvertible {
+  let grid: String
+  let run: String
+  let names: [String]
+
+  init(grid: String, run: String, among names: [String]) {
+    (self.grid, self.run, self.names) = (grid, run, names)
+  }
+
+  var description: String {
+    "grid \(grid) has no run \"\(run)\"\(hint(run, among: names)); jobctl show \(grid) lists them"
+  }
+}
+
+/// Throws where a run is named that the grid does not have.
+private func check(
+  _ run: String?, of grid: Int, _ name: String, in database: Database
+) async throws {
+  guard let run else { return }
+  let rows = try await database.query(
+    "select name from jobs.run where grid_id = $1 order by id limit 10000", [.integer(grid)])
+  let names = rows.compactMap { $0["name"] }
+  if !names.contains(run), names.count < 10000 {
+    throw UnknownRun(grid: name, run: run, among: names)
+  }
+}
+
 struct ListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Lists the grids, with their runs by state.")
@@ -65,8 +92,7 @@ struct ShowCommand: AsyncParsableCommand {
       return
     }
     guard let row = report.runs.first(where: { $0.name == name }) else {
-      let near = nearest(name, among: report.runs.map(\.name)).map { "; did you mean \"\($0)\"?" }
-      throw ValidationError("grid \(report.name) has no run \"\(name)\"\(near ?? "")")
+      throw UnknownRun(grid: report.name, run: name, among: report.runs.map(\.name))
     }
     let stages = try await database.query(
       """
@@ -229,7 +255,8 @@ struct CancelCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let name = try await GridReport.resolve(grid.grid, in: database).1
+    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
+    try await check(self.run, of: id, name, in: database)
     let (runs, stages) = try await JobQueue(database).cancel(grid: name, run: self.run)
     print("Cancelled \(runs) runs and \(stages) stages of grid \(name).")
   }
@@ -245,7 +272,8 @@ struct RetryCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let name = try await GridReport.resolve(grid.grid, in: database).1
+    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
+    try await check(self.run, of: id, name, in: database)
     let stages = try await JobQueue(database).retry(grid: name, run: self.run)
     print("\(stages) stages of grid \(name) will be tried again.")
   }

@@ -30,8 +30,11 @@ struct QueueStatus {
       select s.id, s.batch, s.learning_rate, s.updates, s.updates_done, s.samples_per_second,
         s.threads, s.worker, (select min(r.name) from jobs.run_stage rs
           join jobs.run r on r.id = rs.run_id where rs.stage_id = s.id) as run, s.runs
-      from report.stage s where s.state = 'running' order by s.id limit 50
-      """)
+      from report.stage s where s.state = 'running' and ($1::text is null or exists (
+        select from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
+        join jobs.grid g on g.id = r.grid_id where rs.stage_id = s.id and g.name = $1))
+      order by s.id limit 50
+      """, [Parameter(name)])
   }
 
   var line: String {

@@ -152,7 +152,7 @@ struct LocalStatus: AsyncParsableCommand {
   func run() async throws {
     let cluster = try LocalCluster(home: DatabaseOptions.home)
     let state =
-      cluster.isCreated ? (try await cluster.isRunning() ? "running" : "stopped") : "not made yet"
+      cluster.isCreated ? (cluster.isRunning ? "running" : "stopped") : "not made yet"
     print("\(state)\nfolder \(cluster.folder)\npsql \"\(try cluster.target().string)\"")
   }
 }

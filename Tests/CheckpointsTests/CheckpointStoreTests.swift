@@ -79,6 +79,26 @@ import Testing
     #expect(throws: CheckpointError.missing(file: "b")) { try store.read("b", digest: nil) }
   }
 
+  @Test func aStoreThatIsAwayIsNotDamaged() throws {
+    let written = try store.write(sample(), as: "a")
+    let elsewhere = folder.path + "/elsewhere"
+    try FileManager.default.moveItem(atPath: store.path, toPath: elsewhere)
+    func isAway(_ body: () throws -> Void) -> Bool {
+      do { try body() } catch CheckpointError.away { return true } catch {}
+      return false
+    }
+    #expect(isAway { try store.check() })
+    #expect(isAway { _ = try store.read("a", digest: written.digest) })
+    #expect(isAway { _ = try store.write(sample(), as: "b") })
+    // Another store at the same place is not this one.
+    _ = try CheckpointStore(path: store.path)
+    #expect(isAway { _ = try store.read("a", digest: written.digest) })
+    try FileManager.default.removeItem(atPath: store.path)
+    try FileManager.default.moveItem(atPath: elsewhere, toPath: store.path)
+    #expect(try store.read("a", digest: written.digest)["sums"] == sample()["sums"])
+    #expect(throws: CheckpointError.missing(file: "c")) { try store.read("c", digest: nil) }
+  }
+
   @Test func namesCannotLeaveTheStore() {
     for name in ["../a", "/etc/passwd", "a/b", ""] {
       #expect(throws: CheckpointError.missing(file: name)) { try store.read(name, digest: nil) }

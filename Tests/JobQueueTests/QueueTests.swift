@@ -67,6 +67,14 @@ import Testing
 
   // MARK: - Claiming and finishing
 
+  @Test func aGridsPriorityCanBeChangedAndItsStagesFollow() async throws {
+    let queue = try await TestCluster.queue()
+    try await queue.submit(plan(smallGrid("g")))
+    try await queue.setPriority(grid: "g", 7)
+    #expect(try await queue.value("select priority from jobs.grid") == "7")
+    #expect(try await queue.value("select bool_and(priority = 7) from jobs.stage") == "t")
+  }
+
   @Test func finishingUnblocksTheChildren() async throws {
     try await queue.submit(plan(smallGrid("g")))
     let w = try await worker()

@@ -10,14 +10,18 @@ struct SmallRun {
   let dataset: Dataset
   let stages: [StageWork]
 
-  init(network: JSON = "cnn", optimizer: JSON = "momentum", augment: Bool = false) throws {
+  init(
+    network: JSON = "cnn", optimizer: JSON = "momentum", augment: Bool = false,
+    smoothing: String = "0"
+  ) throws {
     var data: JSON = [
       "name": "synthetic", "train": 480, "test": 96, "validation": 32, "height": 8, "width": 8,
       "channels": 2, "classes": 4,
     ]
     if augment { data = data.setting(["augment"], to: ["crop_padding": 1, "flip": true]) }
     let grid = try Grid(document: [
-      "name": "small", "dataset": data, "network": network, "epochs": 3,
+      "name": "small", "dataset": data, "loss": ["label_smoothing": .number(smoothing)],
+      "network": network, "epochs": 3,
       "optimizer": [
         "name": optimizer, "learning_rate": .number(optimizer == "adam" ? "0.002" : "0.05"),
         "weight_decay": .number("5e-4"),
@@ -118,6 +122,17 @@ struct SmallRun {
     let interrupted = try run.train(threads: 2, stopAfter: [18])
     let whole = try run.train()
     #expect(interrupted == whole)
+  }
+
+  /// Smoothed targets keep the training loss above their entropy; test losses are without.
+  @Test func labelSmoothingIsForTrainingOnly() throws {
+    let plain = try SmallRun().train().measurements
+    let smooth = try SmallRun(smoothing: "0.4").train().measurements
+    // Targets 0.7, 0.1, 0.1, 0.1 of four classes.
+    let entropy = -(0.7 * log(0.7) + 3 * 0.1 * log(0.1))
+    #expect(smooth.allSatisfy { $0.train.loss >= entropy })
+    #expect(try #require(plain.last).train.loss < entropy)
+    #expect(try #require(smooth.last).test.loss < entropy)
   }
 
   @Test func trainingLearns() throws {

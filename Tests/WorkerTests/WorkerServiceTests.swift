@@ -112,6 +112,37 @@ import Worker
     #expect(try await queue.value("select reason from report.run")?.contains("finite") == true)
   }
 
+  /// An immediate shutdown: the server recovers from its log at the next start.
+  private func crash(_ cluster: LocalCluster) async throws {
+    let text = try String(contentsOfFile: cluster.folder + "/data/postmaster.pid", encoding: .utf8)
+    let process = try #require(text.split(separator: "\n").first.flatMap { Int32($0) })
+    kill(process, SIGQUIT)
+    while cluster.isRunning { try await Task.sleep(for: .milliseconds(20)) }
+  }
+
+  @Test func aStoreThatIsAwayHoldsStagesBackAndLosesNothing() async throws {
+    let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
+    let (store, elsewhere) = (folder.path + "/store", folder.path + "/elsewhere")
+    let only = [("grid", ["schedule.name": ["decay"]] as JSON)]
+    try await queue.submit(plan(smallGrid("first", changing: only)))
+    try await work(queue, store)
+    try FileManager.default.moveItem(atPath: store, toPath: elsewhere)
+    try await queue.submit(
+      plan(smallGrid("second", changing: [("grid", ["schedule.name": ["increase"]])])))
+    // Another store is made in the old one's place: the worker has none that the stages need.
+    let other = Task { try await work(queue, store) }
+    try await Task.sleep(for: .seconds(3))
+    #expect(try await queue.value("select count(*) from jobs.event where kind = 'damaged'") == "0")
+    other.cancel()
+    _ = try? await other.value
+    try FileManager.default.removeItem(atPath: store)
+    try FileManager.default.moveItem(atPath: elsewhere, toPath: store)
+    try await work(queue, store)
+    #expect(
+      try await queue.value("select string_agg(distinct state, ',') from report.run") == "finished")
+    #expect(try await queue.value("select max(attempt) from jobs.stage") == "1")
+  }
+
   @Test func aRestartOfPostgreSQLLosesNothing() async throws {
     let (calm, folder) = (try await TestCluster.queue(), try TemporaryFolder())
     let grid = smallGrid(
@@ -125,9 +156,31 @@ import Worker
     let queue = JobQueue(database)
     try await queue.submit(plan(grid))
     let worker = Task { try await work(queue, folder.path + "/other") }
-    for _ in 0..<2 {
-      try await Task.sleep(for: .milliseconds(700))
-      _ = try await cluster.stop()
+    func fact(_ sql: String) async throws -> String? {
+      try await database.query(sql, patience: .upTo(.seconds(30))).single
+    }
+    for crashes in [false, true] {
+      // Only an outage in the middle of training proves something.
+      let checkpoints = try await fact("select count(*) from jobs.checkpoint") ?? "0"
+      for _ in 0..<600 {
+        if try await fact(
+          """
+          select exists (select from jobs.stage where state = 'running')
+            and count(*) > \(checkpoints) from jobs.checkpoint
+          """) == "t"
+        {
+          break
+        }
+        try await Task.sleep(for: .milliseconds(20))
+      }
+      #expect(
+        try await fact("select count(*) > 0 from jobs.stage where state = 'running'")
+          == "t")
+      if crashes {
+        try await crash(cluster)
+      } else {
+        _ = try await cluster.stop()
+      }
       try await Task.sleep(for: .milliseconds(500))
       try await cluster.ensureRunning()
     }

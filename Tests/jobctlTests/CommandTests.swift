@@ -28,8 +28,38 @@ import Testing
     let text = #"{"name": "a b", "dataset": "fasion-mnist", "network": "cnn", "epochs": -1}"#
     let result = try await Program.run(["plan", "-"], input: text)
     #expect(result.status == 65)
-    for part in ["name:", "did you mean \"fashion-mnist\"", "epochs:"] {
+    for part in ["name:", "did you mean \"fashion-mnist\";", "epochs:"] {
       #expect(result.error.contains(part), "\(part) in \(result.error)")
+    }
+  }
+
+  @Test func soundSectionsAreJudgedBesideBrokenOnes() async throws {
+    let grid = smallGrid(
+      "g",
+      changing: [
+        ("network", "cmn"), ("batch.size", 200), ("batch.ghost", 128),
+        ("schedule.drops.epochs", [2, 1]), ("optimizer.beta1", .number("0.9")),
+      ])
+    let result = try await Program.run(["plan", "-"], input: grid.encoded())
+    #expect(result.status == 65)
+    for part in ["network:", "batch.size:", "schedule.drops", "optimizer.beta1:"] {
+      #expect(result.error.contains(part), "\(part) in \(result.error)")
+    }
+  }
+
+  @Test func aFileThatCannotBeReadIsNamedWithTheReason() async throws {
+    for file in ["/nonexistent.json", "/tmp"] {
+      let result = try await Program.run(["plan", file])
+      #expect(result.status == 1)
+      #expect(result.error.contains("cannot read \(file)"))
+    }
+  }
+
+  @Test func anAddressThatCannotBeReadIsNotRepeated() async throws {
+    for address in ["postgres://me:secret@[::1/db", "host=h sslpassword=secret"] {
+      let result = try await Program.run(["list", "--database", address])
+      #expect(result.status == 64)
+      #expect(!result.error.contains("secret"))
     }
   }
 

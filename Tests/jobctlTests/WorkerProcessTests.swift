@@ -78,7 +78,8 @@ import Testing
     let died = ContinuousClock.now
     let second = try start()
     try await until(
-      "another attempt trains", "select exists (select from jobs.attempt where attempt = 2)")
+      "another attempt has made an update",
+      "select exists (select from jobs.attempt where attempt = 2 and updates_to > updates_from)")
     #expect(ContinuousClock.now - died < .seconds(15))
     await finished(second)
     #expect(try await queue.value("select max(crashes) from jobs.stage") == "1")
@@ -102,6 +103,31 @@ import Testing
       try await queue.value("select sum(crashes) || '/' || sum(failures) from jobs.stage") == "0/0")
     #expect(try await queue.value("select updates_redone from report.run") == "0")
     #expect(try await results(of: queue) == undisturbed())
+  }
+
+  @Test func aSecondInterruptQuitsAtOnce() async throws {
+    let slow = try await TestCluster.queue()
+    // A ghost batch of this network takes seconds: draining has to wait for its end.
+    let grid = WorkerProcessTests.grid
+      .setting(["network"], to: "wrn-16-4").setting(["dataset", "height"], to: 32)
+      .setting(["dataset", "width"], to: 32).setting(["batch"], to: ["size": 1024, "ghost": 1024])
+      .setting(["schedule"], to: "constant")
+    try await slow.submit(plan(grid))
+    let worker = try Program.worker(
+      database: slow.database.target.string, home: folder.path, store: folder.path + "/slow")
+    for _ in 0..<600 {
+      if try await slow.value("select count(*) from jobs.attempt") != "0" { break }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    try await Task.sleep(for: .seconds(1))
+    kill(worker.processIdentifier, SIGINT)
+    try await Task.sleep(for: .milliseconds(500))
+    #expect(worker.isRunning)
+    let second = ContinuousClock.now
+    kill(worker.processIdentifier, SIGINT)
+    await finished(worker)
+    #expect(worker.terminationStatus == 130)
+    #expect(ContinuousClock.now - second < .seconds(2))
   }
 
   @Test func stoppedPastItsLeaseAndContinuedItCanWriteNothing() async throws {

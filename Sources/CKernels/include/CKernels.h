@@ -69,8 +69,8 @@ typedef struct {
 } ck_view;
 
 // A stretch of an image [height][width][image_channels]: so many lines, pixels and channels from
-// the first ones on, every `line_step`th line and every `step`th pixel; they may lie outside. Pixels
-// are written `stride` numbers apart.
+// the first ones on, every `line_step`th line and every `step`th pixel; they may lie outside.
+// Pixels are written `stride` numbers apart.
 typedef struct {
   int height, width, image_channels;
   int first_line, line_step, lines, first_pixel, step, pixels, first_channel, channels, stride;

@@ -49,6 +49,11 @@ void ck_band(float *band, const float *image, ck_view view, ck_frame f) {
   }
 }
 
+void ck_view_rows(float *y, long y_stride, const float *x, long stride, ck_view view, long rows,
+                  int channels) {
+  DISPATCH(view_pixels, y, y_stride, x, stride, rows, channels, view);
+}
+
 void ck_sum_of_two(float *y, const float *a, ck_view view_a, const float *b, ck_view view_b,
                    float factor, long rows, int channels) {
   EACH_STRETCH(first, count) {

@@ -13,6 +13,15 @@ CLONES void ck_place_rows(float *y, long stride, const float *x, long rows, long
   }
 }
 
+CLONES void ck_gather_rows(float *y, const float *x, long stride, long rows, long n, int add) {
+  for (long r = 0; r < rows; r++, y += n, x += stride) {
+    if (add)
+      for (long i = 0; i < n; i++) y[i] += x[i];
+    else
+      memcpy(y, x, sizeof(float) * n);
+  }
+}
+
 CLONES void ck_copy_or_add(float *y, const float *x, size_t n, int add) {
   if (!add) {
     memcpy(y, x, sizeof(float) * n);

@@ -25,6 +25,14 @@ CLONES void ck_nesterov(float *w, float *v, const float *g, size_t n, float rate
   }
 }
 
+CLONES void ck_lars(float *w, float *v, const float *g, size_t n, float rate, float m,
+                    float decay, float local) {
+  for (size_t i = 0; i < n; i++) {
+    v[i] = m * v[i] + local * (g[i] + decay * w[i]);
+    w[i] -= rate * v[i];
+  }
+}
+
 CLONES void ck_adam(float *w, float *p, float *q, const float *g, size_t n, double rate,
                     double beta1, double beta2, double epsilon, double decay, double correction1,
                     double correction2) {

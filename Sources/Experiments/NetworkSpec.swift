@@ -10,13 +10,8 @@ package enum NetworkSpec: Hashable, Sendable {
   case resNet50(zeroGamma: Bool)
   case inceptionResNetV2(zeroGamma: Bool)
 
-  /// The first three train in this version; the rest is planned only.
-  package var canTrain: Bool {
-    switch self {
-    case .mlp, .cnn, .wideResNet: true
-    case .resNet50, .inceptionResNetV2: false
-    }
-  }
+  /// Smaller pictures than this leave nothing of themselves to the last layers.
+  package var leastSide: Int { if case .inceptionResNetV2 = self { 75 } else { 1 } }
 
   package var name: String {
     switch self {

@@ -3,7 +3,11 @@
 
 package struct OptimizerSpec: Hashable, Sendable {
   package enum Name: String, CaseIterable, Sendable {
-    case sgd, momentum, nesterov, adam
+    case sgd, momentum, nesterov, adam, lars
+
+    /// Whether its steps are the learning rate times a mean gradient, as the noise scale has it: Adam
+    /// and LARS scale each step by what they find.
+    package var hasNoiseScale: Bool { self != .adam && self != .lars }
   }
 
   /// Parameters that weight decay leaves alone.
@@ -19,6 +23,8 @@ package struct OptimizerSpec: Hashable, Sendable {
   package var beta1: Rational
   package var beta2: Rational
   package var epsilon: Rational
+  /// LARS: the share of a tensor's length that a step at rate 1 takes.
+  package var trust: Rational
   package var weightDecay: Rational
   package var decayExempt: [Exemption]
 
@@ -28,10 +34,12 @@ package struct OptimizerSpec: Hashable, Sendable {
       ObjectShape(fields: [
         .init("name", name, required: true, "The update rule."),
         .init("learning_rate", .number(.above(0)), required: true, "The base learning rate."),
-        .init("momentum", .number(.from(0, to: 0.9999)), "momentum, nesterov: m; 0.9 by default."),
+        .init(
+          "momentum", .number(.from(0, to: 0.9999)), "momentum, nesterov, lars: m; 0.9 by default."),
         .init("beta1", .number(.from(0, to: 0.9999)), "adam: 0.9 by default."),
         .init("beta2", .number(.from(0, to: 0.999999)), "adam: 0.999 by default."),
         .init("epsilon", .number(.above(0, to: 1)), "adam: 1e-8 by default."),
+        .init("trust", .number(.above(0, to: 1)), "lars: 0.001 by default."),
         .init("weight_decay", .number(.from(0, to: 1)), "L2 coefficient; 0 by default."),
         .init(
           "decay_exempt", .list(.choice(Exemption.allCases.map(\.rawValue)), count: 0...2),
@@ -45,17 +53,18 @@ package struct OptimizerSpec: Hashable, Sendable {
     }
     name = node["name"]?.stringValue.flatMap(Name.init(rawValue:)) ?? .sgd
     learningRate = constant("learning_rate", "0.1")
-    let hasMomentum = name == .momentum || name == .nesterov
+    let hasMomentum = name == .momentum || name == .nesterov || name == .lars
     momentum = hasMomentum ? constant("momentum", "0.9") : nil
     beta1 = constant("beta1", "0.9")
     beta2 = constant("beta2", "0.999")
     epsilon = constant("epsilon", "1e-8")
+    trust = constant("trust", "0.001")
     weightDecay = constant("weight_decay", "0")
     let exempt = node["decay_exempt"]?.items?.compactMap(\.stringValue) ?? []
     decayExempt = Exemption.allCases.filter { exempt.contains($0.rawValue) }
     let foreign: [(String, Bool)] = [
       ("momentum", hasMomentum), ("beta1", name == .adam), ("beta2", name == .adam),
-      ("epsilon", name == .adam),
+      ("epsilon", name == .adam), ("trust", name == .lars),
     ]
     for (key, isOwn) in foreign where !isOwn && node[key] != nil {
       problems.append(Problem(join(path, key), "does not belong to \(name.rawValue)"))
@@ -72,6 +81,7 @@ package struct OptimizerSpec: Hashable, Sendable {
         .init("beta1", beta1.json), .init("beta2", beta2.json), .init("epsilon", epsilon.json),
       ]
     }
+    if name == .lars { members.append(.init("trust", trust.json)) }
     members += [
       .init("weight_decay", weightDecay.json),
       .init("decay_exempt", .array(decayExempt.map { .string($0.rawValue) })),

@@ -20,9 +20,9 @@ package struct Stage: Hashable, Sendable {
   package var rate: Float { law.rate.value(at: start) }
   package var rateAtEnd: Float { law.rate.value(at: end - law.batch) }
 
-  /// The noise scale at the stage's first update; nil for Adam, whose steps have no such scale.
+  /// The noise scale at the stage's first update; nil for Adam and LARS, whose steps have no such scale.
   package func noiseScale(optimizer: OptimizerSpec.Name) -> (approximate: Double, exact: Double)? {
-    guard optimizer != .adam else { return nil }
+    guard optimizer.hasNoiseScale else { return nil }
     let momentum = law.momentum?.double ?? 0
     let rate = law.rate.isConstant ? law.rate.base.double : Double(self.rate)
     return (
@@ -93,6 +93,14 @@ extension Plan {
       run.spec.training.datasetDigest = fact.digest
       var problems: [Problem] = []
       let n = fact.train - dataset.validation
+      let (network, side) = (run.spec.training.network, min(fact.height, fact.width))
+      if side < network.leastSide {
+        problems.append(
+          Problem(
+            "network",
+            "\(network.name) needs pictures of at least \(network.leastSide) pixels a side, not \(side)"
+          ))
+      }
       if n < 1 {
         problems.append(
           Problem("dataset.validation", "leaves none of the \(fact.train) training samples"))

@@ -33,9 +33,6 @@ extension Plan {
       if spec.dataset.name == .imageNet {
         reasons.append("the data set imagenet can only be planned")
       }
-      if !spec.network.canTrain {
-        reasons.append("the network \(spec.network.name) can only be planned")
-      }
       if spec.dataset.name != .imageNet, spec.datasetDigest == nil {
         reasons.append(
           "the files of the data set \(spec.dataset.name.rawValue) are not here, so its digest is unknown; "

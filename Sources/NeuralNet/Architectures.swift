@@ -3,14 +3,16 @@ import Experiments
 /// The networks, each as its paper's figure has it.
 
 extension Network {
-  /// Nil for networks that this version only plans.
-  package init?(_ spec: NetworkSpec, input: Extent, classes: Int) {
+  package init(_ spec: NetworkSpec, input: Extent, classes: Int) {
     switch spec {
     case .mlp(let hidden): self = .mlp(hidden: hidden, input: input, classes: classes)
     case .cnn: self = .cnn(input: input, classes: classes)
     case .wideResNet(let depth, let width):
       self = .wideResNet(depth: depth, width: width, input: input, classes: classes)
-    case .resNet50, .inceptionResNetV2: return nil
+    case .resNet50(let zeroGamma):
+      self = .resNet50(zeroGamma: zeroGamma, input: input, classes: classes)
+    case .inceptionResNetV2(let zeroGamma):
+      self = .inceptionResNetV2(zeroGamma: zeroGamma, input: input, classes: classes)
     }
   }
 
@@ -66,6 +68,38 @@ extension Network {
       }
     }
     x = net.batchNorm("bn", x, relu: true)
+    x = net.globalMean("pool", x)
+    x = net.linear("fc", x, to: classes)
+    return net.network(output: x)
+  }
+
+  /// Residual network of bottlenecks (He et al. 2015), 3 + 4 + 6 + 3 blocks. `zeroGamma`: the last
+  /// batch norm of each block starts at gamma 0, so that blocks begin as identities (Goyal et al. 2017).
+  package static func resNet50(zeroGamma: Bool, input: Extent, classes: Int) -> Network {
+    var net = NetworkBuilder(input: input)
+    var x = net.convolution("stem.conv", net.input, to: 64, kernel: 7, stride: 2)
+    x = net.batchNorm("stem.bn", x, relu: true)
+    x = net.maxPool("stem.pool", x, kernel: 3, stride: 2, pad: 1)
+    for (stage, blocks) in zip(1..., [3, 4, 6, 3]) {
+      let channels = 64 << (stage - 1)
+      for block in 1...blocks {
+        let name = "stage\(stage).block\(block)"
+        let stride = stage > 1 && block == 1 ? 2 : 1
+        var y = net.convolution("\(name).conv1", x, to: channels, kernel: 1)
+        y = net.batchNorm("\(name).bn1", y, relu: true)
+        y = net.convolution("\(name).conv2", y, to: channels, kernel: 3, stride: stride)
+        y = net.batchNorm("\(name).bn2", y, relu: true)
+        y = net.convolution("\(name).conv3", y, to: 4 * channels, kernel: 1)
+        y = net.batchNorm("\(name).bn3", y, relu: false, gamma: zeroGamma ? 0 : 1)
+        var shortcut = x
+        if block == 1 {
+          shortcut = net.convolution(
+            "\(name).shortcut.conv", x, to: 4 * channels, kernel: 1, stride: stride)
+          shortcut = net.batchNorm("\(name).shortcut.bn", shortcut, relu: false)
+        }
+        x = net.relu(name, net.sum("\(name).sum", y, shortcut))
+      }
+    }
     x = net.globalMean("pool", x)
     x = net.linear("fc", x, to: classes)
     return net.network(output: x)

@@ -62,6 +62,7 @@ extension Layer {
 struct ConvolutionLayer: Layer {
   let convolution: Convolution
   let weight: Int
+  let bias: Int?
 
   func workspace(images: Int) -> Int { convolution.workspace }
   var shared: Int { convolution.shared }
@@ -74,8 +75,9 @@ struct ConvolutionLayer: Layer {
     places: UnsafeMutablePointer<UInt8>
   ) {
     convolution.forward(
-      y, source: inputs[0], weights: pass.parameters + weight, images: pass.images,
-      team: pass.team, work: pass.work, shared: pass.shared, moments: moments)
+      y, source: inputs[0], weights: pass.parameters + weight,
+      bias: bias.map { pass.parameters + $0 }, images: pass.images, team: pass.team,
+      work: pass.work, shared: pass.shared, moments: moments)
   }
 
   func backward(
@@ -85,6 +87,10 @@ struct ConvolutionLayer: Layer {
     convolution.backwardWeights(
       pass.gradients + weight, source: inputs[0], dy: dy, images: pass.images, team: pass.team,
       work: pass.work, shared: pass.shared)
+    if let bias {
+      convolution.backwardBias(
+        pass.gradients + bias, dy: dy, images: pass.images, team: pass.team, shared: pass.shared)
+    }
     guard let target = targets[0] else { return }
     convolution.backwardData(
       target.pointer, adds: target.adds, dy: dy, weights: pass.parameters + weight,
@@ -114,6 +120,50 @@ struct MaxPoolLayer: Layer {
     pooling.backward(
       target.pointer, adds: target.adds, dy: dy, arg: places, images: pass.images,
       team: pass.team, finish: target.finish)
+  }
+}
+
+struct AveragePoolLayer: Layer {
+  let pooling: AveragePooling
+
+  func forward(
+    _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,
+    places: UnsafeMutablePointer<UInt8>
+  ) {
+    pooling.forward(y, source: inputs[0], images: pass.images, team: pass.team, moments: moments)
+  }
+
+  func backward(
+    _ pass: Pass, dy: FloatPointer, inputs: [Source], targets: [GradientTarget?],
+    places: UnsafeMutablePointer<UInt8>
+  ) {
+    guard let target = targets[0] else { return }
+    pooling.backward(
+      target.pointer, adds: target.adds, dy: dy, images: pass.images, team: pass.team,
+      finish: target.finish)
+  }
+}
+
+struct ConcatenationLayer: Layer {
+  let concatenation: Concatenation
+
+  func forward(
+    _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,
+    places: UnsafeMutablePointer<UInt8>
+  ) {
+    concatenation.forward(y, inputs, images: pass.images, team: pass.team, moments: moments)
+  }
+
+  func backward(
+    _ pass: Pass, dy: FloatPointer, inputs: [Source], targets: [GradientTarget?],
+    places: UnsafeMutablePointer<UInt8>
+  ) {
+    for (part, target) in targets.enumerated() {
+      guard let target else { continue }
+      concatenation.backward(
+        target.pointer, part: part, adds: target.adds, dy: dy, images: pass.images,
+        team: pass.team, finish: target.finish)
+    }
   }
 }
 

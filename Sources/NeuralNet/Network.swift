@@ -108,27 +108,39 @@ package struct NetworkBuilder {
     extents = [input]
   }
 
-  /// No bias: a batch norm follows every convolution here.
+  /// Padded to keep the size at stride 1 unless `pad` says otherwise. A bias only where no batch norm
+  /// follows; the gain is sqrt 2 in front of a ReLU and 1 elsewhere.
   package mutating func convolution(
-    _ name: String, _ x: Value, to channels: Int, kernel: Int, stride: Int = 1
+    _ name: String, _ x: Value, to channels: Int, kernel: (Int, Int), stride: Int = 1,
+    pad: Int? = nil, bias: Bool = false, gain: Double = 2.0.squareRoot()
   ) -> Value {
     let window = Window(
       height: x.extent.height, width: x.extent.width, channels: x.extent.channels,
-      kernel: (kernel, kernel), stride: (stride, stride), pad: ((kernel - 1) / 2, (kernel - 1) / 2))
-    let fanIn = kernel * kernel * x.extent.channels
+      kernel: kernel, stride: (stride, stride),
+      pad: (pad ?? (kernel.0 - 1) / 2, pad ?? (kernel.1 - 1) / 2))
+    let fanIn = kernel.0 * kernel.1 * x.extent.channels
     let weight = parameter(
-      name + ".weight", [kernel, kernel, x.extent.channels, channels], .weight,
-      .normal(fanIn: fanIn, gain: 2.0.squareRoot()))
+      name + ".weight", [kernel.0, kernel.1, x.extent.channels, channels], .weight,
+      .normal(fanIn: fanIn, gain: gain))
     let layer = ConvolutionLayer(
-      convolution: Convolution(window, outputChannels: channels), weight: weight)
+      convolution: Convolution(window, outputChannels: channels), weight: weight,
+      bias: bias ? parameter(name + ".bias", [channels], .bias, .constant(0)) : nil)
     return add(
       name, .layer(layer), [x],
       Extent(height: window.outHeight, width: window.outWidth, channels: channels))
   }
 
-  package mutating func batchNorm(_ name: String, _ x: Value, relu: Bool) -> Value {
+  package mutating func convolution(
+    _ name: String, _ x: Value, to channels: Int, kernel: Int, stride: Int = 1, pad: Int? = nil
+  ) -> Value {
+    convolution(name, x, to: channels, kernel: (kernel, kernel), stride: stride, pad: pad)
+  }
+
+  package mutating func batchNorm(_ name: String, _ x: Value, relu: Bool, gamma start: Float = 1)
+    -> Value
+  {
     let channels = x.extent.channels
-    let gamma = parameter(name + ".gamma", [channels], .gamma, .constant(1))
+    let gamma = parameter(name + ".gamma", [channels], .gamma, .constant(start))
     let beta = parameter(name + ".beta", [channels], .beta, .constant(0))
     let offset = statistics.last.map { $0.offset + 2 * $0.channels } ?? 0
     statistics.append(RunningStatistic(name: name, channels: channels, offset: offset))
@@ -158,6 +170,30 @@ package struct NetworkBuilder {
     return add(
       name, .layer(MaxPoolLayer(pooling: MaxPooling(window))), [x],
       Extent(height: window.outHeight, width: window.outWidth, channels: x.extent.channels))
+  }
+
+  /// Means of what is inside of the image.
+  package mutating func averagePool(
+    _ name: String, _ x: Value, kernel: Int, stride: Int, pad: Int = 0
+  ) -> Value {
+    let window = Window(
+      height: x.extent.height, width: x.extent.width, channels: x.extent.channels,
+      kernel: (kernel, kernel), stride: (stride, stride), pad: (pad, pad))
+    return add(
+      name, .layer(AveragePoolLayer(pooling: AveragePooling(window, countsPadding: false))), [x],
+      Extent(height: window.outHeight, width: window.outWidth, channels: x.extent.channels))
+  }
+
+  /// Branches side by side, by channel.
+  package mutating func concatenation(_ name: String, _ parts: [Value]) -> Value {
+    var extent = parts[0].extent
+    precondition(
+      parts.allSatisfy { $0.extent.height == extent.height && $0.extent.width == extent.width },
+      "\(name) concatenates \(parts.map(\.extent))")
+    extent.channels = parts.reduce(0) { $0 + $1.extent.channels }
+    let layer = ConcatenationLayer(
+      concatenation: Concatenation(pixels: extent.pixels, channels: parts.map(\.extent.channels)))
+    return add(name, .layer(layer), parts, extent)
   }
 
   package mutating func globalMean(_ name: String, _ x: Value) -> Value {

@@ -21,7 +21,8 @@ package final class Optimizer {
         }
       let range = parameter.offset..<parameter.offset + parameter.count
       let own = exempt ? 0 : decay
-      if let last = spans.last, last.decay == own {
+      // LARS has a rate for each tensor; the others go through all that share a decay at once.
+      if spec.name != .lars, let last = spans.last, last.decay == own {
         spans[spans.count - 1].range = last.range.lowerBound..<range.upperBound
       } else {
         spans.append((range, own))
@@ -57,6 +58,7 @@ package final class Optimizer {
     case .sgd: return .sgd
     case .momentum: return .momentum(m)
     case .nesterov: return .nesterov(m)
+    case .lars: return .lars(momentum: m, trust: spec.trust.double)
     case .adam:
       return .adam(
         beta1: spec.beta1.double, beta2: spec.beta2.double, epsilon: spec.epsilon.double)

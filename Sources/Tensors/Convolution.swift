@@ -1,6 +1,6 @@
 import CKernels
 
-/// Two-dimensional convolution (cross-correlation), zero-padded, without a bias.
+/// Two-dimensional convolution (cross-correlation), zero-padded.
 /// x[n][h][w][cin], weights[kh][kw][cin][cout], y[n][oh][ow][cout]. Which way it is computed depends on
 /// its shape alone.
 package struct Convolution: Sendable {
@@ -36,20 +36,25 @@ package struct Convolution: Sendable {
     }
   }
   package var shared: Int {
-    switch method {
-    case .winograd(let convolution): convolution.shared
-    case .windows(let convolution): convolution.shared
-    }
+    let own =
+      switch method {
+      case .winograd(let convolution): convolution.shared
+      case .windows(let convolution): convolution.shared
+      }
+    return max(own, Cut.most * outputChannels)
   }
 
-  /// y is overwritten; its rows go into `moments` while they are in the cache.
+  /// y is overwritten. Its rows get their bias, and go into `moments`, while they are in the cache.
   package func forward(
-    _ y: FloatPointer, source: Source, weights: FloatPointer, images: Int, team: Team,
-    work: Workspace, shared: FloatPointer, moments: Moments? = nil
+    _ y: FloatPointer, source: Source, weights: FloatPointer, bias: FloatPointer? = nil,
+    images: Int, team: Team, work: Workspace, shared: FloatPointer, moments: Moments? = nil
   ) {
-    let written: RowsWritten? = moments.map { moments in
-      { first, count, piece in
-        moments.gather(y + first * outputChannels, count: count, piece: piece)
+    var written: RowsWritten?
+    if bias != nil || moments != nil {
+      written = { first, count, piece in
+        let rows = y + first * outputChannels
+        if let bias { ck_add_bias(rows, bias, count, Int32(outputChannels)) }
+        moments?.gather(rows, count: count, piece: piece)
       }
     }
     switch method {
@@ -82,6 +87,20 @@ package struct Convolution: Sendable {
         dx, adds: adds, dy: dy, weights: weights, images: images, team: team, work: work,
         shared: shared, written: written)
     }
+  }
+
+  /// dbias is overwritten with the sum of dy over images and pixels.
+  package func backwardBias(
+    _ dbias: FloatPointer, dy: FloatPointer, images: Int, team: Team, shared: FloatPointer
+  ) {
+    let cut = Cut(images)
+    let pixels = window.outHeight * window.outWidth
+    team.run(cut.pieces) { piece, _ in
+      ck_column_sums(
+        shared + piece * outputChannels, dy + cut[piece].lowerBound * pixels * outputChannels,
+        cut[piece].count * pixels, Int32(outputChannels))
+    }
+    sumParts(dbias, shared, cut.pieces, count: outputChannels, team: team)
   }
 
   /// dw is overwritten with the sum over the images.

@@ -48,8 +48,17 @@ package enum Elementwise {
     each(count, team) { ck_scale(y + $0.lowerBound, factor, $0.count) }
   }
 
-  /// In double precision, always summed alike.
-  package static func squareSum(_ x: FloatPointer, count: Int) -> Double { ck_square_sum(x, count) }
+  /// In double precision, always summed alike: pieces by the count alone, then from the first one on.
+  package static func squareSum(_ x: FloatPointer, count: Int, team: Team) -> Double {
+    let cut = Cut(count)
+    return withUnsafeTemporaryAllocation(of: Double.self, capacity: Cut.most) { sums in
+      nonisolated(unsafe) let sums = sums  // Each task writes its own element.
+      team.run(cut.pieces) { piece, _ in
+        sums[piece] = ck_square_sum(x + cut[piece].lowerBound, cut[piece].count)
+      }
+      return sums[..<cut.pieces].reduce(0, +)
+    }
+  }
 }
 
 /// Softmax cross-entropy of logits[n][classes].

@@ -50,10 +50,7 @@ package final class StageTrainer {
   ) throws(TrainingState.Mismatch) {
     let facts = dataset.facts
     let input = Extent(height: facts.height, width: facts.width, channels: facts.channels)
-    guard let network = Network(work.spec.network, input: input, classes: facts.classes) else {
-      throw TrainingState.Mismatch(
-        description: "the network \(work.spec.network.name) can only be planned by this version")
-    }
+    let network = Network(work.spec.network, input: input, classes: facts.classes)
     self.work = work
     self.dataset = dataset
     self.hooks = hooks
@@ -78,7 +75,10 @@ package final class StageTrainer {
     while state.clock < work.end {
       if let stopped = update() { return stopped }
     }
-    guard Elementwise.squareSum(state.parameters.base, count: state.parameters.count).isFinite
+    guard
+      Elementwise.squareSum(
+        state.parameters.base, count: state.parameters.count, team: team
+      ).isFinite
     else {
       return .diverged(reason: "the parameters are no longer finite at sample \(state.clock)")
     }
@@ -153,10 +153,13 @@ package final class StageTrainer {
     if ghosts > 1 {
       Elementwise.scale(gradient.base, by: 1 / Float(ghosts), count: gradient.count, team: team)
     }
-    guard Elementwise.squareSum(gradient.base, count: gradient.count).isFinite else {
+    guard Elementwise.squareSum(gradient.base, count: gradient.count, team: team).isFinite else {
       return "the gradient is no longer finite at sample \(state.clock)"
     }
-    guard Elementwise.squareSum(state.statistics.base, count: state.statistics.count).isFinite
+    guard
+      Elementwise.squareSum(
+        state.statistics.base, count: state.statistics.count, team: team
+      ).isFinite
     else {
       return "a running statistic is no longer finite at sample \(state.clock)"
     }
@@ -169,7 +172,7 @@ package final class StageTrainer {
   // MARK: - Measuring
 
   private func measure(_ rate: Float) {
-    let adam = work.spec.optimizer.name == .adam
+    let hasNoise = work.spec.optimizer.name.hasNoiseScale
     let noise = NoiseScale.approximate(
       rate: Double(rate), samples: samplesPerEpoch, batch: work.law.batch,
       momentum: work.law.momentum?.double ?? 0)
@@ -181,7 +184,7 @@ package final class StageTrainer {
       Measurement(
         samples: state.clock, updates: state.updates,
         epoch: Double(state.clock) / Double(samplesPerEpoch), batch: work.law.batch,
-        learningRate: rate, noiseScale: adam ? nil : noise,
+        learningRate: rate, noiseScale: hasNoise ? noise : nil,
         train: .init(
           loss: state.lossSum / Double(state.measured),
           accuracy: Double(state.correct) / Double(state.measured)),
@@ -257,11 +260,9 @@ private func peakMemory() -> Int {
 
 extension TrainingSpec {
   /// Bytes that training takes, without its data set.
-  package func memory(_ facts: DatasetFacts, threads: Int) -> Int? {
+  package func memory(_ facts: DatasetFacts, threads: Int) -> Int {
     let input = Extent(height: facts.height, width: facts.width, channels: facts.channels)
-    guard let network = Network(self.network, input: input, classes: facts.classes) else {
-      return nil
-    }
+    let network = Network(self.network, input: input, classes: facts.classes)
     // Parameters, two gradient sums and the optimizer's slots; the executor's own gradient is in it.
     return Executor.bytes(
       network, capacity: ghost, lanes: threads, stateArrays: 3 + Optimizer.slotCount(optimizer))

@@ -90,10 +90,7 @@ final class TrainingStep {
       }
     self.size = size ?? side
     let input = Extent(height: self.size, width: self.size, channels: channels)
-    guard let network = Network(training.network, input: input, classes: classes) else {
-      throw ValidationError("\(name) can only be planned")
-    }
-    self.network = network
+    network = Network(training.network, input: input, classes: classes)
     self.batch = batch
     spec = training.optimizer
     team = Team(size: threads)

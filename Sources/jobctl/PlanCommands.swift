@@ -90,8 +90,7 @@ extension Plan {
       }
       let updates = stages(of: planned).reduce(0) { $0 + $1.updates }
       let memory =
-        planned.run.spec.training.memory(planned.facts, threads: 1)
-        .map { ", about \($0 >> 20) MiB" } ?? ""
+        ", about \(planned.run.spec.training.memory(planned.facts, threads: 1) >> 20) MiB"
       let off = deviation(of: planned).map {
         ", first noise scale \(number(100 * $0, 1)) % off the reference point's"
       }
@@ -171,7 +170,7 @@ struct SubmitCommand: AsyncParsableCommand {
             + "nothing was submitted")
       return
     }
-    let document = plan.submission(priority: priority ?? 0) { $0.memory($1, threads: 1) ?? 0 }
+    let document = plan.submission(priority: priority ?? 0) { $0.memory($1, threads: 1) }
     let queue = JobQueue(try await database.open())
     let reply = try await queue.submit(document)
     if let priority, reply.isUnchanged {

@@ -6,11 +6,12 @@ import Testing
 
 /// One training step of whole networks against golden values.
 @Suite struct ModelGoldenTests {
-  @Test(arguments: ["mlp", "cnn", "wrn-10-1", "wrn-16-4"]) func oneStep(model: String) throws {
+  @Test(arguments: ["mlp", "cnn", "wrn-10-1", "wrn-16-4", "resnet-50", "inception-resnet-v2"])
+  func oneStep(model: String) throws {
     let golden = try Golden("models/\(model)")
     let attributes = try #require(golden.manifest["attrs"])
     let inputs = try #require(golden.manifest["inputs"])
-    let network = try #require(makeNetwork(model, attributes))
+    let network = makeNetwork(model, attributes)
     #expect(network.parameterCount == golden.manifest["parameter_count"]?.intValue)
     let names = golden.manifest["params"]?.items?.compactMap { $0["name"]?.stringValue }
     #expect(network.parameters.map(\.name) == names)
@@ -43,7 +44,8 @@ import Testing
       loss += result.loss.reduce(0, +) / Double(labels.count)
       executor.backward(images: ghost, parameters: parameters, statistics: statistics)
       executor.foldStatistics(into: statistics)
-      squares.append(Elementwise.squareSum(executor.gradients.base, count: gradient.count))
+      squares.append(
+        Elementwise.squareSum(executor.gradients.base, count: gradient.count, team: team))
       Elementwise.copy(
         gradient.base, from: executor.gradients.base, adding: true, count: gradient.count,
         team: team)
@@ -72,7 +74,7 @@ import Testing
     #expect(relative(evaluated, golden.stored("eval_logits")) <= tolerance("eval_logits"))
   }
 
-  private func makeNetwork(_ model: String, _ attributes: JSON) -> Network? {
+  private func makeNetwork(_ model: String, _ attributes: JSON) -> Network {
     let sides = attributes["input"]?.items?.compactMap(\.intValue) ?? []
     let input =
       sides.count == 3
@@ -83,6 +85,8 @@ import Testing
       switch model {
       case "mlp": .mlp(hidden: hidden)
       case "cnn": .cnn
+      case "resnet-50": .resNet50(zeroGamma: false)
+      case "inception-resnet-v2": .inceptionResNetV2(zeroGamma: false)
       default:
         .wideResNet(
           depth: attributes["depth"]?.intValue ?? 0, width: attributes["width"]?.intValue ?? 0)

@@ -151,8 +151,8 @@ private struct Trial {
 extension Convolution {
   /// Forward and both ways backward, with memory of their own.
   func run(
-    x: Floats, source: Source? = nil, weights: Floats, dy: Floats, images: Int, team: Team,
-    addingTo start: Floats? = nil
+    x: Floats, source: Source? = nil, weights: Floats, bias: Floats? = nil, dy: Floats,
+    images: Int, team: Team, addingTo start: Floats? = nil
   ) -> (y: Floats, dx: Floats, dw: Floats) {
     let (y, dx, dw) = (
       Floats(count: dy.count), Floats(count: x.count), Floats(count: weights.count)
@@ -162,14 +162,14 @@ extension Convolution {
     let (scratch, common) = (Floats(count: workspace * team.size), Floats(count: shared))
     let work = Workspace(scratch, perLane: workspace)
     forward(
-      y.base, source: source, weights: weights.base, images: images, team: team, work: work,
-      shared: common.base)
+      y.base, source: source, weights: weights.base, bias: bias?.base, images: images, team: team,
+      work: work, shared: common.base)
     backwardWeights(
       dw.base, source: source, dy: dy.base, images: images, team: team, work: work,
       shared: common.base)
     backwardData(
       dx.base, adds: start != nil, dy: dy.base, weights: weights.base, images: images, team: team,
       work: work, shared: common.base)
-    return withExtendedLifetime((x, weights, dy, common)) { (y, dx, dw) }
+    return withExtendedLifetime((x, weights, bias, dy, common)) { (y, dx, dw) }
   }
 }

@@ -31,10 +31,17 @@ import Testing
       let x = floats(golden.input(inputs["x"] ?? .null))
       let w = floats(golden.input(inputs["w"] ?? .null))
       let dy = floats(golden.input(inputs["dy"] ?? .null))
-      let (y, dx, dw) = convolution.run(x: x, weights: w, dy: dy, images: images, team: team)
-      // The engine's convolutions have no bias; cases with one check the gradients only.
-      var results = [("dx", dx), ("dw", dw)]
-      if outputs["db"] == nil { results.append(("y", y)) }
+      let bias = inputs["b"].map { floats(golden.input($0)) }
+      let (y, dx, dw) = convolution.run(
+        x: x, weights: w, bias: bias, dy: dy, images: images, team: team)
+      var results = [("y", y), ("dx", dx), ("dw", dw)]
+      if outputs["db"] != nil {
+        let (db, shared) = (Floats(count: k), Floats(count: convolution.shared))
+        convolution.backwardBias(
+          db.base, dy: dy.base, images: images, team: team, shared: shared.base)
+        withExtendedLifetime(shared) {}
+        results.append(("db", db))
+      }
       check(golden, node, outputs, results)
     }
   }
@@ -126,6 +133,21 @@ import Testing
         }
         withExtendedLifetime((x, dy)) {}
         check(golden, node, outputs, [("y", y), ("dx", dx)])
+      case "avg_pool":
+        let (side, stride) = (integer(attributes, "kernel"), integer(attributes, "stride"))
+        let pad = integer(attributes, "pad")
+        let pooling = AveragePooling(
+          Window(
+            height: integer(attributes, "h"), width: integer(attributes, "w"),
+            channels: integer(attributes, "c"), kernel: (side, side), stride: (stride, stride),
+            pad: (pad, pad)),
+          countsPadding: attributes["count_include_pad"]?.boolValue ?? false)
+        let (x, dy) = (values("x"), values("dy"))
+        let (y, dx) = (Floats(count: dy.count), Floats(count: x.count))
+        pooling.forward(y.base, source: Source(x.base), images: images, team: team)
+        pooling.backward(dx.base, adds: false, dy: dy.base, images: images, team: team)
+        withExtendedLifetime((x, dy)) {}
+        check(golden, node, outputs, [("y", y), ("dx", dx)])
       case "global_avg_pool":
         let mean = GlobalMean(
           pixels: integer(attributes, "h") * integer(attributes, "w"),
@@ -176,7 +198,7 @@ import Testing
   @Test func updateRules() throws {
     let golden = try Golden("optimizers")
     let team = Team(size: 1)
-    for node in golden.cases where node["attrs"]?["kind"]?.stringValue != "lars" {
+    for node in golden.cases {
       let (attributes, inputs, outputs) = try parts(node)
       func scheduled(_ key: String, _ step: Int) -> Double {
         (attributes[key]?.items ?? []).last { ($0.items?[0].intValue ?? 0) <= step }?
@@ -193,6 +215,8 @@ import Testing
             switch attributes["kind"]?.stringValue {
             case "momentum": .momentum(m)
             case "nesterov": .nesterov(m)
+            case "lars":
+              .lars(momentum: m, trust: attributes["trust"]?.doubleValue ?? 0)
             case "adam":
               .adam(
                 beta1: scheduled("beta1", step), beta2: attributes["beta2"]?.doubleValue ?? 0,

@@ -115,7 +115,9 @@ struct SmallRun {
     #expect(interrupted == whole)
   }
 
-  @Test(arguments: ["sgd", "nesterov", "adam"]) func everyOptimizerResumesExactly(name: String)
+  @Test(arguments: ["sgd", "nesterov", "adam", "lars"]) func everyOptimizerResumesExactly(
+    name: String
+  )
     throws
   {
     let run = try SmallRun(network: "mlp", optimizer: .string(name))

@@ -80,6 +80,10 @@ typedef struct {
 // stride.
 void ck_band(float *band, const float *image, ck_view view, ck_frame frame);
 
+// Rows of x, `stride` apart, as they are seen.
+void ck_view_rows(float *y, long y_stride, const float *x, long stride, ck_view view, long rows,
+                  int channels);
+
 // y = a + factor * b, both as they are seen.
 void ck_sum_of_two(float *y, const float *a, ck_view view_a, const float *b, ck_view view_b,
                    float factor, long rows, int channels);
@@ -163,6 +167,8 @@ void ck_global_mean_backward(float *dx, const float *dy, long images, long pixel
 
 // Row i of x[rows][n] is put, or added, to y + i * stride.
 void ck_place_rows(float *y, long stride, const float *x, long rows, long n, int add);
+// Row i of y[rows][n] becomes, or gets added, what is at x + i * stride.
+void ck_gather_rows(float *y, const float *x, long stride, long rows, long n, int add);
 void ck_copy_or_add(float *y, const float *x, size_t n, int add);
 // y (+)= factor * x
 void ck_add_scaled(float *y, const float *x, float factor, size_t n, int add);
@@ -189,6 +195,9 @@ void ck_softmax_cross_entropy(double *loss, uint8_t *correct, float *dlogits, co
 void ck_sgd(float *w, const float *g, size_t n, float rate, float decay);
 void ck_momentum(float *w, float *v, const float *g, size_t n, float rate, float m, float decay);
 void ck_nesterov(float *w, float *v, const float *g, size_t n, float rate, float m, float decay);
+// v = m v + local (g + decay w), w -= rate v (You et al. 2017); `local` is the tensor's own rate.
+void ck_lars(float *w, float *v, const float *g, size_t n, float rate, float m, float decay,
+             float local);
 // correction1 = 1 - beta1^t and correction2 = 1 - beta2^t, t counted from 1.
 void ck_adam(float *w, float *p, float *q, const float *g, size_t n, double rate, double beta1,
              double beta2, double epsilon, double decay, double correction1, double correction2);

@@ -4,15 +4,6 @@
 #include "CKernels.h"
 #include "clones.h"
 
-CLONES void ck_place_rows(float *y, long stride, const float *x, long rows, long n, int add) {
-  for (long r = 0; r < rows; r++, y += stride, x += n) {
-    if (add)
-      for (long i = 0; i < n; i++) y[i] += x[i];
-    else
-      memcpy(y, x, sizeof(float) * n);
-  }
-}
-
 CLONES void ck_gather_rows(float *y, const float *x, long stride, long rows, long n, int add) {
   for (long r = 0; r < rows; r++, y += n, x += stride) {
     if (add)

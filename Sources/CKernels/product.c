@@ -9,7 +9,12 @@
 
 void ck_row_product(float *c, long stride, ck_rows a, int count, const float *packed, int columns,
                     int add) {
-  DISPATCH(row_product, c, stride, a, count, packed, columns, add);
+  DISPATCH(row_product, c, stride, NULL, a, count, packed, columns, add);
+}
+
+void ck_row_product_to(float *const *places, ck_rows a, int count, const float *packed,
+                       int columns, int add) {
+  DISPATCH(row_product, NULL, 0, places, a, count, packed, columns, add);
 }
 
 void ck_outer_product(float *c, long stride, ck_terms a, int rows, const float *b, long b_stride,

@@ -101,9 +101,26 @@ INLINE void ISA(copy_tile)(float *to, long to_stride, const float *from, long st
     memcpy(to + r * to_stride, from + r * stride, sizeof(float) * columns);
 }
 
-// All rows and columns over one block of the depth.
-static void ISA(row_span)(float *c, long stride, ck_rows a, int count, ISA(span) s,
-                          const float *packed, int columns, int add) {
+// A tile to or from rows that lie wherever `places` says.
+INLINE void ISA(fetch_tile)(float *tile, float *const *places, int n0, int rows, int columns) {
+  for (int r = 0; r < rows; r++) memcpy(tile + r * STRIP, places[r] + n0, sizeof(float) * columns);
+}
+INLINE void ISA(place_tile)(float *const *places, int n0, const float *tile, int rows,
+                            int columns) {
+  for (int r = 0; r < rows; r++) {
+    if (columns == STRIP) {
+      store(places[r] + n0, load(tile + r * STRIP));
+      store(places[r] + n0 + LANES, load(tile + r * STRIP + LANES));
+    } else {
+      memcpy(places[r] + n0, tile + r * STRIP, sizeof(float) * columns);
+    }
+  }
+}
+
+// All rows and columns over one block of the depth. Rows of c are `stride` apart, or where `places`
+// says unless that is null.
+static void ISA(row_span)(float *c, long stride, float *const *places, ck_rows a, int count,
+                          ISA(span) s, const float *packed, int columns, int add) {
   const long whole = (long)a.taps * a.depth * PANEL;  // numbers of a panel
   const int groups = (count + ROWS - 1) / ROWS;
   packed += (s.tap * (long)a.depth + s.from) * PANEL;
@@ -114,6 +131,14 @@ static void ISA(row_span)(float *c, long stride, ck_rows a, int count, ISA(span)
     for (int g = 0; g < groups; g++) {
       const int first = (long)count * g / groups;
       const int rows = (long)count * (g + 1) / groups - first;
+      if (places) {
+        const int n = left < STRIP ? left : STRIP;
+        float tile[ROWS * STRIP];
+        if (add) ISA(fetch_tile)(tile, places + first, n0, rows, n);
+        ISA(row_tiles)(rows, vectors, tile, STRIP, a, first, s, b, apart, add);
+        ISA(place_tile)(places + first, n0, tile, rows, n);
+        continue;
+      }
       float *out = c + first * stride + n0;
       if (left >= vectors * LANES) {
         ISA(row_tiles)(rows, vectors, out, stride, a, first, s, b, apart, add);
@@ -128,18 +153,19 @@ static void ISA(row_span)(float *c, long stride, ck_rows a, int count, ISA(span)
   }
 }
 
-static void ISA(row_product)(float *c, long stride, ck_rows a, int count, const float *packed,
-                             int columns, int add) {
+static void ISA(row_product)(float *c, long stride, float *const *places, ck_rows a, int count,
+                             const float *packed, int columns, int add) {
   // A strip of so many rows of b stays in the first-level cache while all rows of a pass by.
   enum { DEPTH = 256 };
   if (a.taps == 0 || a.depth == 0) {
-    for (int i = 0; i < count && !add; i++) memset(c + i * stride, 0, sizeof(float) * columns);
+    for (int i = 0; i < count && !add; i++)
+      memset(places ? places[i] : c + i * stride, 0, sizeof(float) * columns);
   } else if (a.depth <= DEPTH) {
     const int taps = DEPTH / a.depth;
     for (int t = 0; t < a.taps; t += taps) {
       const int now = a.taps - t < taps ? a.taps - t : taps;
       const ISA(span) s = {t, now, 0, a.depth};
-      ISA(row_span)(c, stride, a, count, s, packed, columns, add || t > 0);
+      ISA(row_span)(c, stride, places, a, count, s, packed, columns, add || t > 0);
     }
   } else {
     const int parts = (a.depth + DEPTH - 1) / DEPTH;
@@ -147,17 +173,17 @@ static void ISA(row_product)(float *c, long stride, ck_rows a, int count, const 
       for (int p = 0; p < parts; p++) {
         const long from = (long)a.depth * p / parts, end = (long)a.depth * (p + 1) / parts;
         const ISA(span) s = {t, 1, from, end - from};
-        ISA(row_span)(c, stride, a, count, s, packed, columns, add || t > 0 || p > 0);
+        ISA(row_span)(c, stride, places, a, count, s, packed, columns, add || t > 0 || p > 0);
       }
   }
 }
 
-// Columns that take more than one tile: both factors are copied into the order in which tiles read
+// Columns that take more than two tiles: both factors are copied into the order in which tiles read
 // them. Rows a power of two apart would compete for the same few places of the cache.
 static void ISA(outer_block)(float *c, long stride, ck_terms a, int rows, const float *b,
                              long b_stride, int columns, int terms, int add) {
   float right[OUTER_TERMS * (OUTER_COLUMNS + STRIP)], copy[OUTER_TERMS * ROWS + LANES];
-  const float *left = columns > STRIP ? copy : NULL;
+  const float *left = columns > 2 * STRIP ? copy : NULL;
   for (int n0 = 0; n0 < columns && (left || columns % LANES); n0 += STRIP) {
     const int n = columns - n0 < STRIP ? columns - n0 : STRIP;
     float *to = right + n0 * terms;

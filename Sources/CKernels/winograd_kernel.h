@@ -90,6 +90,11 @@ static void ISA(winograd_gradient)(float *m, long position, long tile_stride, co
     }
 }
 
+INLINE void ISA(put_pixel)(float *at, vec v, int left, int add) {
+  if (left >= LANES) store(at, add ? load(at) + v : v);
+  else store_part(at, add ? load_part(at, left) + v : v, left);
+}
+
 static void ISA(winograd_output)(float *y, long line, long pixel, int lines, int pixels,
                                  int channels, const float *m, long position, long tile_stride,
                                  int tiles, int add) {
@@ -103,25 +108,20 @@ static void ISA(winograd_output)(float *y, long line, long pixel, int lines, int
         ISA(output_line)(out, in);
         UNROLL for (int i = 0; i < 4; i++) half[i][j] = out[i];
       }
-      vec out[4][4];
-      UNROLL for (int i = 0; i < 4; i++) ISA(output_line)(out[i], half[i]);
       const int left = channels - c;
-      float *to = y + c;
-      if (left >= LANES) {
+      UNROLL for (int i = 0; i < 4; i++) {
         // Tiles that reach over the edge of the image write what lies inside.
-        UNROLL for (int i = 0; i < 4; i++)
-          if (i < lines)
-            UNROLL for (int j = 0; j < 4; j++)
-              if (j < width) {
-                float *at = to + i * line + j * pixel;
-                store(at, add ? load(at) + out[i][j] : out[i][j]);
-              }
-      } else {
-        for (int i = 0; i < 4 && i < lines; i++)
-          for (int j = 0; j < width; j++) {
-            float *at = to + i * line + j * pixel;
-            store_part(at, add ? load_part(at, left) + out[i][j] : out[i][j], left);
-          }
+        if (i >= lines) continue;
+        float *to = y + c + i * line;
+        vec out[4];
+        ISA(output_line)(out, half[i]);
+        if (width == 4 && left >= LANES) {
+          UNROLL for (int j = 0; j < 4; j++)
+            store(to + j * pixel, add ? load(to + j * pixel) + out[j] : out[j]);
+        } else {
+          UNROLL for (int j = 0; j < 4; j++)
+            if (j < width) ISA(put_pixel)(to + j * pixel, out[j], left, add);
+        }
       }
     }
   }

@@ -14,6 +14,8 @@ package final class Executor {
   /// By node.
   private let norms: [BatchNormalization?]
   private let places: [Places]
+  /// Sums that the convolution in front of them computes, by the node of the convolution.
+  private let epilogues: [Int: Epilogue]
   private let plan: GradientPlan
   private let buffers: [Floats]
   private let workspace: Floats
@@ -34,6 +36,7 @@ package final class Executor {
     values = zip(network.extents, needs.isStored).map { extent, isStored in
       isStored ? Floats(count: extent.count * capacity) : nil
     }
+    epilogues = needs.epilogues
     let norms = network.nodes.map { node -> BatchNormalization? in
       guard case .view(let view) = node.operation, view.norm != nil else { return nil }
       return BatchNormalization(
@@ -72,16 +75,33 @@ package final class Executor {
     return norms[index]?.source(x) ?? Source(x, relu: view.relu)
   }
 
-  private lazy var sources: [Source] = network.extents.indices.map(source)
+  private lazy var sources: [Source] = network.extents.indices.map { value in
+    isInside(value) ? Source(stored(0)) : source(value)
+  }
+
+  /// Whether a value never exists by itself: a convolution's result that a sum goes on with at once.
+  private func isInside(_ value: Int) -> Bool {
+    epilogues.keys.contains { network.nodes[$0].output == value }
+  }
+
+  private lazy var sumsInEpilogues = Set(epilogues.values.map(\.sum))
 
   // MARK: - Forward
 
   package func forward(_ mode: Pass.Mode, images: Int, parameters: Floats, statistics: Floats) {
     let pass = pass(mode, images, parameters, statistics)
-    for (index, node) in network.nodes.enumerated() {
-      let gathers = mode == .training ? moments[node.output] : nil
+    for (index, node) in network.nodes.enumerated() where !sumsInEpilogues.contains(index) {
+      let epilogue = epilogues[index]
+      let output = epilogue?.output ?? node.output
+      let gathers = mode == .training ? moments[output] : nil
       gathers?.begin()
       switch node.operation {
+      case .layer(let layer as ConvolutionLayer) where epilogue != nil:
+        layer.forward(
+          pass, y: stored(output), input: sources[node.inputs[0]],
+          addend: epilogue.map {
+            Addend(sources[$0.other], factor: $0.factor, scalesOther: $0.scalesOther)
+          }, moments: gathers)
       case .layer(let layer):
         layer.forward(
           pass, y: stored(node.output), inputs: node.inputs.map { sources[$0] }, moments: gathers,
@@ -210,6 +230,7 @@ package final class Executor {
   /// What an executor allocates, known before there is one.
   private struct Needs {
     var isStored: [Bool]
+    var epilogues: [Int: Epilogue]
     var workspacePerLane: Int
     var shared: Int
     var places: Int
@@ -219,6 +240,8 @@ package final class Executor {
       for node in network.nodes {
         if case .view = node.operation { isStored[node.output] = false }
       }
+      epilogues = Epilogue.all(of: network)
+      for node in epilogues.keys { isStored[network.nodes[node].output] = false }
       let layers = network.nodes.compactMap(\.layer)
       // Lanes write to scratch of their own, a cache line apart.
       let most = layers.map { $0.workspace(images: capacity) }.max() ?? 0
@@ -239,6 +262,37 @@ package final class Executor {
     let state = network.parameterCount * (stateArrays + 1)
     return 4 * (perImage * capacity + needs.workspacePerLane * lanes + needs.shared + state)
       + needs.places
+  }
+}
+
+/// A sum computed where its last operand, a convolution's result that nobody else wants, is written.
+private struct Epilogue {
+  /// The sum's node and value.
+  let sum: Int
+  let output: Int
+  /// The operand that is there already.
+  let other: Int
+  let factor: Float
+  let scalesOther: Bool
+
+  /// By the convolution's node.
+  static func all(of network: Network) -> [Int: Epilogue] {
+    var found: [Int: Epilogue] = [:]
+    for (index, node) in network.nodes.enumerated() {
+      guard case .sum(let factor) = node.operation, node.inputs[0] != node.inputs[1] else {
+        continue
+      }
+      let makers = node.inputs.map { input in network.nodes.firstIndex { $0.output == input } ?? -1
+      }
+      let last = makers[0] > makers[1] ? 0 : 1
+      let (maker, value) = (makers[last], node.inputs[last])
+      let uses = network.nodes.count { $0.inputs.contains(value) }
+      guard maker >= 0, uses == 1, network.nodes[maker].layer is ConvolutionLayer else { continue }
+      found[maker] = Epilogue(
+        sum: index, output: node.output, other: node.inputs[1 - last], factor: factor,
+        scalesOther: last == 0)
+    }
+    return found
   }
 }
 

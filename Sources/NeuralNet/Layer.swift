@@ -74,10 +74,15 @@ struct ConvolutionLayer: Layer {
     _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,
     places: UnsafeMutablePointer<UInt8>
   ) {
+    forward(pass, y: y, input: inputs[0], addend: nil, moments: moments)
+  }
+
+  /// With a sum behind it, whose rows are what `moments` gathers.
+  func forward(_ pass: Pass, y: FloatPointer, input: Source, addend: Addend?, moments: Moments?) {
     convolution.forward(
-      y, source: inputs[0], weights: pass.parameters + weight,
-      bias: bias.map { pass.parameters + $0 }, images: pass.images, team: pass.team,
-      work: pass.work, shared: pass.shared, moments: moments)
+      y, source: input, weights: pass.parameters + weight, bias: bias.map { pass.parameters + $0 },
+      addend: addend, images: pass.images,
+      team: pass.team, work: pass.work, shared: pass.shared, moments: moments)
   }
 
   func backward(

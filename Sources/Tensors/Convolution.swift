@@ -44,16 +44,19 @@ package struct Convolution: Sendable {
     return max(own, Cut.most * outputChannels)
   }
 
-  /// y is overwritten. Its rows get their bias, and go into `moments`, while they are in the cache.
+  /// y is overwritten. Its rows get their bias and what is added to them, and go into `moments`, while
+  /// they are in the cache.
   package func forward(
     _ y: FloatPointer, source: Source, weights: FloatPointer, bias: FloatPointer? = nil,
-    images: Int, team: Team, work: Workspace, shared: FloatPointer, moments: Moments? = nil
+    addend: Addend? = nil, images: Int, team: Team, work: Workspace, shared: FloatPointer,
+    moments: Moments? = nil
   ) {
     var written: RowsWritten?
-    if bias != nil || moments != nil {
+    if bias != nil || addend != nil || moments != nil {
       written = { first, count, piece in
         let rows = y + first * outputChannels
         if let bias { ck_add_bias(rows, bias, count, Int32(outputChannels)) }
+        addend?.add(to: rows, first: first, count: count, channels: outputChannels)
         moments?.gather(rows, count: count, piece: piece)
       }
     }
@@ -115,6 +118,28 @@ package struct Convolution: Sendable {
     case .windows(let convolution):
       convolution.backwardWeights(
         dw, source: source, dy: dy, images: images, team: team, work: work, shared: shared)
+    }
+  }
+}
+
+/// A value that is added to a result: y = other + factor * y, or y = y + factor * other.
+package struct Addend {
+  private let other: Source
+  private let factor: Float
+  private let scalesOther: Bool
+
+  package init(_ other: Source, factor: Float, scalesOther: Bool) {
+    self.other = other
+    self.factor = factor
+    self.scalesOther = scalesOther
+  }
+
+  fileprivate func add(to rows: FloatPointer, first: Int, count: Int, channels: Int) {
+    let (x, plain) = (other.base + first * channels, Source(rows))
+    if scalesOther {
+      ck_sum_of_two(rows, rows, plain.view, x, other.view, factor, count, Int32(channels))
+    } else {
+      ck_sum_of_two(rows, x, other.view, rows, plain.view, factor, count, Int32(channels))
     }
   }
 }

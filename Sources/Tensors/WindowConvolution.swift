@@ -22,8 +22,11 @@ struct WindowConvolution: Sendable {
 
   // MARK: - Memory
 
+  /// Blocks of an image are of about one size.
   private var linesPerBlock: Int {
-    max(1, min(window.outHeight, WindowConvolution.pixelsPerBlock / window.outWidth))
+    let most = max(1, WindowConvolution.pixelsPerBlock / window.outWidth)
+    let blocks = (window.outHeight + most - 1) / most
+    return (window.outHeight + blocks - 1) / blocks
   }
   private var pixelsPerBlock: Int {
     isPixelwise ? WindowConvolution.pixelsPerBlock : linesPerBlock * window.outWidth
@@ -33,10 +36,7 @@ struct WindowConvolution: Sendable {
   var workspace: Int {
     let band =
       isPixelwise ? pixelsPerBlock * inputs : bandLines(linesPerBlock) * bandWidth * inputs
-    let backward = phases.map {
-      max(0, $0.bandLines * $0.bandWidth) * outputs
-        + max(WindowConvolution.pixelsPerBlock, $0.pixels) * inputs
-    }
+    let backward = phases.map { max(0, $0.bandLines * $0.bandWidth) * outputs }
     return max(band, backward.max() ?? 0)
   }
 
@@ -116,10 +116,12 @@ struct WindowConvolution: Sendable {
       for (phase, packed) in zip(phases, packs) {
         withRows(phase.tapLines * phase.pixelsPerBlock) { rows in
           phase.pointIntoBand(rows, work[lane], outputs: outputs)
-          for image in cut[piece] {
-            backwardData(
-              dx + image * pixels * inputs, adds, Source(dy), image, phase, packed: packed, rows,
-              work[lane])
+          withUnsafeTemporaryAllocation(of: FloatPointer?.self, capacity: phase.pixelsPerBlock) {
+            for image in cut[piece] {
+              backwardData(
+                dx + image * pixels * inputs, adds, Source(dy), image, phase, packed: packed, rows,
+                $0, work[lane])
+            }
           }
         }
       }
@@ -195,9 +197,9 @@ struct WindowConvolution: Sendable {
 
   private func backwardData(
     _ dx: FloatPointer, _ adds: Bool, _ dy: Source, _ image: Int, _ phase: Phase,
-    packed: FloatPointer, _ rows: UnsafeMutablePointer<UnsafePointer<Float>?>, _ band: FloatPointer
+    packed: FloatPointer, _ rows: UnsafeMutablePointer<UnsafePointer<Float>?>,
+    _ places: UnsafeMutableBufferPointer<FloatPointer?>, _ band: FloatPointer
   ) {
-    let scattered = band + phase.bandLines * phase.bandWidth * outputs
     for first in stride(from: 0, to: phase.lines, by: phase.linesPerBlock) {
       let lines = min(phase.linesPerBlock, phase.lines - first)
       if phase.tapLines > 0 {
@@ -221,13 +223,17 @@ struct WindowConvolution: Sendable {
           Int32(inputs), adds ? 1 : 0)
         continue
       }
-      ck_row_product(scattered, inputs, a, Int32(lines * phase.pixels), packed, Int32(inputs), 0)
+      var place = 0
       for line in 0..<lines {
-        let y = top + line * window.strideHeight
-        ck_place_rows(
-          dx + (y * window.width + phase.firstPixel) * inputs, window.strideWidth * inputs,
-          scattered + line * phase.pixels * inputs, phase.pixels, inputs, adds ? 1 : 0)
+        let from =
+          dx + ((top + line * window.strideHeight) * window.width + phase.firstPixel) * inputs
+        for pixel in 0..<phase.pixels {
+          places[place] = from + pixel * window.strideWidth * inputs
+          place += 1
+        }
       }
+      ck_row_product_to(
+        places.baseAddress, a, Int32(place), packed, Int32(inputs), adds ? 1 : 0)
     }
   }
 

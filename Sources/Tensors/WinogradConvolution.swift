@@ -1,35 +1,39 @@
 import CKernels
 
-/// 3x3 convolution of stride 1 and padding 1 by Winograd's F(4x4, 3x3): tiles of 4x4 outputs, of which
-/// each takes 36 products instead of 144 (Lavin and Gray 2016). Tiles are transformed in blocks that
-/// stay in the cache; for each of 36 positions there is one product [tiles][cin] x [cin][cout].
+/// 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): tiles of 4x4 outputs, of which each takes 36
+/// products instead of 144 (Lavin and Gray 2016). Tiles are transformed in blocks that stay in the
+/// cache; for each of 36 positions there is one product [tiles][cin] x [cin][cout].
 struct WinogradConvolution: Sendable {
-  let height: Int
-  let width: Int
-  let inputs: Int
+  let window: Window
   let outputs: Int
+  private var inputs: Int { window.channels }
 
   init(_ window: Window, outputChannels: Int) {
-    (height, width) = (window.height, window.width)
-    (inputs, outputs) = (window.channels, outputChannels)
+    self.window = window
+    outputs = outputChannels
   }
 
   static func applies(to window: Window, outputChannels: Int) -> Bool {
     window.kernelHeight == 3 && window.kernelWidth == 3 && window.strideHeight == 1
-      && window.strideWidth == 1 && window.padHeight == 1 && window.padWidth == 1
+      && window.strideWidth == 1 && window.padHeight == window.padWidth && window.padHeight <= 2
       && window.channels >= 8 && outputChannels >= 8
+  }
+
+  /// Tiles over the outputs of the convolution, or over its inputs where gradients go there.
+  private var forwardTiles: TileGrid {
+    TileGrid(
+      height: window.outHeight, width: window.outWidth, fromHeight: window.height,
+      fromWidth: window.width, border: window.padHeight)
+  }
+  private var backwardTiles: TileGrid {
+    TileGrid(
+      height: window.height, width: window.width, fromHeight: window.outHeight,
+      fromWidth: window.outWidth, border: 2 - window.padHeight)
   }
 
   private static let positions = 36
 
   // MARK: - Geometry
-
-  private var tileLines: Int { (height + 3) / 4 }
-  private var tilesAcross: Int { (width + 3) / 4 }
-
-  /// Lines of tiles that are transformed together: about 32 tiles, and whole lines. The products of
-  /// fewer tiles would wait for their weights, those of more would leave the cache.
-  private func linesPerBlock(_ tiles: Int) -> Int { max(1, tiles / tilesAcross) }
 
   private static func padded(_ channels: Int) -> Int { (channels + 15) / 16 * 16 }
 
@@ -39,36 +43,39 @@ struct WinogradConvolution: Sendable {
     tiles * padded(channels) + 16
   }
 
+  /// The products of fewer tiles would wait for their weights, those of more would leave the cache.
   private static let tilesPerBlock = 32
   /// Channels of a block of weight gradients, of which all positions stay in the cache.
   private static let weightBlock = 64
-
-  private func bandCount(lines: Int, channels: Int) -> Int {
-    (4 * lines + 2) * (4 * tilesAcross + 2) * WinogradConvolution.padded(channels)
-  }
 
   // MARK: - Memory
 
   /// Numbers of workspace that a lane needs.
   var workspace: Int {
-    max(dataWorkspace(inputs, outputs), dataWorkspace(outputs, inputs), weightWorkspace)
+    max(
+      dataWorkspace(forwardTiles, inputs, outputs), dataWorkspace(backwardTiles, outputs, inputs),
+      weightWorkspace)
   }
 
-  private func dataWorkspace(_ inputs: Int, _ outputs: Int) -> Int {
-    let lines = linesPerBlock(WinogradConvolution.tilesPerBlock)
-    let tiles = lines * tilesAcross
-    return bandCount(lines: min(lines, tileLines), channels: inputs)
+  private func dataWorkspace(_ grid: TileGrid, _ inputs: Int, _ outputs: Int) -> Int {
+    let tiles = grid.block(of: WinogradConvolution.tilesPerBlock).mostTiles
+    return bandCount(grid, channels: inputs)
       + WinogradConvolution.positions
       * (WinogradConvolution.position(tiles: tiles, channels: inputs)
         + WinogradConvolution.position(tiles: tiles, channels: outputs))
   }
 
   private var weightWorkspace: Int {
-    let lines = linesPerBlock(WinogradConvolution.tilesPerBlock)
-    let (tiles, block) = (lines * tilesAcross, WinogradConvolution.weightBlock)
-    return bandCount(lines: min(lines, tileLines), channels: block)
+    let block = WinogradConvolution.weightBlock
+    let tiles = forwardTiles.block(of: WinogradConvolution.tilesPerBlock).mostTiles
+    return bandCount(forwardTiles, channels: block)
       + WinogradConvolution.positions
       * (2 * WinogradConvolution.position(tiles: tiles, channels: block) + block * block)
+  }
+
+  private func bandCount(_ grid: TileGrid, channels: Int) -> Int {
+    let lines = grid.block(of: WinogradConvolution.tilesPerBlock).mostLines
+    return (4 * lines + 2) * grid.bandWidth * WinogradConvolution.padded(channels)
   }
 
   /// Numbers that all lanes share: transformed weights, or the shares of their gradient.
@@ -91,7 +98,8 @@ struct WinogradConvolution: Sendable {
   ) {
     transform(weights, rows: inputs, columns: outputs, into: shared, team: team)
     convolve(
-      y, source, inputs, outputs, packed: shared, adds: false, images: images, team: team,
+      y, source, forwardTiles, inputs, outputs, packed: shared, adds: false, images: images,
+      team: team,
       work: work, written: written)
   }
 
@@ -104,7 +112,8 @@ struct WinogradConvolution: Sendable {
     turnTaps(turned, weights, taps: 9, rows: inputs, columns: outputs, team: team)
     transform(turned, rows: outputs, columns: inputs, into: shared, team: team)
     convolve(
-      dx, Source(dy), outputs, inputs, packed: shared, adds: adds, images: images, team: team,
+      dx, Source(dy), backwardTiles, outputs, inputs, packed: shared, adds: adds, images: images,
+      team: team,
       work: work, written: written)
   }
 
@@ -120,29 +129,23 @@ struct WinogradConvolution: Sendable {
   }
 
   private func convolve(
-    _ y: FloatPointer, _ source: Source, _ inputs: Int, _ outputs: Int, packed: FloatPointer,
-    adds: Bool, images: Int, team: Team, work: Workspace, written: RowsWritten?
+    _ y: FloatPointer, _ source: Source, _ grid: TileGrid, _ inputs: Int, _ outputs: Int,
+    packed: FloatPointer, adds: Bool, images: Int, team: Team, work: Workspace,
+    written: RowsWritten?
   ) {
     let cut = Cut(images)
     let (deep, wide) = (WinogradConvolution.padded(inputs), WinogradConvolution.padded(outputs))
+    let block = grid.block(of: WinogradConvolution.tilesPerBlock)
+    let vPosition = WinogradConvolution.position(tiles: block.mostTiles, channels: inputs)
+    let mPosition = WinogradConvolution.position(tiles: block.mostTiles, channels: outputs)
     team.run(cut.pieces) { piece, lane in
-      let block = Block(self, tiles: WinogradConvolution.tilesPerBlock)
       let band = work[lane]
-      let v = band + bandCount(lines: block.mostLines, channels: inputs)
-      let vPosition = WinogradConvolution.position(tiles: block.mostTiles, channels: inputs)
+      let v = band + bandCount(grid, channels: inputs)
       let m = v + WinogradConvolution.positions * vPosition
-      let mPosition = WinogradConvolution.position(tiles: block.mostTiles, channels: outputs)
       block.withRows(v, stride: deep) { rows in
         block.forEach(of: cut[piece]) { stretches, tiles in
           for stretch in stretches {
-            source.band(
-              band, stretch.frame(channels: inputs, from: 0, count: inputs, border: 1))
-            for line in 0..<stretch.lines {
-              ck_winograd_input(
-                v + (stretch.tile + line * tilesAcross) * deep, vPosition, deep,
-                band + line * 4 * stretch.bandWidth * deep, stretch.bandWidth * deep, deep,
-                Int32(tilesAcross), Int32(deep))
-            }
+            transformInput(stretch, source, inputs, 0..<inputs, into: v, vPosition, band)
           }
           for p in 0..<WinogradConvolution.positions {
             ck_row_product(
@@ -155,14 +158,15 @@ struct WinogradConvolution: Sendable {
             for line in 0..<stretch.lines {
               let top = (stretch.firstLine + line) * 4
               ck_winograd_output(
-                y + (stretch.image * height + top) * width * outputs, width * outputs, outputs,
-                Int32(height - top), Int32(width), Int32(outputs),
-                m + (stretch.tile + line * tilesAcross) * wide, mPosition, wide, Int32(tilesAcross),
-                adds ? 1 : 0)
+                y + (stretch.image * grid.height + top) * grid.width * outputs,
+                grid.width * outputs, outputs, Int32(grid.height - top), Int32(grid.width),
+                Int32(outputs), m + (stretch.tile + line * grid.tilesAcross) * wide, mPosition,
+                wide, Int32(grid.tilesAcross), adds ? 1 : 0)
             }
             let lines = stretch.imageLines
             written?(
-              (stretch.image * height + lines.lowerBound) * width, lines.count * width, piece)
+              (stretch.image * grid.height + lines.lowerBound) * grid.width,
+              lines.count * grid.width, piece)
           }
         }
       }
@@ -212,38 +216,21 @@ struct WinogradConvolution: Sendable {
     let (deep, wide) = (
       WinogradConvolution.padded(rows.count), WinogradConvolution.padded(columns.count)
     )
-    let block = Block(self, tiles: WinogradConvolution.tilesPerBlock)
+    let grid = forwardTiles
+    let block = grid.block(of: WinogradConvolution.tilesPerBlock)
     let band = work
-    let v = band + bandCount(lines: block.mostLines, channels: max(rows.count, columns.count))
+    let v = band + bandCount(grid, channels: max(rows.count, columns.count))
     let vPosition = WinogradConvolution.position(tiles: block.mostTiles, channels: rows.count)
     let m = v + WinogradConvolution.positions * vPosition
     let mPosition = WinogradConvolution.position(tiles: block.mostTiles, channels: columns.count)
     let sums = m + WinogradConvolution.positions * mPosition
     let sumPosition = rows.count * wide
-    let gradient = Source(dy)
     var isFirst = true
     block.withRows(v, stride: deep) { a in
       block.forEach(of: images) { stretches, tiles in
         for stretch in stretches {
-          source.band(
-            band,
-            stretch.frame(channels: inputs, from: rows.lowerBound, count: rows.count, border: 1))
-          for line in 0..<stretch.lines {
-            ck_winograd_input(
-              v + (stretch.tile + line * tilesAcross) * deep, vPosition, deep,
-              band + line * 4 * stretch.bandWidth * deep, stretch.bandWidth * deep, deep,
-              Int32(tilesAcross), Int32(deep))
-          }
-          gradient.band(
-            band,
-            stretch.frame(
-              channels: outputs, from: columns.lowerBound, count: columns.count, border: 0))
-          for line in 0..<stretch.lines {
-            ck_winograd_gradient(
-              m + (stretch.tile + line * tilesAcross) * wide, mPosition, wide,
-              band + line * 4 * 4 * tilesAcross * wide, 4 * tilesAcross * wide, wide,
-              Int32(tilesAcross), Int32(wide))
-          }
+          transformInput(stretch, source, inputs, rows, into: v, vPosition, band)
+          transformGradient(stretch, dy, columns, into: m, mPosition, band)
         }
         for p in 0..<WinogradConvolution.positions {
           ck_outer_product(
@@ -258,79 +245,80 @@ struct WinogradConvolution: Sendable {
       dw + rows.lowerBound * outputs + columns.lowerBound, inputs * outputs, outputs, sums,
       sumPosition, wide, Int32(rows.count), Int32(columns.count))
   }
-}
 
-/// Lines of tiles, numbered through all images, that are worked on together.
-private struct Block {
-  let tileLines: Int
-  let tilesAcross: Int
-  let height: Int
-  let width: Int
-  let lines: Int
+  // MARK: - Transforms
 
-  /// Consecutive lines of tiles of one image.
-  struct Stretch {
-    var image: Int
-    var firstLine: Int
-    var lines: Int
-    /// Place of the first tile in the block.
-    var tile: Int
-    var height: Int
-    var width: Int
-    var tilesAcross: Int
-
-    /// Lines of the image that the tiles cover.
-    var imageLines: Range<Int> { 4 * firstLine..<min(4 * (firstLine + lines), height) }
-
-    /// Pixels of a band with the border that windows reach into.
-    var bandWidth: Int { 4 * tilesAcross + 2 }
-
-    func frame(channels: Int, from first: Int, count: Int, border: Int) -> Source.Frame {
-      Source.Frame(
-        image: image, height: height, width: width, imageChannels: channels,
-        lines: 4 * firstLine - border..<4 * (firstLine + lines) + border,
-        pixels: -border..<4 * tilesAcross + border, channels: first..<first + count,
-        stride: (count + 15) / 16 * 16)
-    }
-  }
-
-  init(_ convolution: WinogradConvolution, tiles: Int) {
-    tileLines = (convolution.height + 3) / 4
-    tilesAcross = (convolution.width + 3) / 4
-    (height, width) = (convolution.height, convolution.width)
-    lines = max(1, tiles / tilesAcross)
-  }
-
-  var mostLines: Int { min(lines, tileLines) }
-  var mostTiles: Int { lines * tilesAcross }
-
-  /// Pointers to the lines of a matrix [tiles][stride].
-  func withRows(
-    _ base: FloatPointer, stride: Int, _ body: (UnsafePointer<UnsafePointer<Float>?>) -> Void
+  private func transformInput(
+    _ stretch: TileGrid.Stretch, _ source: Source, _ imageChannels: Int, _ channels: Range<Int>,
+    into v: FloatPointer, _ position: Int, _ band: FloatPointer
   ) {
-    withUnsafeTemporaryAllocation(of: UnsafePointer<Float>?.self, capacity: mostTiles) { rows in
-      for tile in 0..<mostTiles { rows.initializeElement(at: tile, to: base + tile * stride) }
-      body(rows.baseAddress!)
+    let grid = stretch.grid
+    let deep = WinogradConvolution.padded(channels.count)
+    func transform(
+      _ line: Int, _ tiles: Range<Int>, _ from: UnsafePointer<Float>, line step: Int, pixel: Int
+    ) {
+      ck_winograd_input(
+        v + (stretch.tile + line * grid.tilesAcross + tiles.lowerBound) * deep, position, deep,
+        from,
+        step, pixel, Int32(tiles.count), Int32(deep))
+    }
+    /// Lines and tiles of the stretch, framed by zeros and as they are seen.
+    func transformBand(_ lines: Range<Int>, _ tiles: Range<Int>) {
+      guard !lines.isEmpty, !tiles.isEmpty else { return }
+      source.band(
+        band,
+        stretch.inputFrame(
+          lines, tiles, imageChannels: imageChannels, channels: channels, stride: deep))
+      let width = (4 * tiles.count + 2) * deep
+      for line in lines {
+        transform(
+          line, tiles, band + (line - lines.lowerBound) * 4 * width, line: width, pixel: deep)
+      }
+    }
+    let all = 0..<grid.tilesAcross
+    guard source.isPlain else {
+      transformBand(0..<stretch.lines, all)
+      return
+    }
+    // Windows inside of the image are read where they are.
+    let inner = stretch.innerTiles
+    let lines = stretch.innerLines
+    transformBand(0..<lines.lowerBound, all)
+    transformBand(lines.upperBound..<stretch.lines, all)
+    transformBand(lines, 0..<inner.lowerBound)
+    transformBand(lines, inner.upperBound..<grid.tilesAcross)
+    guard !inner.isEmpty else { return }
+    for line in lines {
+      let top = 4 * (stretch.firstLine + line) - grid.border
+      let first =
+        (stretch.image * grid.fromHeight + top) * grid.fromWidth + 4 * inner.lowerBound
+        - grid.border
+      transform(
+        line, inner, source.base + first * imageChannels + channels.lowerBound,
+        line: grid.fromWidth * imageChannels, pixel: imageChannels)
     }
   }
 
-  func forEach(of images: Range<Int>, _ body: ([Stretch], _ tiles: Int) -> Void) {
-    let (first, last) = (images.lowerBound * tileLines, images.upperBound * tileLines)
-    for start in stride(from: first, to: last, by: lines) {
-      let end = min(start + lines, last)
-      var stretches: [Stretch] = []
-      var line = start
-      while line < end {
-        let image = line / tileLines
-        let count = min(end, (image + 1) * tileLines) - line
-        stretches.append(
-          Stretch(
-            image: image, firstLine: line % tileLines, lines: count,
-            tile: (line - start) * tilesAcross, height: height, width: width,
-            tilesAcross: tilesAcross))
-        line += count
-      }
-      body(stretches, (end - start) * tilesAcross)
+  /// Gradients are read where they are if whole tiles cover the image.
+  private func transformGradient(
+    _ stretch: TileGrid.Stretch, _ dy: FloatPointer, _ channels: Range<Int>, into m: FloatPointer,
+    _ position: Int, _ band: FloatPointer
+  ) {
+    let grid = stretch.grid
+    let wide = WinogradConvolution.padded(channels.count)
+    var (from, line, pixel) = (UnsafePointer(band), 4 * grid.tilesAcross * wide, wide)
+    if grid.height % 4 == 0 && grid.width % 4 == 0 {
+      let first = (stretch.image * grid.height + 4 * stretch.firstLine) * grid.width
+      from = UnsafePointer(dy + first * outputs + channels.lowerBound)
+      (line, pixel) = (grid.width * outputs, outputs)
+    } else {
+      Source(dy).band(
+        band, stretch.outputFrame(imageChannels: outputs, channels: channels, stride: wide))
+    }
+    for tileLine in 0..<stretch.lines {
+      ck_winograd_gradient(
+        m + (stretch.tile + tileLine * grid.tilesAcross) * wide, position, wide,
+        from + tileLine * 4 * line, line, pixel, Int32(grid.tilesAcross), Int32(wide))
     }
   }
 }

@@ -39,6 +39,10 @@ typedef struct {
 void ck_row_product(float *c, long stride, ck_rows a, int count, const float *packed, int columns,
                     int add);
 
+// The same where line i of c is at places[i].
+void ck_row_product_to(float *const *places, ck_rows a, int count, const float *packed,
+                       int columns, int add);
+
 // Panels [first, last) of what ck_row_product takes, from taps[t][depth][columns].
 void ck_pack(float *packed, const float *const *from, int taps, int depth, int columns, int first,
              int last);
@@ -165,8 +169,6 @@ void ck_global_mean_backward(float *dx, const float *dy, long images, long pixel
 
 // ---- elementwise -------------------------------------------------------------------------------
 
-// Row i of x[rows][n] is put, or added, to y + i * stride.
-void ck_place_rows(float *y, long stride, const float *x, long rows, long n, int add);
 // Row i of y[rows][n] becomes, or gets added, what is at x + i * stride.
 void ck_gather_rows(float *y, const float *x, long stride, long rows, long n, int add);
 void ck_copy_or_add(float *y, const float *x, size_t n, int add);

@@ -93,7 +93,10 @@ let package = Package(
         "Worker", argumentParser, lifecycle, logging, signals,
       ], swiftSettings: strict),
     .executableTarget(
-      name: "bench", dependencies: ["Experiments", "NeuralNet", "Tensors", argumentParser],
+      name: "bench",
+      dependencies: [
+        "Checkpoints", "Experiments", "NeuralNet", "Tensors", "Training", argumentParser,
+      ],
       swiftSettings: strict),
 
     .target(

@@ -69,16 +69,27 @@ package struct Checkpoint: Sendable, Equatable {
 
   /// The length of the header as eight bytes; the header, JSON padded with spaces to a multiple of
   /// eight; the arrays one behind the other.
-  func safetensors() -> [UInt8] {
+  /// What the file consists of, before compression.
+  var pieces: [[UInt8]] {
+    let ordered = ordered
+    return [header(ordered)] + ordered.map(\.bytes)
+  }
+
+  /// Bytes of all pieces.
+  var byteCount: Int { pieces.reduce(0) { $0 + $1.count } }
+
+  /// Wide elements first: every array is then aligned to its element.
+  private var ordered: [NamedArray] {
+    arrays.filter { $0.element == .float64 } + arrays.filter { $0.element == .float32 }
+  }
+
+  private func header(_ ordered: [NamedArray]) -> [UInt8] {
     var offset = 0
     var members: [JSON.Member] = [
       .init(
         "__metadata__",
         .object(metadata.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) }))
     ]
-    // Wide elements first: every array is then aligned to its element.
-    let ordered =
-      arrays.filter { $0.element == .float64 } + arrays.filter { $0.element == .float32 }
     for array in ordered {
       members.append(
         .init(
@@ -92,12 +103,7 @@ package struct Checkpoint: Sendable, Equatable {
     }
     var header = Array(JSON.object(members).encoded().utf8)
     header += Array(repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
-    var out: [UInt8] = []
-    out.reserveCapacity(8 + header.count + offset)
-    withUnsafeBytes(of: UInt64(header.count).littleEndian) { out.append(contentsOf: $0) }
-    out += header
-    for array in ordered { out += array.bytes }
-    return out
+    return withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) } + header
   }
 
   /// Reads the layout back; `reason` says what is wrong with it.

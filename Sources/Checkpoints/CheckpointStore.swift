@@ -27,9 +27,11 @@ package struct CheckpointStore: Sendable {
       try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
       let content: JSON = ["format": 1, "id": .string(UUID().uuidString.lowercased())]
-      try CheckpointStore.place(
-        Array((content.pretty() + "\n").utf8), as: path + "/" + CheckpointStore.marker,
-        replacing: false)
+      let bytes = Array((content.pretty() + "\n").utf8)
+      try CheckpointStore.place(as: path + "/" + CheckpointStore.marker, replacing: false) {
+        sink throws(CheckpointError) in
+        try bytes.forWhole(sink)
+      }
     } catch { throw .cannotOpen(store: path, reason: "it cannot be made: \(error)") }
     // Whoever was first has named it.
     guard let id = try CheckpointStore.identity(of: path) else {
@@ -61,12 +63,26 @@ package struct CheckpointStore: Sendable {
     guard found == id else { throw .away(store: path, reason: "another store is in its place") }
   }
 
-  package func write(_ checkpoint: Checkpoint, as file: String) throws(CheckpointError) -> Written {
+  package func write(
+    _ checkpoint: Checkpoint, as file: String, level: Int32 = Compression.level
+  ) throws(CheckpointError) -> Written {
     precondition(isValidName(file), "a checkpoint named \(file)")
     try check()
-    let bytes = Compression.compress(checkpoint.safetensors())
-    try CheckpointStore.place(bytes, as: path + "/" + file, replacing: true)
-    return Written(file: file, bytes: bytes.count, digest: Digest.sha256(of: bytes))
+    var (count, digest) = (0, Digest.Stream())
+    let stream = Compression.Stream(byteCount: checkpoint.byteCount, level: level)
+    try CheckpointStore.place(as: path + "/" + file, replacing: true) {
+      sink throws(CheckpointError) in
+      func out(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
+        count += bytes.count
+        digest.add(bytes)
+        try sink(bytes)
+      }
+      for piece in checkpoint.pieces {
+        try piece.forWhole { bytes throws(CheckpointError) in try stream.add(bytes, out) }
+      }
+      try stream.finish(out)
+    }
+    return Written(file: file, bytes: count, digest: digest.finished())
   }
 
   /// Reads a file; `digest` is what the database knows of it.
@@ -107,10 +123,13 @@ package struct CheckpointStore: Sendable {
     isValidName(file) && unlink(path + "/" + file) == 0
   }
 
+  /// Takes the next bytes of a file.
+  private typealias Sink = (UnsafeRawBufferPointer) throws(CheckpointError) -> Void
+
   /// Writes a file beside its place, syncs it, and puts it there as a whole. Where it must not
   /// replace another, one that is there already stays.
   private static func place(
-    _ bytes: [UInt8], as target: String, replacing: Bool
+    as target: String, replacing: Bool, _ content: (Sink) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {
     let place = URL(filePath: target)
     func failure(_ step: String) -> CheckpointError {
@@ -125,14 +144,14 @@ package struct CheckpointStore: Sendable {
       // Gone already where it was renamed.
       unlink(temporary)
     }
-    var written = 0
-    while written < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        Glibc.write(file, $0.baseAddress! + written, bytes.count - written)
+    try content { bytes throws(CheckpointError) in
+      var written = 0
+      while written < bytes.count {
+        let count = Glibc.write(file, bytes.baseAddress! + written, bytes.count - written)
+        if count < 0 && errno == EINTR { continue }
+        guard count > 0 else { throw failure("write") }
+        written += count
       }
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw failure("write") }
-      written += count
     }
     guard fsync(file) == 0 else { throw failure("fsync") }
     if replacing {
@@ -144,5 +163,17 @@ package struct CheckpointStore: Sendable {
     guard folder >= 0 else { throw failure("open the folder") }
     defer { close(folder) }
     guard fsync(folder) == 0 else { throw failure("fsync of the folder") }
+  }
+}
+
+extension [UInt8] {
+  /// `withUnsafeBytes` with the error's type kept.
+  fileprivate func forWhole(
+    _ body: (UnsafeRawBufferPointer) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    let result = withUnsafeBytes { bytes in
+      Result { () throws(CheckpointError) in try body(bytes) }
+    }
+    try result.get()
   }
 }

@@ -1,23 +1,57 @@
 import CZstd
 
 /// zstd frames with a content checksum, so that `zstd -t` and `zstd -d` work on our files.
-enum Compression {
+package enum Compression {
   /// Weights hardly compress; the lowest level is a fraction of the time of the default one for
   /// nearly its ratio.
-  private static let level: Int32 = 1
+  package static let level: Int32 = 1
 
   /// More than any state this machine could hold: a damaged header may ask for anything.
   private static let sizeLimit: UInt64 = 64 << 30
 
-  static func compress(_ bytes: [UInt8]) -> [UInt8] {
-    guard let context = ZSTD_createCCtx() else { preconditionFailure("zstd has no memory") }
-    defer { ZSTD_freeCCtx(context) }
-    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)
-    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
-    let bound = ZSTD_compressBound(bytes.count)
-    return [UInt8](unsafeUninitializedCapacity: bound) { buffer, count in
-      count = ZSTD_compress2(context, buffer.baseAddress, bound, bytes, bytes.count)
-      precondition(ZSTD_isError(count) == 0, "zstd: \(String(cString: ZSTD_getErrorName(count)))")
+  /// Compresses pieces of a known length in all as they come, in constant memory.
+  final class Stream {
+    private let context: OpaquePointer
+    private let buffer: UnsafeMutableRawBufferPointer
+
+    init(byteCount: Int, level: Int32) {
+      guard let context = ZSTD_createCCtx() else { preconditionFailure("zstd has no memory") }
+      self.context = context
+      buffer = .allocate(byteCount: ZSTD_CStreamOutSize(), alignment: 16)
+      ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)
+      ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+      ZSTD_CCtx_setPledgedSrcSize(context, UInt64(byteCount))
+    }
+
+    deinit {
+      ZSTD_freeCCtx(context)
+      buffer.deallocate()
+    }
+
+    func add<Problem: Error>(
+      _ piece: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws(Problem) -> Void
+    ) throws(Problem) {
+      try run(piece, ZSTD_e_continue, body)
+    }
+
+    func finish<Problem: Error>(
+      _ body: (UnsafeRawBufferPointer) throws(Problem) -> Void
+    ) throws(Problem) {
+      try run(UnsafeRawBufferPointer(start: nil, count: 0), ZSTD_e_end, body)
+    }
+
+    private func run<Problem: Error>(
+      _ piece: UnsafeRawBufferPointer, _ directive: ZSTD_EndDirective,
+      _ body: (UnsafeRawBufferPointer) throws(Problem) -> Void
+    ) throws(Problem) {
+      var input = ZSTD_inBuffer(src: piece.baseAddress, size: piece.count, pos: 0)
+      var rest = 0
+      repeat {
+        var output = ZSTD_outBuffer(dst: buffer.baseAddress, size: buffer.count, pos: 0)
+        rest = ZSTD_compressStream2(context, &output, &input, directive)
+        precondition(ZSTD_isError(rest) == 0, "zstd: \(String(cString: ZSTD_getErrorName(rest)))")
+        if output.pos > 0 { try body(UnsafeRawBufferPointer(rebasing: buffer[..<output.pos])) }
+      } while input.pos < input.size || (directive == ZSTD_e_end && rest > 0)
     }
   }
 

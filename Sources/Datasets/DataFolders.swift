@@ -39,6 +39,8 @@ func contents(of file: String, limit: Int) throws(DatasetError) -> [UInt8] {
   }
   defer { gzclose(handle) }
   var bytes: [UInt8] = []
+  // An array that grows as it goes leaves memory of half its size behind.
+  bytes.reserveCapacity(min(limit, expectedSize(of: file)))
   var chunk = [UInt8](repeating: 0, count: 1 << 20)
   while true {
     let read = gzread(handle, &chunk, UInt32(chunk.count))
@@ -51,6 +53,15 @@ func contents(of file: String, limit: Int) throws(DatasetError) -> [UInt8] {
   }
   guard gzeof(handle) == 1 else { throw .damaged(file: file, reason: "ends too early") }
   return bytes
+}
+
+/// What a file says of its size: gzip's last four bytes, where it is one. Only a hint.
+private func expectedSize(of file: String) -> Int {
+  guard let handle = FileHandle(forReadingAtPath: file),
+    let end = try? handle.seekToEnd(), file.hasSuffix(".gz"), end > 4,
+    (try? handle.seek(toOffset: end - 4)) != nil, let tail = try? handle.readToEnd()
+  else { return 0 }
+  return tail.reversed().reduce(0) { $0 << 8 | Int($1) }
 }
 
 /// SHA-256 over files in order.

@@ -9,6 +9,17 @@ package enum Digest {
     hexadecimal(SHA256.hash(data: data))
   }
 
+  /// Of what comes piece by piece.
+  package struct Stream: Sendable {
+    private var hash = SHA256()
+
+    package init() {}
+
+    package mutating func add(_ bytes: UnsafeRawBufferPointer) { hash.update(bufferPointer: bytes) }
+
+    package func finished() -> String { Digest.hexadecimal(hash.finalize()) }
+  }
+
   package static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
     let digits = Array("0123456789abcdef".utf8)
     var out: [UInt8] = []

@@ -1,20 +1,24 @@
 /// The plan as JSON: what `jobctl plan --json` prints, and what is submitted to the queue.
 
 extension Plan {
-  /// docs/JSON.md, format 1.
-  package var json: JSON {
+  /// docs/JSON.md, format 1. `cost` says what a run takes: it is known to whoever knows networks.
+  package func json(cost: (TrainingSpec, DatasetFacts) -> [JSON.Member]) -> JSON {
     let totals = totals
     return [
       "format": 1, "grid": .string(grid.name),
       "runs": .array(
         runs.map { planned in
           let stages = stages(of: planned)
-          return [
-            "name": .string(planned.run.name),
-            "updates": .integer(stages.reduce(0) { $0 + $1.updates }),
-            "epochs": .real(stages.reduce(0) { $0 + $1.epochs }),
-            "stages": .array(stages.map { $0.json(planned.run.spec.training.optimizer.name) }),
-          ]
+          return .object(
+            [
+              .init("name", .string(planned.run.name)),
+              .init("updates", .integer(stages.reduce(0) { $0 + $1.updates })),
+              .init("epochs", .real(stages.reduce(0) { $0 + $1.epochs })),
+            ] + cost(planned.run.spec.training, planned.facts) + [
+              .init(
+                "stages",
+                .array(stages.map { $0.json(planned.run.spec.training.optimizer.name) }))
+            ])
         }),
       "totals": [
         "runs": .integer(totals.runs), "stages": .integer(totals.stages),

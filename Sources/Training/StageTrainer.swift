@@ -250,21 +250,3 @@ private struct Speed {
     return Double(last.samples - first.samples) / ((last.at - first.at) / .seconds(1))
   }
 }
-
-/// Highest resident memory of this process, in bytes.
-private func peakMemory() -> Int {
-  var usage = rusage()
-  getrusage(__rusage_who_t(0), &usage)  // RUSAGE_SELF
-  return usage.ru_maxrss * 1024
-}
-
-extension TrainingSpec {
-  /// Bytes that training takes, without its data set.
-  package func memory(_ facts: DatasetFacts, threads: Int) -> Int {
-    let input = Extent(height: facts.height, width: facts.width, channels: facts.channels)
-    let network = Network(self.network, input: input, classes: facts.classes)
-    // Parameters, two gradient sums and the optimizer's slots; the executor's own gradient is in it.
-    return Executor.bytes(
-      network, capacity: ghost, lanes: threads, stateArrays: 3 + Optimizer.slotCount(optimizer))
-  }
-}

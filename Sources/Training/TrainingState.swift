@@ -1,5 +1,4 @@
 import Checkpoints
-import Crypto
 import Experiments
 import Foundation
 import NeuralNet
@@ -40,19 +39,28 @@ package final class TrainingState {
     updates = 0
   }
 
-  /// SHA-256 of the parameters as little-endian float32 in network order.
-  var parametersDigest: String {
-    Digest.sha256(of: Data(bytes: parameters.base, count: 4 * parameters.count))
-  }
-
   // MARK: - To and from checkpoints
 
-  /// A checkpoint with what the queue records of it.
+  /// A copy of the state, to be made a checkpoint of by whoever has the time.
   package struct Content: Sendable {
-    package var checkpoint: Checkpoint
-    package var samples: Int
-    package var updates: Int
-    package var parametersDigest: String
+    /// Without the digest of its parameters.
+    fileprivate let copy: Checkpoint
+    package let samples: Int
+    package let updates: Int
+    /// Ghost batches done since the last update boundary.
+    package let ghosts: Int
+    /// The first arrays of the checkpoint are the parameters.
+    fileprivate let parameterCount: Int
+
+    /// The checkpoint, and the SHA-256 of the parameters as little-endian float32 in network order.
+    package func sealed() -> (checkpoint: Checkpoint, parametersDigest: String) {
+      var digest = Digest.Stream()
+      for array in copy.arrays[..<parameterCount] { array.bytes.withUnsafeBytes { digest.add($0) } }
+      var checkpoint = copy
+      let parameters = digest.finished()
+      checkpoint.metadata["parameters_sha256"] = parameters
+      return (checkpoint, parameters)
+    }
   }
 
   func content(of work: StageWork) -> Content {
@@ -84,11 +92,11 @@ package final class TrainingState {
       "format": "1", "stage": work.digest, "spec": TrainingState.specDigest(work.spec),
       "samples": String(clock), "updates": String(updates), "ghosts": String(ghosts),
       "seconds": String(seconds), "numerics_version": String(numericsVersion),
-      "numerics_fingerprint": kernelDescription, "parameters_sha256": parametersDigest,
+      "numerics_fingerprint": kernelDescription,
     ]
     return Content(
-      checkpoint: Checkpoint(metadata: metadata, arrays: arrays), samples: clock, updates: updates,
-      parametersDigest: parametersDigest)
+      copy: Checkpoint(metadata: metadata, arrays: arrays), samples: clock, updates: updates,
+      ghosts: ghosts, parameterCount: network.parameters.count)
   }
 
   private static func specDigest(_ spec: TrainingSpec) -> String {

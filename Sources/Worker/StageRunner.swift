@@ -4,6 +4,7 @@ import Experiments
 import Foundation
 import JobQueue
 import Logging
+import Synchronization
 import Training
 
 /// What a worker tells whoever watches it.
@@ -192,17 +193,27 @@ struct StageRunner: Sendable {
   ) {
     defer { reports.finish() }
     var lastCheckpoint = ContinuousClock.now
+    // A copy of the state is compressed and written beside training, one at a time.
+    let writing = DispatchQueue(label: "checkpoints of stage \(claimed.lease.stage)")
+    let isWriting = Atomic(false)
     let hooks = StageTrainer.Hooks(
       directive: control.directive,
       measured: { reports.yield(.measured($0)) },
-      wantsCheckpoint: { ContinuousClock.now - lastCheckpoint >= settings.checkpointEvery },
+      wantsCheckpoint: {
+        !isWriting.load(ordering: .acquiring)
+          && ContinuousClock.now - lastCheckpoint >= settings.checkpointEvery
+      },
       checkpointed: { content in
         lastCheckpoint = .now
-        do throws(CheckpointError) {
-          reports.yield(.checkpointed(try write(content)))
-        } catch {
-          // Training goes on from memory; the next checkpoint may find room.
-          logger.warning("no checkpoint was written", metadata: ["error": "\(error)"])
+        isWriting.store(true, ordering: .releasing)
+        writing.async {
+          do throws(CheckpointError) {
+            reports.yield(.checkpointed(try write(content)))
+          } catch {
+            // Training goes on from memory; the next checkpoint may find room.
+            logger.warning("no checkpoint was written", metadata: ["error": "\(error)"])
+          }
+          isWriting.store(false, ordering: .releasing)
         }
       },
       progressed: { progress in
@@ -217,9 +228,11 @@ struct StageRunner: Sendable {
       reports.yield(.ended(.failed(error.description)))
       return
     }
+    let outcome = trainer.run()
+    writing.sync {}  // What is under way comes first.
     do throws(CheckpointError) {
       let ending: Ending =
-        switch trainer.run() {
+        switch outcome {
         case .finished(let end): .finished(try write(end.content))
         case .drained(let end): .drained(try write(end.content))
         case .abandoned: .abandoned
@@ -235,11 +248,12 @@ struct StageRunner: Sendable {
     // The name carries the attempt: a zombie cannot overwrite what another has written.
     let name =
       "stage-\(claimed.lease.stage)-attempt-\(claimed.lease.attempt)-samples-\(content.samples)"
-      + "-\(content.checkpoint.metadata["ghosts"] ?? "0").safetensors.zst"
-    let written = try store.write(content.checkpoint, as: name)
+      + "-\(content.ghosts).safetensors.zst"
+    let (checkpoint, parametersDigest) = content.sealed()
+    let written = try store.write(checkpoint, as: name)
     return Registered(
       written: written, samples: content.samples, updates: content.updates,
-      parametersDigest: content.parametersDigest)
+      parametersDigest: parametersDigest)
   }
 
   // MARK: - JSON for the queue
@@ -255,7 +269,10 @@ struct StageRunner: Sendable {
   }
 
   /// How far the attempt is: updates since the stage's start and the sample clock.
-  func totals() -> JSON { control.progress?.totals ?? [:] }
+  func totals() -> JSON {
+    (control.progress?.totals ?? [:]).setting(
+      ["peak_memory_bytes"], to: .integer(peakMemory()))
+  }
 }
 
 enum WorkerError: Error, CustomStringConvertible {

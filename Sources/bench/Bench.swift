@@ -4,5 +4,5 @@ import ArgumentParser
 @main struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures jobctl's parts on this machine.",
-    subcommands: [TrainBench.self, KernelBench.self])
+    subcommands: [TrainBench.self, KernelBench.self, CheckpointBench.self])
 }

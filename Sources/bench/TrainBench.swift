@@ -3,6 +3,7 @@ import Experiments
 import Foundation
 import NeuralNet
 import Tensors
+import Training
 
 /// Images per second of one training step: forward, loss, backward and update, on random images.
 struct TrainBench: ParsableCommand {
@@ -67,8 +68,8 @@ final class TrainingStep {
   let size: Int
   private let batch: Int
   private let team: Team
-  private let (parameters, statistics): (Floats, Floats)
-  private let optimizer: Optimizer
+  let (parameters, statistics): (Floats, Floats)
+  let optimizer: Optimizer
   private let spec: OptimizerSpec
   private let labels: [Int32]
   private var steps = 0
@@ -156,11 +157,4 @@ final class Stopwatch {
       }
     }
   }
-}
-
-/// Highest resident memory of this process, in bytes.
-func peakMemory() -> Int {
-  var usage = rusage()
-  getrusage(__rusage_who_t(0), &usage)  // RUSAGE_SELF
-  return usage.ru_maxrss * 1024
 }

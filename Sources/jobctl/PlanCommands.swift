@@ -52,6 +52,15 @@ struct GridFileArgument: ParsableArguments {
   }
 }
 
+/// Memory and disk of a run that is trained alone.
+private func cost(_ spec: TrainingSpec, _ facts: DatasetFacts) -> [JSON.Member] {
+  let cost = spec.cost(facts, threads: 1)
+  return [
+    .init("memory_bytes", .integer(cost.memoryBytes)),
+    .init("checkpoint_bytes", .integer(cost.checkpointBytes)),
+  ]
+}
+
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
@@ -62,7 +71,7 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     let plan = try grid.plan()
-    print(json ? plan.json.pretty() : plan.text)
+    print(json ? plan.json(cost: cost).pretty() : plan.text)
   }
 }
 
@@ -89,8 +98,10 @@ extension Plan {
         ])
       }
       let updates = stages(of: planned).reduce(0) { $0 + $1.updates }
+      let cost = planned.run.spec.training.cost(planned.facts, threads: 1)
       let memory =
-        ", about \(planned.run.spec.training.memory(planned.facts, threads: 1) >> 20) MiB"
+        ", about \(cost.memoryBytes >> 20) MiB of memory, checkpoints of "
+        + "\(number(Double(cost.checkpointBytes) / 1e6, 1)) MB"
       let off = deviation(of: planned).map {
         ", first noise scale \(number(100 * $0, 1)) % off the reference point's"
       }
@@ -170,7 +181,7 @@ struct SubmitCommand: AsyncParsableCommand {
             + "nothing was submitted")
       return
     }
-    let document = plan.submission(priority: priority ?? 0) { $0.memory($1, threads: 1) }
+    let document = plan.submission(priority: priority ?? 0) { $0.cost($1, threads: 1).memoryBytes }
     let queue = JobQueue(try await database.open())
     let reply = try await queue.submit(document)
     if let priority, reply.isUnchanged {

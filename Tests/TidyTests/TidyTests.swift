@@ -23,7 +23,7 @@ import Testing
       "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Reports", "Training",
       "Worker",
     ],
-    "bench": ["Experiments", "NeuralNet", "Tensors"],
+    "bench": ["Checkpoints", "Experiments", "NeuralNet", "Tensors", "Training"],
     "EmbedSQL": [],
     "EmbedSQLPlugin": [],
     "CKernels": [], "COpenBLAS": [], "CPostgres": [], "CZlib": [], "CZstd": [],

@@ -7,6 +7,7 @@ language sql set search_path = pg_catalog, jobs, pg_temp as $$
       updates_to = greatest(a.updates_to, coalesce((totals ->> 'updates')::bigint, 0)),
       samples_to = greatest(a.samples_to, coalesce((totals ->> 'samples')::bigint, 0)),
       seconds = coalesce((totals ->> 'seconds')::float8, a.seconds),
-      threads = coalesce((totals ->> 'threads')::int, a.threads)
+      threads = coalesce((totals ->> 'threads')::int, a.threads),
+      peak_memory_bytes = coalesce((totals ->> 'peak_memory_bytes')::bigint, a.peak_memory_bytes)
   where a.stage_id = stage and a.attempt = attempt_number and a.ended_at is null
 $$;

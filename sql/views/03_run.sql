@@ -15,7 +15,8 @@ select r.grid_id, g.name::text as grid, r.id as run_id, r.name::text as run, r.p
   t.stages, t.stages_done, r.updates as updates_planned, t.updates, t.updates_redone,
   r.epochs as epochs_planned, coalesce(m.epoch, 0) as epochs, r.samples as samples_planned,
   t.samples, m.test_accuracy, b.best as best_test_accuracy, m.test_loss, m.train_loss,
-  m.train_accuracy, m.validation_accuracy, m.validation_loss, t.seconds, b.peak_memory_bytes,
+  m.train_accuracy, m.validation_accuracy, m.validation_loss, t.seconds,
+  greatest(b.peak_memory_bytes, t.peak_memory_bytes) as peak_memory_bytes,
   t.parameters_digest, t.reason
 from jobs.run r
 join jobs.grid g on g.id = r.grid_id
@@ -31,14 +32,15 @@ cross join lateral (
     coalesce(sum(a.reached), 0)::bigint as updates,
     coalesce(sum(a.executed - a.reached), 0)::bigint as updates_redone,
     coalesce(max(a.samples), 0)::bigint as samples,
-    sum(a.seconds) as seconds,
+    sum(a.seconds) as seconds, max(a.peak_memory_bytes) as peak_memory_bytes,
     max(s.reason) filter (where s.state in ('diverged', 'failed', 'parked')) as reason
   from jobs.run_stage rs
   join jobs.stage s on s.id = rs.stage_id
   left join jobs.checkpoint c on c.id = s.checkpoint_id
   left join lateral (
     select max(a.updates_to) as reached, sum(a.updates_to - a.updates_from) as executed,
-      max(a.samples_to) as samples, max(a.seconds) as seconds
+      max(a.samples_to) as samples, max(a.seconds) as seconds,
+      max(a.peak_memory_bytes) as peak_memory_bytes
     from jobs.attempt a where a.stage_id = s.id
   ) a on true
   where rs.run_id = r.id

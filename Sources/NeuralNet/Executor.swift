@@ -256,12 +256,12 @@ package final class Executor {
   package static func bytes(_ network: Network, capacity: Int, lanes: Int, stateArrays: Int) -> Int
   {
     let needs = Needs(network, capacity: capacity)
-    let arrays =
-      zip(network.extents, needs.isStored).filter(\.1).map { $0.0.count * capacity }
-      + GradientPlan(network).sizes.map { $0 * capacity }
-      + [needs.workspacePerLane * lanes, needs.shared]
-      + Array(repeating: network.parameterCount, count: stateArrays + 1)
-    return arrays.reduce(needs.places) { $0 + Floats.footprint(count: $1) }
+    let perImage =
+      zip(network.extents, needs.isStored).reduce(0) { $0 + ($1.1 ? $1.0.count : 0) }
+      + GradientPlan(network).sizes.reduce(0, +)
+    let state = network.parameterCount * (stateArrays + 1)
+    return 4 * (perImage * capacity + needs.workspacePerLane * lanes + needs.shared + state)
+      + needs.places
   }
 }
 

@@ -14,20 +14,12 @@ package final class Floats {
   /// Transforms touch dozens of places at once, each on a page of its own where pages are small.
   private static let hugePage = 2 << 20
 
-  private static func isLarge(_ bytes: Int) -> Bool { bytes >= hugePage / 4 }
-
-  /// Bytes that storage of so many numbers takes: large ones take whole pages.
-  package static func footprint(count: Int) -> Int {
-    let bytes = (max(count, 1) + slack) * MemoryLayout<Float>.stride
-    return isLarge(bytes) ? (bytes + hugePage - 1) / hugePage * hugePage : bytes
-  }
-
   /// `count` zeros.
   package init(count: Int) {
     precondition(count >= 0, "storage of \(count) numbers")
     // Kernels may read, not use, a few numbers behind the last.
     let bytes = (max(count, 1) + Floats.slack) * MemoryLayout<Float>.stride
-    let isLarge = Floats.isLarge(bytes)
+    let isLarge = bytes >= Floats.hugePage / 4
     let raw = UnsafeMutableRawPointer.allocate(
       byteCount: bytes, alignment: isLarge ? Floats.hugePage : Floats.alignment)
     if isLarge { madvise(raw, bytes, MADV_HUGEPAGE) }  // advice: what comes of it does not matter

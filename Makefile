@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short test lint format bench install clean
+.PHONY: help setup build demo demo-short schedules test lint format bench peers install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -25,6 +25,10 @@ demo-short: setup ## The same path in a minute: two rates, one epoch, a subset
 	$(BUILD) --product jobctl
 	@ops/demo examples/lr-sweep-short.json
 
+schedules: setup ## Train three schedules over five seeds and print their differences (up to 90 minutes; resumes)
+	$(BUILD) --product jobctl
+	@ops/schedules
+
 test: setup ## Build and run all tests, on a throw-away database
 	@ops/test-tools
 	$(BUILD) --build-tests
@@ -36,10 +40,18 @@ lint: ## Check the format of all Swift files
 format: ## Format all Swift files
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
 
-bench: setup ## Time training steps on this machine
+bench: setup ## Check and time kernels, training steps and checkpoints on this machine
 	$(BUILD) --product bench
-	.build/release/bench train --network cnn --size 28 --channels 1 --threads 1
-	.build/release/bench train --network wrn-16-4 --threads 2
+	.build/release/bench kernels
+	.build/release/bench train --network cnn --size 28 --channels 1 --threads 1 --operations
+	.build/release/bench train --network wrn-16-4 --threads 2 --operations
+	.build/release/bench checkpoint --network wrn-16-4 --batch 128 --rounds 0
+
+peers: setup ## Time training steps beside PyTorch, in turn (installs it: several GB)
+	$(BUILD) --product bench
+	@test -x .build/peers/bin/python || python3 -m venv .build/peers
+	@.build/peers/bin/python -c 'import torch' 2>/dev/null || .build/peers/bin/pip install -q torch numpy
+	.build/peers/bin/python ops/peers/compare.py
 
 install: build ## Install jobctl to /usr/local/bin (or PREFIX)
 	install -D -m 755 .build/release/jobctl $(or $(PREFIX),/usr/local)/bin/jobctl

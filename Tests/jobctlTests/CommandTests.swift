@@ -131,6 +131,38 @@ import Testing
     #expect(try await run("show", "g").status == 1)
   }
 
+  @Test func theREADMEsGridFileAndCommandsAreRight() async throws {
+    let text = try String(contentsOf: repository.appending(path: "README.md"), encoding: .utf8)
+    func blocks(_ kind: String) -> [String] {
+      text.components(separatedBy: "```\(kind)\n").dropFirst()
+        .compactMap { $0.components(separatedBy: "```").first }
+    }
+    let grids = blocks("json")
+    #expect(grids.count == 1)
+    for grid in grids {
+      let result = try await Program.run(["plan", "-"], input: grid)
+      #expect(result.status == 0, "\(result.error)")
+      #expect(result.output.contains("12 runs"))
+    }
+    let lines = blocks("sh").flatMap { $0.split(separator: "\n") }
+    let commands = lines.filter { $0.hasPrefix("jobctl ") }
+    #expect(commands.count >= 5)
+    for line in commands {
+      // The options of each are in its help.
+      let words = line.prefix { $0 != "#" }.split(separator: " ").map(String.init)
+      let help = try await Program.run([words[1], "--help"]).output
+      for word in words where word.hasPrefix("--") {
+        #expect(help.contains(word), "\(word) of \(line)")
+      }
+    }
+    let makefile = try String(
+      contentsOf: repository.appending(path: "Makefile"), encoding: .utf8)
+    for line in lines where line.hasPrefix("make ") {
+      let target = line.split(separator: " ")[1]
+      #expect(makefile.contains("\n\(target): "), "\(line)")
+    }
+  }
+
   @Test func completionScriptsAndVersionArePrinted() async throws {
     #expect(
       try await Program.run(["--generate-completion-script", "bash"]).output.contains("jobctl"))

@@ -22,7 +22,7 @@ BENCH = ROOT / ".build/release/bench"
 # name, network, batch, size, channels, threads, modes of which the best counts, steps, least ratio, aim
 ROWS = [
     ("WRN-16-4, 2 threads", "wrn-16-4", 128, 32, 3, 2, ["channels_last"], 3, 2.0, 2.5),
-    ("WRN-16-4, 2 threads, over bfloat16", "wrn-16-4", 128, 32, 3, 2, ["bf16"], 3, 1.1, 1.4),
+    ("WRN-16-4, 2 threads, over bfloat16", "wrn-16-4", 128, 32, 3, 2, ["bf16"], 1, 1.1, 1.4),
     ("WRN-16-4, 1 thread", "wrn-16-4", 128, 32, 3, 1, ["channels_last"], 3, 2.1, 2.5),
     ("WRN-10-1, 1 thread", "wrn-10-1", 128, 28, 1, 1, ["eager", "channels_last"], 15, 1.75, 2.5),
     ("cnn, 1 thread", "cnn", 128, 28, 1, 1, ["eager", "channels_last"], 60, 2.5, 4.0),

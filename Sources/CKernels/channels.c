@@ -114,11 +114,10 @@ void ck_merge_sums(double *sums, int pieces, long count) {
   for (long i = 0; i < count; i++) sums[i] += sums[half * count + i];
 }
 
-void ck_normalize_backward(float *dx, const float *g, const float *x, const float *mean,
-                           const float *a, const float *b, const float *c, long rows,
-                           int channels, int add) {
+void ck_normalize_backward(float *dx, const float *g, const float *x, ck_norm_gradient n,
+                           long rows, int channels, int add) {
   EACH_STRETCH(first, count) {
     const long at = first * channels;
-    DISPATCH(normalize_backward, dx + at, g + at, x + at, mean, a, b, c, count, channels, add);
+    DISPATCH(normalize_backward, dx + at, g + at, x + at, n, count, channels, add);
   }
 }

@@ -205,15 +205,14 @@ static void ISA(finish_gradient)(double *sums, double *products, float *g, const
 }
 
 INLINE void ISA(normalize_tile)(const int add, float *dx, const float *g, const float *x,
-                                const float *mean, const float *a, const float *b, const float *k,
-                                long rows, int channels, int c, const int vectors,
-                                const int whole, int left) {
+                                ck_norm_gradient n, long rows, int channels, int c,
+                                const int vectors, const int whole, int left) {
   vec center[2], slope[2], level[2], lean[2];
   UNROLL for (int v = 0; v < vectors; v++) {
-    center[v] = load(mean + c + v * LANES);
-    slope[v] = load(a + c + v * LANES);
-    level[v] = load(b + c + v * LANES);
-    lean[v] = load(k + c + v * LANES);
+    center[v] = load(n.mean + c + v * LANES);
+    slope[v] = load(n.slope + c + v * LANES);
+    level[v] = load(n.level + c + v * LANES);
+    lean[v] = load(n.lean + c + v * LANES);
   }
   dx += c;
   g += c;
@@ -227,13 +226,10 @@ INLINE void ISA(normalize_tile)(const int add, float *dx, const float *g, const 
     }
 }
 
-static void ISA(normalize_backward)(float *dx, const float *g, const float *x, const float *mean,
-                                    const float *a, const float *b, const float *k, long rows,
-                                    int channels, int add) {
-  if (add)
-    EACH_TILE(channels, ISA(normalize_tile), 1, dx, g, x, mean, a, b, k, rows, channels)
-  else
-    EACH_TILE(channels, ISA(normalize_tile), 0, dx, g, x, mean, a, b, k, rows, channels)
+static void ISA(normalize_backward)(float *dx, const float *g, const float *x, ck_norm_gradient n,
+                                    long rows, int channels, int add) {
+  if (add) EACH_TILE(channels, ISA(normalize_tile), 1, dx, g, x, n, rows, channels)
+  else EACH_TILE(channels, ISA(normalize_tile), 0, dx, g, x, n, rows, channels)
 }
 #undef EACH_TILE
 #undef seer

@@ -7,13 +7,36 @@ void ck_max_pool(float *y, uint8_t *arg, const float *x, ck_view view, ck_window
   DISPATCH(max_pool, y, arg, x, view, w);
 }
 
+void ck_max_pool_before_norm(float *y, uint8_t *arg, const float *x, const float *gamma,
+                             ck_window w, int first, int last) {
+  DISPATCH(max_pool_before, y, arg, x, gamma, w, first, last);
+}
+
+// Windows that tile the image hold each of its pixels once.
+static int tiles(ck_window w) {
+  return w.stride_height == w.kernel_height && w.stride_width == w.kernel_width &&
+         w.out_height * w.kernel_height == w.height && w.out_width * w.kernel_width == w.width &&
+         !w.pad_height && !w.pad_width;
+}
+
 void ck_max_pool_backward(float *dx, const float *dy, const uint8_t *arg, ck_window w, int add) {
-  // Windows that tile the image write each of its pixels once.
-  const int tiles = w.stride_height == w.kernel_height && w.stride_width == w.kernel_width &&
-                    w.out_height * w.kernel_height == w.height &&
-                    w.out_width * w.kernel_width == w.width && !w.pad_height && !w.pad_width;
-  if (!add && !tiles) memset(dx, 0, sizeof(float) * (size_t)w.height * w.width * w.channels);
-  DISPATCH(max_pool_backward, dx, dy, arg, w, add || !tiles);
+  if (!add && !tiles(w)) memset(dx, 0, sizeof(float) * (size_t)w.height * w.width * w.channels);
+  DISPATCH(max_pool_backward, dx, dy, arg, w, 0, w.height, add || !tiles(w));
+}
+
+void ck_max_pool_norm_backward(float *dx, const float *dy, const uint8_t *arg, const float *x,
+                               ck_norm_gradient n, ck_window w, int first, int last) {
+  const long line = (long)w.width * w.channels;
+  x += first * line;
+  if (tiles(w) && first % w.kernel_height == 0 && last % w.kernel_height == 0) {
+    const long from = (long)first / w.kernel_height * w.out_width * w.channels;
+    DISPATCH(max_pool_norm_backward, dx, dy + from, arg + from, x, n, w,
+             (last - first) / w.kernel_height);
+  } else {
+    memset(dx, 0, sizeof(float) * (size_t)((last - first) * line));
+    DISPATCH(max_pool_backward, dx - first * line, dy, arg, w, first, last, 1);
+    ck_normalize_backward(dx, dx, x, n, (last - first) * (long)w.width, w.channels, 0);
+  }
 }
 
 void ck_average_pool(float *y, const float *x, ck_view view, ck_window w, int counts_padding) {

@@ -36,14 +36,15 @@ INLINE ISA(reach) ISA(reach_of)(ck_window w, int oy, int ox) {
   };
 }
 
-// A view's coefficients of one vector of channels.
+// How one vector of channels is looked at: a view's coefficients, and the sign bits that are turned.
 typedef struct {
   vec mean, scale, shift;
+  ivec turned;
 } ISA(lens);
 #define lens ISA(lens)
 
 INLINE lens ISA(focus)(ck_view view, int c) {
-  lens l = {{0}, {0}, {0}};
+  lens l = {{0}, {0}, {0}, {0}};
   if (view.mean) {
     l.mean = load(view.mean + c);
     l.scale = load(view.scale + c);
@@ -52,14 +53,26 @@ INLINE lens ISA(focus)(ck_view view, int c) {
   return l;
 }
 
-INLINE vec ISA(look)(const float *p, const int norm, const int relu, lens l) {
+// Numbers before a norm, so turned that the largest one is the largest one behind it.
+INLINE lens ISA(focus_before)(const float *gamma, int c) {
+  lens l = {{0}, {0}, {0}, {0}};
+  l.turned = (load(gamma + c) < 0) & INT32_MIN;
+  return l;
+}
+
+INLINE vec ISA(turn)(vec x, lens l) { return (vec)((ivec)x ^ l.turned); }
+
+enum { ISA(AS_IT_IS), ISA(NORM), ISA(TURNED) };
+
+INLINE vec ISA(look)(const float *p, const int how, const int relu, lens l) {
   vec x = load(p);
-  if (norm) x = (x - l.mean) * l.scale + l.shift;
+  if (how == ISA(NORM)) x = (x - l.mean) * l.scale + l.shift;
+  if (how == ISA(TURNED)) x = ISA(turn)(x, l);
   return relu ? (vec)(~(x <= 0) & (ivec)x) : x;
 }
 
 // The maximum of taps [y0, y1) x [x0, x1); unrolled where these are constants.
-INLINE void ISA(max_window)(float *y, uint8_t *arg, const float *x, const int norm, const int relu,
+INLINE void ISA(max_window)(float *y, uint8_t *arg, const float *x, const int how, const int relu,
                             lens l, ck_window w, int y0, int y1, int x0, int x1, const int whole,
                             int left) {
   vec best = {0};
@@ -67,7 +80,7 @@ INLINE void ISA(max_window)(float *y, uint8_t *arg, const float *x, const int no
   int first = 1;
   for (int ky = y0; ky < y1; ky++)
     for (int kx = x0; kx < x1; kx++) {
-      const vec v = ISA(look)(x + ((long)ky * w.width + kx) * w.channels, norm, relu, l);
+      const vec v = ISA(look)(x + ((long)ky * w.width + kx) * w.channels, how, relu, l);
       const ivec here = (ivec){0} + (ky * w.kernel_width + kx);
       if (first) {
         best = v;
@@ -80,14 +93,14 @@ INLINE void ISA(max_window)(float *y, uint8_t *arg, const float *x, const int no
         place = (wins & here) | (~wins & place);
       }
     }
+  if (how == ISA(TURNED)) best = ISA(turn)(best, l);
   if (whole) store(y, best);
   else store_part(y, best, left);
   ISA(put_bytes)(arg, place, whole, left);
 }
 
-INLINE void ISA(max_line)(float *y, uint8_t *arg, const float *x, const int norm, const int relu,
-                          ck_view view, ck_window w, int oy, int c, const int whole, int left) {
-  const lens l = ISA(focus)(view, c);
+INLINE void ISA(max_line)(float *y, uint8_t *arg, const float *x, const int how, const int relu,
+                          lens l, ck_window w, int oy, int c, const int whole, int left) {
   for (int ox = 0; ox < w.out_width; ox++) {
     const ISA(reach) r = ISA(reach_of)(w, oy, ox);
     const float *from = x + ((long)r.top * w.width + r.left) * w.channels + c;
@@ -96,31 +109,38 @@ INLINE void ISA(max_line)(float *y, uint8_t *arg, const float *x, const int norm
     const int inside = !r.y0 && !r.x0 && r.y1 == w.kernel_height && r.x1 == w.kernel_width &&
                        w.kernel_height == w.kernel_width && whole;
     if (inside && w.kernel_width == 2)
-      ISA(max_window)(to, place, from, norm, relu, l, w, 0, 2, 0, 2, 1, left);
+      ISA(max_window)(to, place, from, how, relu, l, w, 0, 2, 0, 2, 1, left);
     else if (inside && w.kernel_width == 3)
-      ISA(max_window)(to, place, from, norm, relu, l, w, 0, 3, 0, 3, 1, left);
+      ISA(max_window)(to, place, from, how, relu, l, w, 0, 3, 0, 3, 1, left);
     else
-      ISA(max_window)(to, place, from, norm, relu, l, w, r.y0, r.y1, r.x0, r.x1, whole, left);
+      ISA(max_window)(to, place, from, how, relu, l, w, r.y0, r.y1, r.x0, r.x1, whole, left);
   }
 }
 
-INLINE void ISA(max_lines)(float *y, uint8_t *arg, const float *x, const int norm, const int relu,
-                           ck_view view, ck_window w) {
-  for (int oy = 0; oy < w.out_height; oy++) {
+INLINE void ISA(max_lines)(float *y, uint8_t *arg, const float *x, const int how, const int relu,
+                           ck_view view, const float *gamma, ck_window w, int first, int last) {
+  for (int oy = first; oy < last; oy++) {
     const long line = (long)oy * w.out_width * w.channels;
-    int c = 0;
-    for (; c + LANES <= w.channels; c += LANES)
-      ISA(max_line)(y + line, arg + line, x, norm, relu, view, w, oy, c, 1, LANES);
-    if (c < w.channels)
-      ISA(max_line)(y + line, arg + line, x, norm, relu, view, w, oy, c, 0, w.channels - c);
+    for (int c = 0; c < w.channels; c += LANES) {
+      const lens l = how == ISA(TURNED) ? ISA(focus_before)(gamma, c) : ISA(focus)(view, c);
+      const int left = w.channels - c;
+      if (left >= LANES) ISA(max_line)(y + line, arg + line, x, how, relu, l, w, oy, c, 1, LANES);
+      else ISA(max_line)(y + line, arg + line, x, how, relu, l, w, oy, c, 0, left);
+    }
   }
 }
 
 static void ISA(max_pool)(float *y, uint8_t *arg, const float *x, ck_view view, ck_window w) {
-  if (view.mean && view.relu) ISA(max_lines)(y, arg, x, 1, 1, view, w);
-  else if (view.mean) ISA(max_lines)(y, arg, x, 1, 0, view, w);
-  else if (view.relu) ISA(max_lines)(y, arg, x, 0, 1, view, w);
-  else ISA(max_lines)(y, arg, x, 0, 0, view, w);
+  const int n = w.out_height;
+  if (view.mean && view.relu) ISA(max_lines)(y, arg, x, ISA(NORM), 1, view, NULL, w, 0, n);
+  else if (view.mean) ISA(max_lines)(y, arg, x, ISA(NORM), 0, view, NULL, w, 0, n);
+  else if (view.relu) ISA(max_lines)(y, arg, x, ISA(AS_IT_IS), 1, view, NULL, w, 0, n);
+  else ISA(max_lines)(y, arg, x, ISA(AS_IT_IS), 0, view, NULL, w, 0, n);
+}
+
+static void ISA(max_pool_before)(float *y, uint8_t *arg, const float *x, const float *gamma,
+                                 ck_window w, int first, int last) {
+  ISA(max_lines)(y, arg, x, ISA(TURNED), 0, (ck_view){0}, gamma, w, first, last);
 }
 
 // The gradient goes where the maximum came from.
@@ -136,10 +156,14 @@ INLINE void ISA(spread)(float *dx, ivec place, vec g, ck_window w, const int add
     }
 }
 
+// Of the windows of line oy what lies in lines [first, last) of the image.
 INLINE void ISA(max_line_backward)(float *dx, const float *dy, const uint8_t *arg, ck_window w,
-                                   int oy, const int add, int c, const int whole, int left) {
+                                   int oy, int first, int last, const int add, int c,
+                                   const int whole, int left) {
   for (int ox = 0; ox < w.out_width; ox++) {
-    const ISA(reach) r = ISA(reach_of)(w, oy, ox);
+    ISA(reach) r = ISA(reach_of)(w, oy, ox);
+    if (r.y0 < first - r.top) r.y0 = first - r.top;
+    if (r.y1 > last - r.top) r.y1 = last - r.top;
     const long out = (long)ox * w.channels + c;
     const ivec place = ISA(get_bytes)(arg + out, whole, left);
     const vec g = load(dy + out);
@@ -151,18 +175,62 @@ INLINE void ISA(max_line_backward)(float *dx, const float *dy, const uint8_t *ar
   }
 }
 
+// dx is where line 0 of the image would be.
 static void ISA(max_pool_backward)(float *dx, const float *dy, const uint8_t *arg, ck_window w,
-                                   int add) {
+                                   int first, int last, int add) {
   for (int oy = 0; oy < w.out_height; oy++) {
+    const int top = oy * w.stride_height - w.pad_height;
+    if (top + w.kernel_height <= first || top >= last) continue;
     const long line = (long)oy * w.out_width * w.channels;
-    int c = 0;
-    for (; c + LANES <= w.channels; c += LANES) {
-      if (add) ISA(max_line_backward)(dx, dy + line, arg + line, w, oy, 1, c, 1, LANES);
-      else ISA(max_line_backward)(dx, dy + line, arg + line, w, oy, 0, c, 1, LANES);
+    for (int c = 0; c < w.channels; c += LANES) {
+      const int left = w.channels - c;
+      if (left < LANES)
+        ISA(max_line_backward)(dx, dy + line, arg + line, w, oy, first, last, add, c, 0, left);
+      else if (add)
+        ISA(max_line_backward)(dx, dy + line, arg + line, w, oy, first, last, 1, c, 1, left);
+      else ISA(max_line_backward)(dx, dy + line, arg + line, w, oy, first, last, 0, c, 1, left);
     }
-    if (c < w.channels)
-      ISA(max_line_backward)(dx, dy + line, arg + line, w, oy, add, c, 0, w.channels - c);
   }
+}
+
+// The gradient of a norm in front of windows that tile the image: each pixel is written once.
+INLINE void ISA(norm_line_backward)(float *dx, const float *dy, const uint8_t *arg, const float *x,
+                                    ck_norm_gradient n, ck_window w, const int side, int c,
+                                    const int whole, int left) {
+  const vec mean = load(n.mean + c), slope = load(n.slope + c), level = load(n.level + c),
+            lean = load(n.lean + c);
+  const int height = side ? side : w.kernel_height, width = side ? side : w.kernel_width;
+  for (int ox = 0; ox < w.out_width; ox++) {
+    const long out = (long)ox * w.channels + c, in = (long)ox * width * w.channels + c;
+    const ivec place = ISA(get_bytes)(arg + out, whole, left);
+    const vec g = load(dy + out) * slope;
+    for (int ky = 0; ky < height; ky++)
+      for (int kx = 0; kx < width; kx++) {
+        const long at = in + ((long)ky * w.width + kx) * w.channels;
+        __builtin_prefetch(x + at + 2 * w.width * w.channels);
+        const vec v = (vec)((place == ky * width + kx) & (ivec)g) - level -
+                      (load(x + at) - mean) * lean;
+        if (whole) store(dx + at, v);
+        else store_part(dx + at, v, left);
+      }
+  }
+}
+
+// `lines` of the outputs, whose first is where dy and arg are.
+static void ISA(max_pool_norm_backward)(float *dx, const float *dy, const uint8_t *arg,
+                                        const float *x, ck_norm_gradient n, ck_window w,
+                                        int lines) {
+  const int is_two = w.kernel_height == 2 && w.kernel_width == 2;
+  const long line = (long)w.out_width * w.channels;
+  const long in = (long)w.kernel_height * w.width * w.channels;
+  for (int i = 0; i < lines; i++, dx += in, x += in, dy += line, arg += line)
+    for (int c = 0; c < w.channels; c += LANES) {
+      const int left = w.channels - c;
+      if (left >= LANES && is_two)
+        ISA(norm_line_backward)(dx, dy, arg, x, n, w, 2, c, 1, LANES);
+      else if (left >= LANES) ISA(norm_line_backward)(dx, dy, arg, x, n, w, 0, c, 1, LANES);
+      else ISA(norm_line_backward)(dx, dy, arg, x, n, w, 0, c, 0, left);
+    }
 }
 
 // Means over what is inside of the image, or over the whole window where padding counts.
@@ -184,7 +252,7 @@ static void ISA(average_pool)(float *y, const float *x, ck_view view, ck_window 
         for (int ky = r.y0; ky < r.y1; ky++)
           for (int kx = r.x0; kx < r.x1; kx++)
             sum += ISA(look)(x + ((long)(r.top + ky) * w.width + r.left + kx) * channels + c,
-                             view.mean != NULL, view.relu, l);
+                             view.mean ? ISA(NORM) : ISA(AS_IT_IS), view.relu, l);
         if (channels - c >= LANES) store(y + c, sum * share);
         else store_part(y + c, sum * share, channels - c);
       }

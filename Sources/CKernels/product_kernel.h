@@ -78,6 +78,21 @@ static void ISA(row_tiles)(int count, int vectors, float *c, long stride, ck_row
 #undef CASE
 }
 
+// Tiles of two vectors, one under the other. Full ones and those that lack a row, which most are,
+// go without a detour: where the depth is small, it would take as long as the tile.
+INLINE void ISA(row_strip)(const int one, int groups, int count, float *c, long stride, ck_rows a,
+                           ISA(span) s, const float *b, long apart, int add) {
+  if (one) s.taps = 1;
+  const int least = count / groups, more = count % groups;
+  for (int g = 0, first = 0, rows; g < groups; g++, first += rows) {
+    rows = least + (g < more);
+    float *out = c + first * stride;
+    if (add || rows < ROWS - 1) ISA(row_tiles)(rows, 2, out, stride, a, first, s, b, apart, add);
+    else if (rows == ROWS) ISA(row_tile)(ROWS, 2, out, stride, a, first, s, b, apart, 0);
+    else ISA(row_tile)(ROWS - 1, 2, out, stride, a, first, s, b, apart, 0);
+  }
+}
+
 static void ISA(outer_tiles)(int count, int vectors, float *c, long stride, ck_terms a,
                              const float *left, const float *b, long b_stride, int terms,
                              int add) {
@@ -128,6 +143,11 @@ static void ISA(row_span)(float *c, long stride, float *const *places, ck_rows a
     const int left = columns - n0, vectors = left > LANES ? 2 : 1;
     const float *b = packed + n0 / PANEL * whole + n0 % PANEL;
     const long apart = LANES < PANEL ? LANES : whole;
+    if (!places && left >= STRIP) {
+      if (s.taps == 1) ISA(row_strip)(1, groups, count, c + n0, stride, a, s, b, apart, add);
+      else ISA(row_strip)(0, groups, count, c + n0, stride, a, s, b, apart, add);
+      continue;
+    }
     for (int g = 0; g < groups; g++) {
       const int first = (long)count * g / groups;
       const int rows = (long)count * (g + 1) / groups - first;

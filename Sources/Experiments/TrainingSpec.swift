@@ -72,4 +72,4 @@ package struct TrainingSpec: Hashable, Sendable {
 }
 
 /// Raised whenever the arithmetic of training changes; in every stage's digest, and matched at claim.
-package let numericsVersion = 3
+package let numericsVersion = 4

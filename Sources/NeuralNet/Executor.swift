@@ -14,8 +14,7 @@ package final class Executor {
   /// By node.
   private let norms: [BatchNormalization?]
   private let places: [Places]
-  /// Sums that the convolution in front of them computes, by the node of the convolution.
-  private let epilogues: [Int: Epilogue]
+  private let fusion: Fusion
   private let plan: GradientPlan
   private let buffers: [Floats]
   private let workspace: Floats
@@ -36,7 +35,7 @@ package final class Executor {
     values = zip(network.extents, needs.isStored).map { extent, isStored in
       isStored ? Floats(count: extent.count * capacity) : nil
     }
-    epilogues = needs.epilogues
+    fusion = needs.fusion
     let norms = network.nodes.map { node -> BatchNormalization? in
       guard case .view(let view) = node.operation, view.norm != nil else { return nil }
       return BatchNormalization(
@@ -48,7 +47,7 @@ package final class Executor {
       return isNormalized ? Moments(channels: network.extents[value].channels) : nil
     }
     places = network.nodes.map { Places($0.layer?.places ?? 0, images: capacity) }
-    plan = GradientPlan(network)
+    plan = GradientPlan(network, needs.fusion)
     buffers = plan.sizes.map { Floats(count: $0 * capacity) }
     workspacePerLane = needs.workspacePerLane
     workspace = Floats(count: workspacePerLane * team.size)
@@ -65,51 +64,73 @@ package final class Executor {
     return floats.base
   }
 
-  /// A value as its consumers see it.
+  /// The view through which a value is seen by its consumers, and what is stored behind it.
+  private lazy var lenses = network.extents.indices.map(lens)
+
+  private func lens(_ value: Int) -> (view: Int?, stored: Int) {
+    if let pool = fusion.pools.values.first(where: { network.nodes[$0.pool].output == value }) {
+      return (pool.norm, value)
+    }
+    if let index = network.nodes.firstIndex(where: { $0.output == value }),
+      !network.nodes[index].isStored
+    {
+      return (index, network.nodes[index].inputs[0])
+    }
+    return (nil, value)
+  }
+
+  /// Values as their consumers see them; nil for what never exists by itself: a convolution's result
+  /// that a sum goes on with at once.
+  private lazy var sources: [Source?] = network.extents.indices.map { value in
+    let (view, stored) = lenses[value]
+    guard let x = values[stored]?.base else { return nil }
+    guard let view, case .view(let how) = network.nodes[view].operation else { return Source(x) }
+    return norms[view]?.source(x) ?? Source(x, relu: how.relu)
+  }
+
   private func source(_ value: Int) -> Source {
-    guard values[value] == nil else { return Source(stored(value)) }
-    guard let index = network.nodes.firstIndex(where: { $0.output == value }),
-      case .view(let view) = network.nodes[index].operation
-    else { preconditionFailure("value \(value) is neither stored nor a view") }
-    let x = stored(network.nodes[index].inputs[0])
-    return norms[index]?.source(x) ?? Source(x, relu: view.relu)
+    guard let source = sources[value] else { preconditionFailure("value \(value) is nowhere") }
+    return source
   }
 
-  private lazy var sources: [Source] = network.extents.indices.map { value in
-    isInside(value) ? Source(stored(0)) : source(value)
-  }
+  /// Nodes whose work a convolution before them has done.
+  private lazy var done = Set(
+    fusion.sums.values.map(\.sum) + fusion.pools.values.map(\.pool))
 
-  /// Whether a value never exists by itself: a convolution's result that a sum goes on with at once.
-  private func isInside(_ value: Int) -> Bool {
-    epilogues.keys.contains { network.nodes[$0].output == value }
+  private func pool(_ pool: FusedPool, _ pass: Pass) -> PoolBeforeNorm? {
+    guard case .view(let view) = network.nodes[pool.norm].operation, let places = view.norm else {
+      return nil
+    }
+    return PoolBeforeNorm(
+      pool.layer.pooling, x: stored(network.nodes[pool.norm].inputs[0]),
+      y: stored(network.nodes[pool.pool].output), arg: self.places[pool.pool].base,
+      gamma: pass.parameters + places.gamma)
   }
-
-  private lazy var sumsInEpilogues = Set(epilogues.values.map(\.sum))
 
   // MARK: - Forward
 
   package func forward(_ mode: Pass.Mode, images: Int, parameters: Floats, statistics: Floats) {
     let pass = pass(mode, images, parameters, statistics)
-    for (index, node) in network.nodes.enumerated() where !sumsInEpilogues.contains(index) {
-      let epilogue = epilogues[index]
-      let output = epilogue?.output ?? node.output
+    for (index, node) in network.nodes.enumerated() where !done.contains(index) {
+      let sum = fusion.sums[index]
+      let output = sum?.output ?? node.output
       let gathers = mode == .training ? moments[output] : nil
       gathers?.begin()
       switch node.operation {
-      case .layer(let layer as ConvolutionLayer) where epilogue != nil:
+      case .layer(let layer as ConvolutionLayer):
         layer.forward(
-          pass, y: stored(output), input: sources[node.inputs[0]],
-          addend: epilogue.map {
-            Addend(sources[$0.other], factor: $0.factor, scalesOther: $0.scalesOther)
-          }, moments: gathers)
+          pass, y: stored(output), input: source(node.inputs[0]),
+          addend: sum.map {
+            Addend(source($0.other), factor: $0.factor, scalesOther: $0.scalesOther)
+          }, moments: gathers, pool: fusion.pools[index].flatMap { self.pool($0, pass) })
       case .layer(let layer):
         layer.forward(
-          pass, y: stored(node.output), inputs: node.inputs.map { sources[$0] }, moments: gathers,
+          pass, y: stored(node.output), inputs: node.inputs.map(source), moments: gathers,
           places: places[index].base)
       case .sum(let factor):
         let extent = network.extents[node.output]
         Elementwise.sum(
-          stored(node.output), sources[node.inputs[0]], sources[node.inputs[1]], factor: factor,
+          stored(node.output), source(node.inputs[0]), source(node.inputs[1]), factor: factor,
           images: images, pixels: extent.pixels, channels: extent.channels, team: team,
           moments: gathers)
       case .view(let view):
@@ -147,7 +168,7 @@ package final class Executor {
         let node = network.nodes[index]
         let places = places[index].base
         node.layer?.backward(
-          pass, dy: buffers[dy].base, inputs: node.inputs.map { sources[$0] },
+          pass, dy: buffers[dy].base, inputs: node.inputs.map(source),
           targets: zip(node.inputs, targets).map { target($0, $1) }, places: places)
         observer?(node, .backward)
       case .finish(let index, let buffer):
@@ -155,9 +176,17 @@ package final class Executor {
         finish(value)?.all(
           buffers[buffer].base, images: images, pixels: network.extents[value].pixels, team: team)
         observer?(network.nodes[index], .backward)
-      case .normBackward(let index, let g, let dx, let adds):
-        normBackward(pass, index, g: buffers[g].base, dx: buffers[dx].base, adds: adds)
+      case .normBackward(let index, let g, let dx, let adds, let pool):
+        normGradient(pass, index, g: buffers[g].base, pool: pool)?.write(
+          buffers[dx].base, adds: adds, images: images, team: team)
         observer?(network.nodes[index], .normBackward)
+      case .weights(let index, let norm, let g, let pool):
+        let node = network.nodes[index]
+        guard let layer = node.layer as? ConvolutionLayer,
+          let gradient = normGradient(pass, norm, g: buffers[g].base, pool: pool)
+        else { continue }
+        layer.backwardWeights(pass, dy: .derived(gradient), input: source(node.inputs[0]))
+        observer?(node, .backward)
       case .add(let value, let from, let to, let factor, let adds):
         Elementwise.add(
           buffers[to].base, from: buffers[from].base, factor: factor, adding: adds,
@@ -174,25 +203,24 @@ package final class Executor {
     }
   }
 
-  /// How a value's gradient is finished; nil where the value is stored.
+  /// How a value's gradient is finished; nil where the value is seen as it is stored.
   private func finish(_ value: Int) -> GradientFinish? {
-    guard values[value] == nil,
-      let index = network.nodes.firstIndex(where: { $0.output == value })
-    else { return nil }
+    guard let view = lenses[value].view else { return nil }
     return GradientFinish(
-      sources[value], channels: network.extents[value].channels, norm: norms[index])
+      source(value), channels: network.extents[value].channels, norm: norms[view])
   }
 
-  private func normBackward(
-    _ pass: Pass, _ index: Int, g: FloatPointer, dx: FloatPointer, adds: Bool
-  ) {
+  private func normGradient(_ pass: Pass, _ index: Int, g: FloatPointer, pool: FusedPool?)
+    -> NormGradient?
+  {
     let node = network.nodes[index]
     guard let norm = norms[index], case .view(let view) = node.operation, let places = view.norm
-    else { return }
-    norm.backward(
-      dx, adds: adds, dgamma: pass.gradients + places.gamma, dbeta: pass.gradients + places.beta,
-      g: g, x: stored(node.inputs[0]), gamma: pass.parameters + places.gamma, images: pass.images,
-      pixels: network.extents[node.output].pixels, team: team)
+    else { return nil }
+    let extent = network.extents[node.output]
+    return norm.backward(
+      dgamma: pass.gradients + places.gamma, dbeta: pass.gradients + places.beta,
+      gamma: pass.parameters + places.gamma, g: g, x: stored(node.inputs[0]),
+      extent: (extent.height, extent.width), pool: pool.flatMap { self.pool($0, pass) })
   }
 
   /// Folds the last ghost batch's statistics into the running ones:
@@ -230,18 +258,16 @@ package final class Executor {
   /// What an executor allocates, known before there is one.
   private struct Needs {
     var isStored: [Bool]
-    var epilogues: [Int: Epilogue]
+    var fusion: Fusion
     var workspacePerLane: Int
     var shared: Int
     var places: Int
 
     init(_ network: Network, capacity: Int) {
       isStored = .init(repeating: true, count: network.extents.count)
-      for node in network.nodes {
-        if case .view = node.operation { isStored[node.output] = false }
-      }
-      epilogues = Epilogue.all(of: network)
-      for node in epilogues.keys { isStored[network.nodes[node].output] = false }
+      for node in network.nodes where !node.isStored { isStored[node.output] = false }
+      fusion = Fusion(network)
+      for node in fusion.sums.keys { isStored[network.nodes[node].output] = false }
       let layers = network.nodes.compactMap(\.layer)
       // Lanes write to scratch of their own, a cache line apart.
       let most = layers.map { $0.workspace(images: capacity) }.max() ?? 0
@@ -258,41 +284,10 @@ package final class Executor {
     let needs = Needs(network, capacity: capacity)
     let perImage =
       zip(network.extents, needs.isStored).reduce(0) { $0 + ($1.1 ? $1.0.count : 0) }
-      + GradientPlan(network).sizes.reduce(0, +)
+      + GradientPlan(network, needs.fusion).sizes.reduce(0, +)
     let state = network.parameterCount * (stateArrays + 1)
     return 4 * (perImage * capacity + needs.workspacePerLane * lanes + needs.shared + state)
       + needs.places
-  }
-}
-
-/// A sum computed where its last operand, a convolution's result that nobody else wants, is written.
-private struct Epilogue {
-  /// The sum's node and value.
-  let sum: Int
-  let output: Int
-  /// The operand that is there already.
-  let other: Int
-  let factor: Float
-  let scalesOther: Bool
-
-  /// By the convolution's node.
-  static func all(of network: Network) -> [Int: Epilogue] {
-    var found: [Int: Epilogue] = [:]
-    for (index, node) in network.nodes.enumerated() {
-      guard case .sum(let factor) = node.operation, node.inputs[0] != node.inputs[1] else {
-        continue
-      }
-      let makers = node.inputs.map { input in network.nodes.firstIndex { $0.output == input } ?? -1
-      }
-      let last = makers[0] > makers[1] ? 0 : 1
-      let (maker, value) = (makers[last], node.inputs[last])
-      let uses = network.nodes.count { $0.inputs.contains(value) }
-      guard maker >= 0, uses == 1, network.nodes[maker].layer is ConvolutionLayer else { continue }
-      found[maker] = Epilogue(
-        sum: index, output: node.output, other: node.inputs[1 - last], factor: factor,
-        scalesOther: last == 0)
-    }
-    return found
   }
 }
 
@@ -307,10 +302,4 @@ private final class Places {
   }
 
   deinit { base.deallocate() }
-}
-
-extension Node {
-  var layer: (any Layer)? {
-    if case .layer(let layer) = operation { layer } else { nil }
-  }
 }

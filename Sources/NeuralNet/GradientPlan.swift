@@ -6,8 +6,10 @@ struct GradientPlan {
     case layer(node: Int, dy: Int, targets: [Target?])
     /// The mask and the sums of a view's gradient, where the last consumer has not done it.
     case finish(node: Int, buffer: Int)
-    /// Batch norm's gradient, from that of its view.
-    case normBackward(node: Int, g: Int, dx: Int, adds: Bool)
+    /// Batch norm's gradient, from that of its view, or of the pool that goes before it.
+    case normBackward(node: Int, g: Int, dx: Int, adds: Bool, pool: FusedPool?)
+    /// The gradient of a first convolution's weights, through the norm behind it.
+    case weights(node: Int, norm: Int, g: Int, pool: FusedPool?)
     /// to (+)= factor * from, for a value.
     case add(value: Int, from: Int, to: Int, factor: Float, adds: Bool)
   }
@@ -30,16 +32,33 @@ struct GradientPlan {
   /// How many values' gradients each buffer is at the moment.
   private var owners: [Int] = []
 
-  init(_ network: Network) {
+  init(_ network: Network, _ fusion: Fusion) {
     var firstConsumer: [Int: Int] = [:]
     for (index, node) in network.nodes.enumerated() {
       for input in node.inputs where firstConsumer[input] == nil { firstConsumer[input] = index }
     }
+    let pools = Dictionary(uniqueKeysWithValues: fusion.pools.values.map { ($0.pool, $0) })
     output = take(network.extents[network.output].count)
     holder[network.output] = output
     for (index, node) in network.nodes.enumerated().reversed() {
       guard let dy = holder[node.output] else { continue }
       switch node.operation {
+      case .layer where pools[index] != nil:
+        if !isFinished(node.output, by: firstConsumer, network) {
+          own(node.output, network)
+          steps.append(.finish(node: index, buffer: holder[node.output]!))
+        }
+        guard let pool = pools[index] else { continue }
+        let g = holder[node.output]!
+        if let maker = fusion.derived[pool.norm] {
+          steps.append(.weights(node: maker, norm: pool.norm, g: g, pool: pool))
+        } else {
+          let x = network.nodes[pool.norm].inputs[0]
+          let adds = claim(x, network)
+          steps.append(
+            .normBackward(node: pool.norm, g: g, dx: holder[x]!, adds: adds, pool: pool))
+        }
+        release(node.output)
       case .layer:
         let targets = node.inputs.map { input -> Target? in
           guard input != 0 else { return nil }
@@ -64,7 +83,8 @@ struct GradientPlan {
       case .view(let view):
         backward(
           view, index, node, network,
-          isFinished: isFinished(node.output, by: firstConsumer, network))
+          isFinished: isFinished(node.output, by: firstConsumer, network),
+          weightsOf: fusion.derived[index])
       }
     }
   }
@@ -77,7 +97,8 @@ struct GradientPlan {
   }
 
   private mutating func backward(
-    _ view: View, _ index: Int, _ node: Node, _ network: Network, isFinished: Bool
+    _ view: View, _ index: Int, _ node: Node, _ network: Network, isFinished: Bool,
+    weightsOf maker: Int?
   ) {
     let (shown, x) = (node.output, node.inputs[0])
     if !isFinished {
@@ -97,13 +118,16 @@ struct GradientPlan {
       }
       return
     }
-    if holder[x] == nil && owners[g] == 1 {
+    if let maker {
+      steps.append(.weights(node: maker, norm: index, g: g, pool: nil))
+      release(shown)
+    } else if holder[x] == nil && owners[g] == 1 {
       holder[x] = g
       holder[shown] = nil
-      steps.append(.normBackward(node: index, g: g, dx: g, adds: false))
+      steps.append(.normBackward(node: index, g: g, dx: g, adds: false, pool: nil))
     } else {
       let adds = claim(x, network)
-      steps.append(.normBackward(node: index, g: g, dx: holder[x]!, adds: adds))
+      steps.append(.normBackward(node: index, g: g, dx: holder[x]!, adds: adds, pool: nil))
       release(shown)
     }
   }

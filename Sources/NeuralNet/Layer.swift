@@ -74,24 +74,25 @@ struct ConvolutionLayer: Layer {
     _ pass: Pass, y: FloatPointer, inputs: [Source], moments: Moments?,
     places: UnsafeMutablePointer<UInt8>
   ) {
-    forward(pass, y: y, input: inputs[0], addend: nil, moments: moments)
+    forward(pass, y: y, input: inputs[0], moments: moments)
   }
 
-  /// With a sum behind it, whose rows are what `moments` gathers.
-  func forward(_ pass: Pass, y: FloatPointer, input: Source, addend: Addend?, moments: Moments?) {
+  /// With a sum behind it, whose rows are what `moments` gathers, or with a pool.
+  func forward(
+    _ pass: Pass, y: FloatPointer, input: Source, addend: Addend? = nil, moments: Moments?,
+    pool: PoolBeforeNorm? = nil
+  ) {
     convolution.forward(
       y, source: input, weights: pass.parameters + weight, bias: bias.map { pass.parameters + $0 },
       addend: addend, images: pass.images,
-      team: pass.team, work: pass.work, shared: pass.shared, moments: moments)
+      team: pass.team, work: pass.work, shared: pass.shared, moments: moments, pool: pool)
   }
 
   func backward(
     _ pass: Pass, dy: FloatPointer, inputs: [Source], targets: [GradientTarget?],
     places: UnsafeMutablePointer<UInt8>
   ) {
-    convolution.backwardWeights(
-      pass.gradients + weight, source: inputs[0], dy: dy, images: pass.images, team: pass.team,
-      work: pass.work, shared: pass.shared)
+    backwardWeights(pass, dy: .stored(dy), input: inputs[0])
     if let bias {
       convolution.backwardBias(
         pass.gradients + bias, dy: dy, images: pass.images, team: pass.team, shared: pass.shared)
@@ -101,6 +102,14 @@ struct ConvolutionLayer: Layer {
       target.pointer, adds: target.adds, dy: dy, weights: pass.parameters + weight,
       images: pass.images, team: pass.team, work: pass.work, shared: pass.shared,
       finish: target.finish)
+  }
+}
+
+extension ConvolutionLayer {
+  func backwardWeights(_ pass: Pass, dy: OutputGradient, input: Source) {
+    convolution.backwardWeights(
+      pass.gradients + weight, source: input, dy: dy, images: pass.images, team: pass.team,
+      work: pass.work, shared: pass.shared)
   }
 }
 

@@ -61,24 +61,24 @@ package final class BatchNormalization {
   package let relu: Bool
   /// Of the last ghost batch in training.
   package private(set) var statistics: Statistics?
-  /// mean, scale, shift; then the backward's a, b, c.
-  private let coefficients: Floats
+  /// mean, scale, shift; then the backward's slope, level, lean.
+  private let numbers: Floats
   /// Of each piece of work the sums of g, then those of g (x - mean).
   private let sums: UnsafeMutablePointer<Double>
 
   package init(channels: Int, relu: Bool) {
     self.channels = channels
     self.relu = relu
-    coefficients = Floats(count: 6 * channels)
+    numbers = Floats(count: 6 * channels)
     sums = .allocate(capacity: 2 * Cut.most * channels)
     sums.initialize(repeating: 0, count: 2 * Cut.most * channels)
   }
 
   deinit { sums.deallocate() }
 
-  private var mean: FloatPointer { coefficients.base }
-  private var scale: FloatPointer { coefficients.base + channels }
-  private var shift: FloatPointer { coefficients.base + 2 * channels }
+  private var mean: FloatPointer { numbers.base }
+  private var scale: FloatPointer { numbers.base + channels }
+  private var shift: FloatPointer { numbers.base + 2 * channels }
 
   /// The value x as it is seen through this norm.
   package func source(_ x: FloatPointer) -> Source {
@@ -122,20 +122,29 @@ package final class BatchNormalization {
     ck_finish_gradient(at, at + channels, g, x, view, rows, Int32(channels))
   }
 
-  /// dx (overwritten or added to; may be g), dgamma and dbeta (overwritten) from the finished
-  /// gradient g.
+  /// The gradient of the stored value x from the finished gradient g of the view, or of what a pool
+  /// before this norm has left of it; dgamma and dbeta are overwritten.
   package func backward(
-    _ dx: FloatPointer, adds: Bool, dgamma: FloatPointer, dbeta: FloatPointer, g: FloatPointer,
-    x: FloatPointer, gamma: FloatPointer, images: Int, pixels: Int, team: Team
-  ) {
+    dgamma: FloatPointer, dbeta: FloatPointer, gamma: FloatPointer, g: FloatPointer,
+    x: FloatPointer, extent: (height: Int, width: Int), pool: PoolBeforeNorm? = nil
+  ) -> NormGradient {
+    NormGradient(
+      coefficients: coefficients(dgamma: dgamma, dbeta: dbeta, gamma: gamma), g: g, x: x,
+      height: extent.height, width: extent.width, channels: channels, pool: pool)
+  }
+
+  /// Merges the sums into dgamma and dbeta, and says what the gradient takes of each channel.
+  private func coefficients(dgamma: FloatPointer, dbeta: FloatPointer, gamma: FloatPointer)
+    -> ck_norm_gradient
+  {
     guard let statistics else {
       preconditionFailure("backward of a batch norm without forward in training mode")
     }
     ck_merge_sums(sums, Int32(Cut.most), 2 * channels)
     let rows = Double(statistics.rows)
-    let (a, b, c) = (
-      coefficients.base + 3 * channels, coefficients.base + 4 * channels,
-      coefficients.base + 5 * channels
+    let (slope, level, lean) = (
+      numbers.base + 3 * channels, numbers.base + 4 * channels,
+      numbers.base + 5 * channels
     )
     for i in 0..<channels {
       let inverse = 1 / (statistics.variance[i] + BatchNormalization.epsilon).squareRoot()
@@ -143,17 +152,11 @@ package final class BatchNormalization {
       dbeta[i] = Float(sum)
       dgamma[i] = Float(product * inverse)
       let scale = Double(gamma[i]) * inverse
-      a[i] = Float(scale)
-      b[i] = Float(scale * sum / rows)
-      c[i] = Float(scale * product * inverse * inverse / rows)
+      slope[i] = Float(scale)
+      level[i] = Float(scale * sum / rows)
+      lean[i] = Float(scale * product * inverse * inverse / rows)
     }
-    let cut = Cut(images)
-    team.run(cut.pieces) { piece, _ in
-      let at = cut[piece].lowerBound * pixels * channels
-      ck_normalize_backward(
-        dx + at, g + at, x + at, mean, a, b, c, cut[piece].count * pixels, Int32(channels),
-        adds ? 1 : 0)
-    }
+    return ck_norm_gradient(mean: mean, slope: slope, level: level, lean: lean)
   }
 }
 

@@ -42,20 +42,21 @@ package struct Convolution: Sendable {
     return max(own, Cut.most * outputChannels)
   }
 
-  /// y is overwritten. Its rows get their bias and what is added to them, and go into `moments`, while
-  /// they are in the cache.
+  /// y is overwritten. Its rows get their bias and what is added to them, go into `moments` and are
+  /// pooled, while they are in the cache.
   package func forward(
     _ y: FloatPointer, source: Source, weights: FloatPointer, bias: FloatPointer? = nil,
     addend: Addend? = nil, images: Int, team: Team, work: Workspace, shared: FloatPointer,
-    moments: Moments? = nil
+    moments: Moments? = nil, pool: PoolBeforeNorm? = nil
   ) {
     var written: RowsWritten?
-    if bias != nil || addend != nil || moments != nil {
+    if bias != nil || addend != nil || moments != nil || pool != nil {
       written = { first, count, piece in
         let rows = y + first * outputChannels
         if let bias { ck_add_bias(rows, bias, count, Int32(outputChannels)) }
         addend?.add(to: rows, first: first, count: count, channels: outputChannels)
         moments?.gather(rows, count: count, piece: piece)
+        pool?.rows(first: first, count: count)
       }
     }
     switch method {
@@ -104,13 +105,19 @@ package struct Convolution: Sendable {
     sumParts(dbias, shared, cut.pieces, count: outputChannels, team: team)
   }
 
+  /// Whether the gradient of its weights may read that of its output before this is written down.
+  package var readsDerivedGradients: Bool {
+    if case .windows(let convolution) = method { convolution.readsDerivedGradients } else { false }
+  }
+
   /// dw is overwritten with the sum over the images.
   package func backwardWeights(
-    _ dw: FloatPointer, source: Source, dy: FloatPointer, images: Int, team: Team, work: Workspace,
-    shared: FloatPointer
+    _ dw: FloatPointer, source: Source, dy: OutputGradient, images: Int, team: Team,
+    work: Workspace, shared: FloatPointer
   ) {
     switch method {
     case .winograd(let convolution):
+      guard case .stored(let dy) = dy else { preconditionFailure("Winograd reads tiles") }
       convolution.backwardWeights(
         dw, source: source, dy: dy, images: images, team: team, work: work, shared: shared)
     case .windows(let convolution):
@@ -118,6 +125,12 @@ package struct Convolution: Sendable {
         dw, source: source, dy: dy, images: images, team: team, work: work, shared: shared)
     }
   }
+}
+
+/// The gradient of a convolution's output: there already, or computed as it is read.
+package enum OutputGradient {
+  case stored(FloatPointer)
+  case derived(NormGradient)
 }
 
 /// A value that is added to a result: y = other + factor * y, or y = y + factor * other.

@@ -36,6 +36,48 @@ package struct MaxPooling: Sendable {
   }
 }
 
+/// Maxima over windows of a value that is seen through batch norm and perhaps ReLU by nobody but the
+/// pool. Neither turns an order round, but for channels of negative gamma: the pool may come first, done
+/// by who writes the value while that is in the cache, and the norm be a view of the few that are left.
+package struct PoolBeforeNorm {
+  private let pooling: MaxPooling
+  private let x, y: FloatPointer
+  private let arg: UnsafeMutablePointer<UInt8>
+  private let gamma: FloatPointer
+
+  /// From x to y, stored as they are before the norm.
+  package init(
+    _ pooling: MaxPooling, x: FloatPointer, y: FloatPointer, arg: UnsafeMutablePointer<UInt8>,
+    gamma: FloatPointer
+  ) {
+    (self.pooling, self.x, self.y, self.arg, self.gamma) = (pooling, x, y, arg, gamma)
+  }
+
+  /// Pools the windows whose last pixel is among rows [first, first + count) of x, in their order.
+  package func rows(first: Int, count: Int) {
+    let window = pooling.window
+    let pixels = window.height * window.width
+    for image in first / pixels...(first + count - 1) / pixels {
+      func lines(_ row: Int) -> Int { min(max(row - image * pixels, 0), pixels) / window.width }
+      let from = window.finishedLines(after: lines(first))
+      let until = window.finishedLines(after: lines(first + count))
+      let at = image * window.outCount
+      ck_max_pool_before_norm(
+        y + at, arg + at, x + image * window.count, gamma, window.kernel, Int32(from), Int32(until))
+    }
+  }
+
+  /// From the gradient dy of the pooled values, finished for the view of them, lines of that of x.
+  func backward(
+    _ dx: FloatPointer, dy: FloatPointer, norm: ck_norm_gradient, image: Int, lines: Range<Int>
+  ) {
+    let window = pooling.window
+    ck_max_pool_norm_backward(
+      dx, dy + image * window.outCount, arg + image * window.outCount, x + image * window.count,
+      norm, window.kernel, Int32(lines.lowerBound), Int32(lines.upperBound))
+  }
+}
+
 /// Means over windows: of what is inside of the image, or of the whole window where padding counts.
 package struct AveragePooling: Sendable {
   package let window: Window
@@ -75,6 +117,13 @@ extension Window {
   /// Numbers of an image, before and after.
   fileprivate var count: Int { height * width * channels }
   fileprivate var outCount: Int { outHeight * outWidth * channels }
+
+  /// How many lines of outputs need no more than so many lines of the image.
+  fileprivate func finishedLines(after lines: Int) -> Int {
+    if lines >= height { return outHeight }
+    let left = lines + padHeight - kernelHeight
+    return left < 0 ? 0 : min(left / strideHeight + 1, outHeight)
+  }
 
   fileprivate func forEachImage(
     _ images: Int, _ team: Team, _ body: (_ n: Int, _ piece: Int) -> Void

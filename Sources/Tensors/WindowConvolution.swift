@@ -34,11 +34,17 @@ struct WindowConvolution: Sendable {
 
   /// Numbers of workspace that a lane needs.
   var workspace: Int {
-    let band =
-      isPixelwise ? pixelsPerBlock * inputs : bandLines(linesPerBlock) * bandWidth * inputs
     let backward = phases.map { max(0, $0.bandLines * $0.bandWidth) * outputs }
-    return max(band, backward.max() ?? 0)
+    return max(bandCount + derivedCount, backward.max() ?? 0)
   }
+
+  private var bandCount: Int {
+    isPixelwise ? pixelsPerBlock * inputs : bandLines(linesPerBlock) * bandWidth * inputs
+  }
+
+  /// Of a block's gradient, where it is computed on the spot: for first layers, of few channels.
+  private var derivedCount: Int { readsDerivedGradients ? pixelsPerBlock * outputs : 0 }
+  var readsDerivedGradients: Bool { !isPixelwise && slabs == 1 }
 
   private static func packed(_ columns: Int) -> Int { (columns + 15) / 16 * 16 }
 
@@ -247,8 +253,8 @@ struct WindowConvolution: Sendable {
 
   /// dw is overwritten with the sum over the images.
   func backwardWeights(
-    _ dw: FloatPointer, source: Source, dy: FloatPointer, images: Int, team: Team, work: Workspace,
-    shared: FloatPointer
+    _ dw: FloatPointer, source: Source, dy: OutputGradient, images: Int, team: Team,
+    work: Workspace, shared: FloatPointer
   ) {
     let pieces = min(weightPieces, images)
     team.run(pieces * slabs) { task, lane in
@@ -263,13 +269,14 @@ struct WindowConvolution: Sendable {
         let depth = slabs == 1 ? window.kernelWidth * inputs : channels.count
         forEachBlock(of: piece * images / pieces..<(piece + 1) * images / pieces) { block in
           find(rows, source, block, channels: channels, work[lane])
+          let gradient = gradient(dy, block, work[lane] + bandCount)
           for line in 0..<window.kernelHeight {
             for run in 0..<runs {
               let tap = line * window.kernelWidth + run
               ck_outer_product(
                 out + (tap * inputs + channels.lowerBound) * outputs, outputs,
                 ck_terms(rows: rows + line * pixelsPerBlock, offset: run * channels.count),
-                Int32(depth), dy + block.firstPixel * outputs, outputs, Int32(outputs),
+                Int32(depth), gradient, outputs, Int32(outputs),
                 Int32(block.pixels), isFirst ? 0 : 1)
             }
           }
@@ -278,6 +285,17 @@ struct WindowConvolution: Sendable {
       }
     }
     if pieces > 1 { sumParts(dw, shared, pieces, count: weightCount, team: team) }
+  }
+
+  private func gradient(_ dy: OutputGradient, _ block: Block, _ work: FloatPointer)
+    -> FloatPointer
+  {
+    switch dy {
+    case .stored(let dy): return dy + block.firstPixel * outputs
+    case .derived(let norm):
+      norm.lines(work, block.image, block.lines)
+      return work
+    }
   }
 
   // MARK: - Blocks of output pixels

@@ -44,7 +44,7 @@ struct WinogradConvolution: Sendable {
   }
 
   /// The products of fewer tiles would wait for their weights, those of more would leave the cache.
-  private static let tilesPerBlock = 32
+  private static let tilesPerBlock = 36
   /// Channels of a block of weight gradients, of which all positions stay in the cache.
   private static let weightBlock = 64
 

@@ -165,7 +165,7 @@ extension Convolution {
       y.base, source: source, weights: weights.base, bias: bias?.base, images: images, team: team,
       work: work, shared: common.base)
     backwardWeights(
-      dw.base, source: source, dy: dy.base, images: images, team: team, work: work,
+      dw.base, source: source, dy: .stored(dy.base), images: images, team: team, work: work,
       shared: common.base)
     backwardData(
       dx.base, adds: start != nil, dy: dy.base, weights: weights.base, images: images, team: team,

@@ -83,8 +83,9 @@ import Testing
         GradientFinish(seen, channels: channels, norm: norm)
           .all(g, images: ghost, pixels: pixels, team: team)
         norm.backward(
-          g, adds: false, dgamma: dg.base, dbeta: db.base, g: g, x: x.base + at, gamma: gamma.base,
-          images: ghost, pixels: pixels, team: team)
+          dgamma: dg.base, dbeta: db.base, gamma: gamma.base, g: g, x: x.base + at,
+          extent: (pixels, 1)
+        ).write(g, adds: false, images: ghost, team: team)
         for c in 0..<channels {
           dgamma[c] += dg.base[c]
           dbeta[c] += db.base[c]

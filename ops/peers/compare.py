@@ -25,7 +25,7 @@ ROWS = [
     ("WRN-16-4, 2 threads, over bfloat16", "wrn-16-4", 128, 32, 3, 2, ["bf16"], 1, 1.1, 1.4),
     ("WRN-16-4, 1 thread", "wrn-16-4", 128, 32, 3, 1, ["channels_last"], 3, 2.1, 2.5),
     ("WRN-10-1, 1 thread", "wrn-10-1", 128, 28, 1, 1, ["eager", "channels_last"], 15, 1.75, 2.5),
-    ("cnn, 1 thread", "cnn", 128, 28, 1, 1, ["eager", "channels_last"], 60, 2.5, 4.0),
+    ("cnn, 1 thread", "cnn", 128, 28, 1, 1, ["eager", "channels_last"], 200, 2.5, 4.0),
     ("ResNet-50, batch 32, 2 threads", "resnet-50", 32, 224, 3, 2, ["eager", "channels_last"], 2, 1.15, 1.4),
     ("Inception-ResNet-V2, batch 8, 2 threads", "inception-resnet-v2", 8, 299, 3, 2,
      ["eager", "channels_last"], 2, 1.1, 1.3),

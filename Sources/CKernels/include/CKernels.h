@@ -146,10 +146,14 @@ void ck_finish_gradient(double *sums, double *products, float *g, const float *x
 // Adds up pieces of `count` numbers each as a balanced tree into the first one.
 void ck_merge_sums(double *sums, int pieces, long count);
 
-// dx (+)= g * a - b - (x - mean) * c; dx may be g.
-void ck_normalize_backward(float *dx, const float *g, const float *x, const float *mean,
-                           const float *a, const float *b, const float *c, long rows,
-                           int channels, int add);
+// What a norm's gradient takes of each channel: g * slope - level - (x - mean) * lean.
+typedef struct {
+  const float *mean, *slope, *level, *lean;
+} ck_norm_gradient;
+
+// dx (+)= the norm's gradient of g; dx may be g.
+void ck_normalize_backward(float *dx, const float *g, const float *x, ck_norm_gradient n,
+                           long rows, int channels, int add);
 
 // ---- pooling -----------------------------------------------------------------------------------
 
@@ -159,6 +163,15 @@ void ck_normalize_backward(float *dx, const float *g, const float *x, const floa
 // the window (row-major). Padding never wins.
 void ck_max_pool(float *y, uint8_t *arg, const float *x, ck_view view, ck_window w);
 void ck_max_pool_backward(float *dx, const float *dy, const uint8_t *arg, ck_window w, int add);
+// Lines [first, last) of the outputs where a norm with these gammas, and perhaps a ReLU, follows:
+// since these never turn an order round but by gamma's sign, the largest values behind them are the
+// largest ones here, or the smallest ones where gamma is negative.
+void ck_max_pool_before_norm(float *y, uint8_t *arg, const float *x, const float *gamma,
+                             ck_window w, int first, int last);
+// From the gradient dy of the pooled values behind that norm, lines [first, last) of that of x,
+// written from dx on.
+void ck_max_pool_norm_backward(float *dx, const float *dy, const uint8_t *arg, const float *x,
+                               ck_norm_gradient n, ck_window w, int first, int last);
 // Mean of each window, of what is inside of the image unless `counts_padding`.
 void ck_average_pool(float *y, const float *x, ck_view view, ck_window w, int counts_padding);
 void ck_average_pool_backward(float *dx, const float *dy, ck_window w, int counts_padding,

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short schedules test lint format bench peers install clean
+.PHONY: help setup build demo demo-short schedules test lint format bench peers peers-sweep install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -52,6 +52,10 @@ peers: setup ## Time training steps beside PyTorch, in turn (installs it: severa
 	@test -x .build/peers/bin/python || python3 -m venv .build/peers
 	@.build/peers/bin/python -c 'import torch' 2>/dev/null || .build/peers/bin/pip install -q torch numpy
 	.build/peers/bin/python ops/peers/compare.py
+
+peers-sweep: peers ## The same, and then the demo's sweep as a whole beside PyTorch's (half an hour)
+	$(BUILD) --product jobctl
+	.build/peers/bin/python ops/peers/compare.py --sweep
 
 install: build ## Install jobctl to /usr/local/bin (or PREFIX)
 	install -D -m 755 .build/release/jobctl $(or $(PREFIX),/usr/local)/bin/jobctl

@@ -6,6 +6,8 @@ package struct Grid: Sendable {
   /// The file's document, as written.
   package var document: JSON
   package var runs: [Run]
+  /// Whether stages that runs have in common are trained once, for all of them and for other grids.
+  package var sharesStages: Bool
 
   /// Two files with the same content have the same digest, however they are spaced or ordered.
   package var contentDigest: String { Digest.sha256(of: document.encoded(sorted: true)) }
@@ -32,6 +34,10 @@ extension Grid {
       .init("format", .integer(1...1), "The version of this format: 1."),
       .init("name", .name, required: true, "The grid's name, unique in the queue."),
       .init("description", .text, "What the grid is for."),
+      .init(
+        "share_stages", .bool,
+        "Whether stages that runs have in common are trained once: true by default. Without it each run trains its own, to the same bits: to measure what sharing saves."
+      ),
     ] + RunSpec.fields + [
       .init(
         "seeds", .list(.integer(0...(1 << 53)), count: 1...1_000_000),
@@ -77,6 +83,7 @@ extension Grid {
     }
     self.document = document
     name = document["name"]?.stringValue ?? ""
+    sharesStages = document["share_stages"]?.boolValue ?? true
     runs = try Grid.expand(document, along: axes)
   }
 

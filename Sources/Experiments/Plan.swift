@@ -112,11 +112,16 @@ extension Plan {
     }
     try found.throwIfAny(of: grid.runs.count)
     var cutter = StageCutter()
-    for (run, _, phases) in prepared { cutter.note(run.spec.training, phases) }
+    /// A run whose stages are its own, by what tells it from all others.
+    func owner(_ run: Run) -> String? { grid.sharesStages ? nil : "\(grid.name)/\(run.name)" }
+    for (run, _, phases) in prepared {
+      cutter.note(run.spec.training, owner: owner(run), phases)
+    }
     runs = []
     for (run, fact, phases) in prepared {
       let n = fact.train - run.spec.training.dataset.validation
-      let stages = cutter.stages(of: run.spec.training, phases, samplesPerEpoch: n)
+      let stages = cutter.stages(
+        of: run.spec.training, owner: owner(run), phases, samplesPerEpoch: n)
       runs.append(PlannedRun(run: run, facts: fact, stages: stages))
     }
     stages = cutter.stages
@@ -137,8 +142,8 @@ private struct StageCutter {
   private var ends: [Edge: Set<Int>] = [:]
   private var indices: [String: Int] = [:]
 
-  private func edges(_ spec: TrainingSpec, _ phases: [Phase]) -> [Edge] {
-    var path = spec.identity.encoded(sorted: true)
+  private func edges(_ spec: TrainingSpec, _ owner: String?, _ phases: [Phase]) -> [Edge] {
+    var path = spec.identity.encoded(sorted: true) + (owner.map { "|\($0)" } ?? "")
     return phases.map { phase in
       let law = phase.law.identity.encoded(sorted: true)
       defer { path += "|\(law)@\(phase.end)" }
@@ -146,26 +151,29 @@ private struct StageCutter {
     }
   }
 
-  mutating func note(_ spec: TrainingSpec, _ phases: [Phase]) {
-    for (edge, phase) in zip(edges(spec, phases), phases) {
+  mutating func note(_ spec: TrainingSpec, owner: String?, _ phases: [Phase]) {
+    for (edge, phase) in zip(edges(spec, owner, phases), phases) {
       ends[edge, default: []].insert(phase.end)
     }
   }
 
-  mutating func stages(of spec: TrainingSpec, _ phases: [Phase], samplesPerEpoch: Int) -> [Int] {
+  mutating func stages(
+    of spec: TrainingSpec, owner: String?, _ phases: [Phase], samplesPerEpoch: Int
+  ) -> [Int] {
     var chain: [Int] = []
     var laws: [JSON] = []
     var startUpdates = 0
-    for (edge, phase) in zip(edges(spec, phases), phases) {
+    for (edge, phase) in zip(edges(spec, owner, phases), phases) {
       var start = phase.start
       let cuts = (ends[edge] ?? []).filter { $0 <= phase.end }.sorted()
       for end in cuts {
         let lawsSoFar = laws + [["law": phase.law.identity, "until": .integer(end)]]
-        let content: JSON = [
-          "numerics_version": .integer(numericsVersion), "training": spec.identity,
-          "laws": .array(lawsSoFar),
+        var content: [JSON.Member] = [
+          .init("numerics_version", .integer(numericsVersion)), .init("training", spec.identity),
+          .init("laws", .array(lawsSoFar)),
         ]
-        let key = Digest.sha256(of: content.encoded(sorted: true))
+        if let owner { content.append(.init("owner", .string(owner))) }
+        let key = Digest.sha256(of: JSON.object(content).encoded(sorted: true))
         let stage = Stage(
           digest: spec.datasetDigest == nil ? nil : key, law: phase.law, start: start, end: end,
           startUpdates: startUpdates, samplesPerEpoch: samplesPerEpoch, ghost: spec.ghost)

@@ -154,7 +154,8 @@ private final class Trial {
         work: work, shared: shared.base)
     case .weights:
       convolution.backwardWeights(
-        dw.base, source: Source(x.base), dy: .stored(dy.base), images: images, team: team, work: work,
+        dw.base, source: Source(x.base), dy: .stored(dy.base), images: images, team: team,
+        work: work,
         shared: shared.base)
     }
   }

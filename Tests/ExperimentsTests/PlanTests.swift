@@ -53,6 +53,14 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
     #expect((totals.uniqueEpochs / 4).rounded() == 420)
   }
 
+  @Test func runsThatShareNothingTrainEveryStageThemselves() throws {
+    let shared = try plan(example: "lr-sweep").totals
+    let alone = try plan(example: "lr-sweep", changing: [("share_stages", false)]).totals
+    #expect(shared.stages == alone.stages && shared.updates == alone.updates)
+    #expect(shared.uniqueStages < shared.stages && alone.uniqueStages == alone.stages)
+    #expect(alone.uniqueUpdates == alone.updates)
+  }
+
   @Test func section52HasThePapersUpdateCounts() throws {
     let table = updates(try plan(example: "section-5.2"))
     #expect(table["variant=original,seed=1"] == [23_438, 23_437, 15_625, 15_625])

@@ -3,7 +3,9 @@ import Testing
 
 /// A pool that goes before its norm leaves the values and gradients of one that comes behind it.
 @Suite struct PoolBeforeNormTests {
-  @Test(arguments: [(8, 8, 2, 2, 0), (9, 7, 2, 2, 0), (10, 9, 3, 2, 1), (7, 7, 3, 3, 0), (6, 5, 3, 1, 1)])
+  @Test(arguments: [
+    (8, 8, 2, 2, 0), (9, 7, 2, 2, 0), (10, 9, 3, 2, 1), (7, 7, 3, 3, 0), (6, 5, 3, 1, 1),
+  ])
   func isThePoolBehindTheNorm(height: Int, width: Int, side: Int, stride: Int, pad: Int) {
     let (images, channels) = (3, 11)
     let team = Team(size: 2)

@@ -17,9 +17,8 @@ package struct Convolution: Sendable {
     self.window = window
     self.outputChannels = outputChannels
     method =
-      WinogradConvolution.applies(to: window, outputChannels: outputChannels)
-      ? .winograd(WinogradConvolution(window, outputChannels: outputChannels))
-      : .windows(WindowConvolution(window: window, outputs: outputChannels))
+      WinogradConvolution(window, outputChannels: outputChannels).map(Method.winograd)
+      ?? .windows(WindowConvolution(window: window, outputs: outputChannels))
   }
 
   package var weightCount: Int {

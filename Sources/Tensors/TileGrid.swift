@@ -1,18 +1,26 @@
-/// How the images of a ghost batch are covered by tiles of 4x4 pixels, for Winograd's transforms: lines
-/// of tiles are numbered through all images and worked on in blocks.
+/// How the images of a ghost batch are covered by square tiles, for Winograd's transforms: lines of
+/// tiles are numbered through all images and worked on in blocks.
 struct TileGrid: Sendable {
   /// Of what the tiles cover.
   let height: Int
   let width: Int
-  /// Of what windows of 6x6 pixels are read from, and by how much they reach over its border.
+  /// Pixels of a tile's side.
+  let side: Int
+  /// Of what tiles are computed from: windows of `reach` pixels a side, `step` pixels apart, the first
+  /// one `border` pixels before the image.
   let fromHeight: Int
   let fromWidth: Int
+  let reach: Int
+  let step: Int
   let border: Int
 
-  var tileLines: Int { (height + 3) / 4 }
-  var tilesAcross: Int { (width + 3) / 4 }
+  var tileLines: Int { (height + side - 1) / side }
+  var tilesAcross: Int { (width + side - 1) / side }
   /// Pixels of a line of windows.
-  var bandWidth: Int { 4 * tilesAcross + 2 }
+  var bandWidth: Int { span(tilesAcross) }
+
+  /// Pixels that so many windows cover.
+  func span(_ windows: Int) -> Int { step * windows + reach - step }
 
   /// Blocks of about so many tiles, in whole lines.
   func block(of tiles: Int) -> Block { Block(grid: self, lines: max(1, tiles / tilesAcross)) }
@@ -27,19 +35,24 @@ struct TileGrid: Sendable {
     var tile: Int
 
     /// Lines of the image that the tiles cover.
-    var imageLines: Range<Int> { 4 * firstLine..<min(4 * (firstLine + lines), grid.height) }
+    var imageLines: Range<Int> {
+      grid.side * firstLine..<min(grid.side * (firstLine + lines), grid.height)
+    }
+
+    /// The first line and pixel that the window of a tile reads; before the image where negative.
+    func windowStart(line: Int, tile: Int) -> (line: Int, pixel: Int) {
+      (grid.step * (firstLine + line) - grid.border, grid.step * tile - grid.border)
+    }
 
     /// What the windows of these lines and tiles of the stretch read.
     func inputFrame(
       _ lines: Range<Int>, _ tiles: Range<Int>, imageChannels: Int, channels: Range<Int>,
       stride: Int
     ) -> Source.Frame {
-      let (top, left) = (
-        4 * (firstLine + lines.lowerBound) - grid.border, 4 * tiles.lowerBound - grid.border
-      )
+      let (top, left) = windowStart(line: lines.lowerBound, tile: tiles.lowerBound)
       return Source.Frame(
         image: image, height: grid.fromHeight, width: grid.fromWidth, imageChannels: imageChannels,
-        lines: top..<top + 4 * lines.count + 2, pixels: left..<left + 4 * tiles.count + 2,
+        lines: top..<top + grid.span(lines.count), pixels: left..<left + grid.span(tiles.count),
         channels: channels, stride: stride)
     }
 
@@ -49,8 +62,8 @@ struct TileGrid: Sendable {
 
     private func inner(_ range: Range<Int>, _ size: Int, first: Int) -> Range<Int> {
       func fits(_ i: Int) -> Bool {
-        let from = 4 * (first + i) - grid.border
-        return from >= 0 && from + 6 <= size
+        let from = grid.step * (first + i) - grid.border
+        return from >= 0 && from + grid.reach <= size
       }
       guard let low = range.first(where: fits), let high = range.last(where: fits) else {
         return range.lowerBound..<range.lowerBound
@@ -62,7 +75,8 @@ struct TileGrid: Sendable {
     func outputFrame(imageChannels: Int, channels: Range<Int>, stride: Int) -> Source.Frame {
       Source.Frame(
         image: image, height: grid.height, width: grid.width, imageChannels: imageChannels,
-        lines: 4 * firstLine..<4 * (firstLine + lines), pixels: 0..<4 * grid.tilesAcross,
+        lines: grid.side * firstLine..<grid.side * (firstLine + lines),
+        pixels: 0..<grid.side * grid.tilesAcross,
         channels: channels, stride: stride)
     }
   }

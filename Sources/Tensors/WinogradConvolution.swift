@@ -1,37 +1,31 @@
 import CKernels
 
-/// 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): tiles of 4x4 outputs, of which each takes 36
-/// products instead of 144 (Lavin and Gray 2016). Tiles are transformed in blocks that stay in the
-/// cache; for each of 36 positions there is one product [tiles][cin] x [cin][cout].
+/// 3x3 convolution of stride 1 or 2 by Winograd's minimal filtering. Tiles of outputs are transformed in
+/// blocks that stay in the cache; for each position there is one product [tiles][cin] x [cin][cout].
 struct WinogradConvolution: Sendable {
   let window: Window
   let outputs: Int
+  private let scheme: WinogradScheme
   private var inputs: Int { window.channels }
 
-  init(_ window: Window, outputChannels: Int) {
+  /// Nil where the window is not one of these, or has too few channels.
+  init?(_ window: Window, outputChannels: Int) {
+    let strides = (window.strideHeight, window.strideWidth)
+    guard window.kernelHeight == 3, window.kernelWidth == 3, window.padHeight == window.padWidth
+    else { return nil }
+    let least: Int
+    switch strides {
+    case (1, 1) where window.padHeight <= 2: (scheme, least) = (.tiles, 8)
+    case (2, 2) where window.padHeight <= 1: (scheme, least) = (.phases, 32)
+    default: return nil
+    }
+    guard window.channels >= least, outputChannels >= least else { return nil }
     self.window = window
     outputs = outputChannels
   }
 
-  static func applies(to window: Window, outputChannels: Int) -> Bool {
-    window.kernelHeight == 3 && window.kernelWidth == 3 && window.strideHeight == 1
-      && window.strideWidth == 1 && window.padHeight == window.padWidth && window.padHeight <= 2
-      && window.channels >= 8 && outputChannels >= 8
-  }
-
-  /// Tiles over the outputs of the convolution, or over its inputs where gradients go there.
-  private var forwardTiles: TileGrid {
-    TileGrid(
-      height: window.outHeight, width: window.outWidth, fromHeight: window.height,
-      fromWidth: window.width, border: window.padHeight)
-  }
-  private var backwardTiles: TileGrid {
-    TileGrid(
-      height: window.height, width: window.width, fromHeight: window.outHeight,
-      fromWidth: window.outWidth, border: 2 - window.padHeight)
-  }
-
-  private static let positions = 36
+  private var forwardTiles: TileGrid { scheme.forwardTiles(window) }
+  private var backwardTiles: TileGrid { scheme.backwardTiles(window) }
 
   // MARK: - Geometry
 
@@ -43,8 +37,6 @@ struct WinogradConvolution: Sendable {
     tiles * padded(channels) + 16
   }
 
-  /// The products of fewer tiles would wait for their weights, those of more would leave the cache.
-  private static let tilesPerBlock = 36
   /// Channels of a block of weight gradients, of which all positions stay in the cache.
   private static let weightBlock = 64
 
@@ -58,30 +50,30 @@ struct WinogradConvolution: Sendable {
   }
 
   private func dataWorkspace(_ grid: TileGrid, _ inputs: Int, _ outputs: Int) -> Int {
-    let tiles = grid.block(of: WinogradConvolution.tilesPerBlock).mostTiles
+    let tiles = grid.block(of: scheme.tilesPerBlock).mostTiles
     return bandCount(grid, channels: inputs)
-      + WinogradConvolution.positions
+      + scheme.positions
       * (WinogradConvolution.position(tiles: tiles, channels: inputs)
         + WinogradConvolution.position(tiles: tiles, channels: outputs))
   }
 
   private var weightWorkspace: Int {
     let block = WinogradConvolution.weightBlock
-    let tiles = forwardTiles.block(of: WinogradConvolution.tilesPerBlock).mostTiles
+    let tiles = forwardTiles.block(of: scheme.tilesPerBlock).mostTiles
     return bandCount(forwardTiles, channels: block)
-      + WinogradConvolution.positions
-      * (2 * WinogradConvolution.position(tiles: tiles, channels: block) + block * block)
+      + scheme.positions * 2 * WinogradConvolution.position(tiles: tiles, channels: block)
+      + WinogradScheme.matrices * block * block
   }
 
   private func bandCount(_ grid: TileGrid, channels: Int) -> Int {
-    let lines = grid.block(of: WinogradConvolution.tilesPerBlock).mostLines
-    return (4 * lines + 2) * grid.bandWidth * WinogradConvolution.padded(channels)
+    let lines = grid.block(of: scheme.tilesPerBlock).mostLines
+    return grid.span(lines) * grid.bandWidth * WinogradConvolution.padded(channels)
   }
 
   /// Numbers that all lanes share: transformed weights, or the shares of their gradient.
   var shared: Int {
     let packed =
-      WinogradConvolution.positions
+      WinogradScheme.matrices
       * max(packedCount(inputs, outputs), packedCount(outputs, inputs))
     return max(packed + 9 * inputs * outputs, weightPieces * 9 * inputs * outputs)
   }
@@ -98,7 +90,8 @@ struct WinogradConvolution: Sendable {
   ) {
     transform(weights, rows: inputs, columns: outputs, into: shared, team: team)
     convolve(
-      y, source, forwardTiles, inputs, outputs, packed: shared, adds: false, images: images,
+      .forward, y, source, forwardTiles, inputs, outputs, packed: shared, adds: false,
+      images: images,
       team: team,
       work: work, written: written)
   }
@@ -108,11 +101,12 @@ struct WinogradConvolution: Sendable {
     _ dx: FloatPointer, adds: Bool, dy: FloatPointer, weights: FloatPointer, images: Int,
     team: Team, work: Workspace, shared: FloatPointer, written: RowsWritten?
   ) {
-    let turned = shared + WinogradConvolution.positions * packedCount(outputs, inputs)
+    let turned = shared + WinogradScheme.matrices * packedCount(outputs, inputs)
     turnTaps(turned, weights, taps: 9, rows: inputs, columns: outputs, team: team)
     transform(turned, rows: outputs, columns: inputs, into: shared, team: team)
     convolve(
-      dx, Source(dy), backwardTiles, outputs, inputs, packed: shared, adds: adds, images: images,
+      .backward(pad: window.padHeight), dx, Source(dy), backwardTiles, outputs, inputs,
+      packed: shared, adds: adds, images: images,
       team: team,
       work: work, written: written)
   }
@@ -122,46 +116,48 @@ struct WinogradConvolution: Sendable {
   ) {
     let cut = Cut(rows)
     team.run(cut.pieces) { piece, _ in
-      ck_winograd_weights(
-        packed, packedCount(rows, columns), weights, Int32(rows), Int32(columns),
-        Int32(cut[piece].lowerBound), Int32(cut[piece].upperBound))
+      scheme.weights(
+        packed, packedCount(rows, columns), weights, rows: rows, columns: columns, cut[piece])
     }
   }
 
   private func convolve(
-    _ y: FloatPointer, _ source: Source, _ grid: TileGrid, _ inputs: Int, _ outputs: Int,
-    packed: FloatPointer, adds: Bool, images: Int, team: Team, work: Workspace,
+    _ direction: WinogradScheme.Direction, _ y: FloatPointer, _ source: Source, _ grid: TileGrid,
+    _ inputs: Int, _ outputs: Int, packed: FloatPointer, adds: Bool, images: Int, team: Team,
+    work: Workspace,
     written: RowsWritten?
   ) {
     let cut = Cut(images)
     let (deep, wide) = (WinogradConvolution.padded(inputs), WinogradConvolution.padded(outputs))
-    let block = grid.block(of: WinogradConvolution.tilesPerBlock)
+    let block = grid.block(of: scheme.tilesPerBlock)
     let vPosition = WinogradConvolution.position(tiles: block.mostTiles, channels: inputs)
     let mPosition = WinogradConvolution.position(tiles: block.mostTiles, channels: outputs)
     team.run(cut.pieces) { piece, lane in
       let band = work[lane]
       let v = band + bandCount(grid, channels: inputs)
-      let m = v + WinogradConvolution.positions * vPosition
+      let m = v + scheme.positions * vPosition
       block.withRows(v, stride: deep) { rows in
         block.forEach(of: cut[piece]) { stretches, tiles in
           for stretch in stretches {
-            transformInput(stretch, source, inputs, 0..<inputs, into: v, vPosition, band)
+            transformInput(
+              direction, stretch, source, inputs, 0..<inputs, into: v, vPosition, band)
           }
-          for p in 0..<WinogradConvolution.positions {
+          for p in 0..<scheme.positions {
             ck_row_product(
               m + p * mPosition, wide,
               ck_rows(
                 rows: rows, tap_stride: 0, offset: p * vPosition, taps: 1, depth: Int32(inputs)),
-              Int32(tiles), packed + p * packedCount(inputs, outputs), Int32(outputs), 0)
+              Int32(tiles), packed + scheme.matrix(of: p) * packedCount(inputs, outputs),
+              Int32(outputs), 0)
           }
           for stretch in stretches {
             for line in 0..<stretch.lines {
-              let top = (stretch.firstLine + line) * 4
-              ck_winograd_output(
-                y + (stretch.image * grid.height + top) * grid.width * outputs,
-                grid.width * outputs, outputs, Int32(grid.height - top), Int32(grid.width),
-                Int32(outputs), m + (stretch.tile + line * grid.tilesAcross) * wide, mPosition,
-                wide, Int32(grid.tilesAcross), adds ? 1 : 0)
+              let top = (stretch.firstLine + line) * grid.side
+              scheme.output(
+                direction, y + (stretch.image * grid.height + top) * grid.width * outputs,
+                line: grid.width * outputs, pixel: outputs, lines: grid.height - top,
+                pixels: grid.width, m + (stretch.tile + line * grid.tilesAcross) * wide, mPosition,
+                wide, tiles: grid.tilesAcross, adds: adds)
             }
             let lines = stretch.imageLines
             written?(
@@ -217,39 +213,41 @@ struct WinogradConvolution: Sendable {
       WinogradConvolution.padded(rows.count), WinogradConvolution.padded(columns.count)
     )
     let grid = forwardTiles
-    let block = grid.block(of: WinogradConvolution.tilesPerBlock)
+    let block = grid.block(of: scheme.tilesPerBlock)
     let band = work
     let v = band + bandCount(grid, channels: max(rows.count, columns.count))
     let vPosition = WinogradConvolution.position(tiles: block.mostTiles, channels: rows.count)
-    let m = v + WinogradConvolution.positions * vPosition
+    let m = v + scheme.positions * vPosition
     let mPosition = WinogradConvolution.position(tiles: block.mostTiles, channels: columns.count)
-    let sums = m + WinogradConvolution.positions * mPosition
+    let sums = m + scheme.positions * mPosition
     let sumPosition = rows.count * wide
     var isFirst = true
     block.withRows(v, stride: deep) { a in
       block.forEach(of: images) { stretches, tiles in
         for stretch in stretches {
-          transformInput(stretch, source, inputs, rows, into: v, vPosition, band)
+          transformInput(.forward, stretch, source, inputs, rows, into: v, vPosition, band)
           transformGradient(stretch, dy, columns, into: m, mPosition, band)
         }
-        for p in 0..<WinogradConvolution.positions {
+        for p in 0..<scheme.positions {
           ck_outer_product(
-            sums + p * sumPosition, wide, ck_terms(rows: a, offset: p * vPosition),
+            sums + scheme.matrix(of: p) * sumPosition, wide,
+            ck_terms(rows: a, offset: p * vPosition),
             Int32(rows.count), m + p * mPosition, wide, Int32(columns.count), Int32(tiles),
-            isFirst ? 0 : 1)
+            isFirst && scheme.isFirst(p) ? 0 : 1)
         }
         isFirst = false
       }
     }
-    ck_winograd_weight_gradient(
-      dw + rows.lowerBound * outputs + columns.lowerBound, inputs * outputs, outputs, sums,
-      sumPosition, wide, Int32(rows.count), Int32(columns.count))
+    scheme.weightGradient(
+      dw + rows.lowerBound * outputs + columns.lowerBound, tap: inputs * outputs, row: outputs,
+      sums, sumPosition, wide, rows: rows.count, columns: columns.count)
   }
 
   // MARK: - Transforms
 
   private func transformInput(
-    _ stretch: TileGrid.Stretch, _ source: Source, _ imageChannels: Int, _ channels: Range<Int>,
+    _ direction: WinogradScheme.Direction, _ stretch: TileGrid.Stretch, _ source: Source,
+    _ imageChannels: Int, _ channels: Range<Int>,
     into v: FloatPointer, _ position: Int, _ band: FloatPointer
   ) {
     let grid = stretch.grid
@@ -257,10 +255,9 @@ struct WinogradConvolution: Sendable {
     func transform(
       _ line: Int, _ tiles: Range<Int>, _ from: UnsafePointer<Float>, line step: Int, pixel: Int
     ) {
-      ck_winograd_input(
-        v + (stretch.tile + line * grid.tilesAcross + tiles.lowerBound) * deep, position, deep,
-        from,
-        step, pixel, Int32(tiles.count), Int32(deep))
+      scheme.input(
+        direction, v + (stretch.tile + line * grid.tilesAcross + tiles.lowerBound) * deep,
+        position, deep, from, line: step, pixel: pixel, tiles: tiles.count, channels: deep)
     }
     /// Lines and tiles of the stretch, framed by zeros and as they are seen.
     func transformBand(_ lines: Range<Int>, _ tiles: Range<Int>) {
@@ -269,10 +266,11 @@ struct WinogradConvolution: Sendable {
         band,
         stretch.inputFrame(
           lines, tiles, imageChannels: imageChannels, channels: channels, stride: deep))
-      let width = (4 * tiles.count + 2) * deep
+      let width = grid.span(tiles.count) * deep
       for line in lines {
         transform(
-          line, tiles, band + (line - lines.lowerBound) * 4 * width, line: width, pixel: deep)
+          line, tiles, band + (line - lines.lowerBound) * grid.step * width, line: width,
+          pixel: deep)
       }
     }
     let all = 0..<grid.tilesAcross
@@ -289,10 +287,8 @@ struct WinogradConvolution: Sendable {
     transformBand(lines, inner.upperBound..<grid.tilesAcross)
     guard !inner.isEmpty else { return }
     for line in lines {
-      let top = 4 * (stretch.firstLine + line) - grid.border
-      let first =
-        (stretch.image * grid.fromHeight + top) * grid.fromWidth + 4 * inner.lowerBound
-        - grid.border
+      let (top, left) = stretch.windowStart(line: line, tile: inner.lowerBound)
+      let first = (stretch.image * grid.fromHeight + top) * grid.fromWidth + left
       transform(
         line, inner, source.base + first * imageChannels + channels.lowerBound,
         line: grid.fromWidth * imageChannels, pixel: imageChannels)
@@ -316,9 +312,10 @@ struct WinogradConvolution: Sendable {
         band, stretch.outputFrame(imageChannels: outputs, channels: channels, stride: wide))
     }
     for tileLine in 0..<stretch.lines {
-      ck_winograd_gradient(
+      scheme.gradient(
         m + (stretch.tile + tileLine * grid.tilesAcross) * wide, position, wide,
-        from + tileLine * 4 * line, line, pixel, Int32(grid.tilesAcross), Int32(wide))
+        from + tileLine * 4 * line, line: line, pixel: pixel, tiles: grid.tilesAcross,
+        channels: wide)
     }
   }
 }

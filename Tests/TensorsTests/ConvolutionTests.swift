@@ -29,6 +29,18 @@ import Testing
     Shape(height: 7, width: 5, kernel: (3, 3), pad: (1, 1), inputs: 48, outputs: 8, images: 9),
     Shape(height: 33, width: 33, kernel: (3, 3), pad: (1, 1), inputs: 16, outputs: 16),
     Shape(height: 8, width: 8, kernel: (3, 3), pad: (1, 1), inputs: 130, outputs: 70, images: 11),
+    // The same of stride 2, by phases.
+    Shape(
+      height: 1, width: 2, kernel: (3, 3), stride: (2, 2), pad: (1, 1), inputs: 32, outputs: 32),
+    Shape(
+      height: 33, width: 17, kernel: (3, 3), stride: (2, 2), pad: (1, 1), inputs: 35, outputs: 70),
+    Shape(
+      height: 16, width: 18, kernel: (3, 3), stride: (2, 2), pad: (1, 1), inputs: 64, outputs: 33,
+      images: 5),
+    Shape(
+      height: 17, width: 20, kernel: (3, 3), stride: (2, 2), pad: (0, 0), inputs: 40, outputs: 96),
+    Shape(
+      height: 8, width: 7, kernel: (3, 3), stride: (2, 2), pad: (0, 0), inputs: 70, outputs: 130),
     // By windows.
     Shape(height: 33, width: 7, kernel: (3, 3), pad: (1, 1), inputs: 1, outputs: 16),
     Shape(height: 9, width: 9, kernel: (7, 7), stride: (2, 2), pad: (3, 3), inputs: 3, outputs: 20),
@@ -65,7 +77,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [shapes[1], shapes[4], shapes[6], shapes[11]])
+  @Test(arguments: [shapes[1], shapes[4], shapes[6], shapes[8], shapes[11], shapes[16]])
   func
     aTeamOfAnySizeGivesTheSameBits(shape: Shape)
   {
@@ -79,7 +91,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [shapes[1], shapes[7], shapes[8], shapes[10]])
+  @Test(arguments: [shapes[1], shapes[7], shapes[8], shapes[12], shapes[13], shapes[15]])
   func
     gradientsOfInputsAreAddedWhereAsked(shape: Shape)
   {

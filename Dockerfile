@@ -9,6 +9,7 @@ COPY ops/install-packages /tmp/install-packages
 RUN /tmp/install-packages run && rm -rf /tmp/install-packages /var/lib/apt/lists/* \
   && useradd --create-home --shell /usr/sbin/nologin jobctl
 COPY --from=build /jobctl/.build/release/jobctl /usr/local/bin/jobctl
+RUN install -d -o jobctl -g jobctl -m 700 /var/lib/jobctl-checkpoints
 USER jobctl
 # Checkpoints outlive the container; data sets are mounted read-only.
 VOLUME ["/var/lib/jobctl-checkpoints", "/data"]

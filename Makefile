@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short schedules test lint format bench peers peers-sweep install clean
+.PHONY: help setup build demo demo-short schedules test simulate chaos chaos-short lint format bench peers peers-sweep peers-queue install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -34,6 +34,21 @@ test: setup ## Build and run all tests, on a throw-away database
 	$(BUILD) --build-tests
 	$(SWIFT) test -c release --skip-build
 
+simulate: setup ## Thousands of seeds of the queue's simulation, hundreds of them on a real server
+	@ops/test-tools
+	$(BUILD) --build-tests
+	JOBCTL_SEEDS=$(or $(SEEDS),5000) $(SWIFT) test -c release --skip-build --filter SimulationTests
+
+chaos: setup ## A thousand SIGKILLs and all other faults on real workers (up to 90 minutes)
+	$(BUILD) --product jobctl
+	$(BUILD) --product chaos
+	.build/release/chaos --faults 1400 --runs 60 --epochs 30 --workers 4
+
+chaos-short: setup ## The same in two minutes
+	$(BUILD) --product jobctl
+	$(BUILD) --product chaos
+	.build/release/chaos --faults 30 --runs 6 --epochs 4 --minutes 10
+
 lint: ## Check the format of all Swift files
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 
@@ -56,6 +71,13 @@ peers: setup ## Time training steps beside PyTorch, in turn (installs it: severa
 peers-sweep: peers ## The same, and then the demo's sweep as a whole beside PyTorch's (half an hour)
 	$(BUILD) --product jobctl
 	.build/peers/bin/python ops/peers/compare.py --sweep
+
+peers-queue: setup ## The queue beside PgQueuer and Procrastinate, and pgbench, on one server
+	$(BUILD) --product jobctl
+	$(BUILD) --product bench
+	@test -x .build/queue-peers/bin/python || python3 -m venv .build/queue-peers
+	@.build/queue-peers/bin/pip install -q 'pgqueuer[asyncpg]==1.6.*' 'procrastinate==3.10.*' 'psycopg[binary,pool]'
+	.build/queue-peers/bin/python ops/peers/queues.py
 
 install: build ## Install jobctl to /usr/local/bin (or PREFIX)
 	install -D -m 755 .build/release/jobctl $(or $(PREFIX),/usr/local)/bin/jobctl

@@ -14,6 +14,8 @@ let csv = Target.Dependency.product(name: "SwiftCSV", package: "SwiftCSV")
 let lifecycle = Target.Dependency.product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let http = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
+let sockets = Target.Dependency.product(name: "FlyingSocks", package: "FlyingFox")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
@@ -35,6 +37,7 @@ let package = Package(
   products: [
     .executable(name: "jobctl", targets: ["jobctl"]),
     .executable(name: "bench", targets: ["bench"]),
+    .executable(name: "chaos", targets: ["chaos"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -42,6 +45,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
@@ -90,13 +94,19 @@ let package = Package(
       name: "jobctl",
       dependencies: [
         "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Reports", "Training",
-        "Worker", argumentParser, lifecycle, logging, signals,
+        "Worker", argumentParser, http, lifecycle, logging, signals, sockets,
       ], swiftSettings: strict),
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Checkpoints", "Experiments", "NeuralNet", "Tensors", "Training", argumentParser,
+        "Checkpoints", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Tensors", "Training",
+        argumentParser, logging,
       ],
+      swiftSettings: strict),
+
+    .executableTarget(
+      name: "chaos",
+      dependencies: ["Experiments", "JobQueue", "Postgres", argumentParser, logging],
       swiftSettings: strict),
 
     .target(

@@ -1,5 +1,5 @@
-// 3x3 windows of stride 2 by Winograd's minimal filtering of their phases: 81 products a tile of 4x4
-// outputs where windows take 144.
+// 3x3 windows of stride 2 by Winograd's minimal filtering of their phases: 81 products a tile of
+// 4x4 outputs where windows take 144.
 #define PANEL 16  // as products take their right operand
 #define KERNELS "polyphase_kernel.h"
 #include "instruction_sets.h"

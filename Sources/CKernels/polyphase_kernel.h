@@ -1,8 +1,8 @@
 // Transforms of 3x3 windows with stride 2, for the instruction set that is being compiled, LANES
-// channels a step. Pixels of even place meet two taps of a window's line, those of odd place one: the
-// even ones of a tile of four outputs are transformed by F(4, 2) at the points 0, 1, -1, 2 and
-// infinity, the odd ones taken as they are, which makes nine positions a line. All four odd positions
-// have the same weights: six of a line.
+// channels a step. Pixels of even place meet two taps of a window's line, those of odd place one:
+// the even ones of a tile of four outputs are transformed by F(4, 2) at the points 0, 1, -1, 2 and
+// infinity, the odd ones taken as they are, which makes nine positions a line. All four odd
+// positions have the same weights: six of a line.
 
 // B^T d: five numbers of a phase.
 INLINE void ISA(phase_line)(vec out[5], const vec d[5]) {

@@ -36,7 +36,7 @@ INLINE ISA(reach) ISA(reach_of)(ck_window w, int oy, int ox) {
   };
 }
 
-// How one vector of channels is looked at: a view's coefficients, and the sign bits that are turned.
+// How one vector of channels is looked at: a view's coefficients, and the sign bits to turn.
 typedef struct {
   vec mean, scale, shift;
   ivec turned;

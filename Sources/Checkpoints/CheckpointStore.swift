@@ -117,6 +117,47 @@ package struct CheckpointStore: Sendable {
     }
   }
 
+  /// A file in the store's folder.
+  package struct Entry: Sendable {
+    package let file: String
+    package let bytes: Int
+    package let modified: Date
+
+    /// Whether it is a checkpoint, or one that a crash left unfinished; a folder may hold others.
+    package var isCheckpoint: Bool {
+      file.hasSuffix(CheckpointStore.ending) || file.hasSuffix(CheckpointStore.unfinished)
+    }
+  }
+
+  /// How the names of checkpoints end.
+  package static let ending = ".safetensors.zst"
+
+  /// Bytes of a file; nil where it is not in the store.
+  package func size(of file: String) throws(CheckpointError) -> Int? {
+    guard isValidName(file) else { return nil }
+    var facts = stat()
+    if stat(path + "/" + file, &facts) == 0 { return Int(facts.st_size) }
+    // A file is missing only from a store that is there.
+    try check()
+    return nil
+  }
+
+  /// All files but the store's own, with those that a crash left unfinished.
+  package func entries() throws(CheckpointError) -> [Entry] {
+    try check()
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+        .filter { $0 != CheckpointStore.marker }
+        .compactMap { file in
+          let facts = try? FileManager.default.attributesOfItem(atPath: path + "/" + file)
+          guard let facts, facts[.type] as? FileAttributeType == .typeRegular else { return nil }
+          return Entry(
+            file: file, bytes: (facts[.size] as? Int) ?? 0,
+            modified: (facts[.modificationDate] as? Date) ?? .distantPast)
+        }
+    } catch { throw .away(store: path, reason: error.localizedDescription) }
+  }
+
   /// True when the file was there.
   @discardableResult
   package func remove(_ file: String) -> Bool {

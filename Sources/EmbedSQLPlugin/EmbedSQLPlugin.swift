@@ -6,7 +6,7 @@ import PackagePlugin
   func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
     let folder = context.package.directoryURL.appending(path: "sql")
     let output = context.pluginWorkDirectoryURL.appending(path: "EmbeddedSQL.swift")
-    let inputs = try ["migrations", "functions", "views"].flatMap { kind in
+    let inputs = try ["migrations", "functions", "views", "grants"].flatMap { kind in
       try FileManager.default.contentsOfDirectory(
         at: folder.appending(path: kind), includingPropertiesForKeys: nil)
     }

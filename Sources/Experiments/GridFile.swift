@@ -36,7 +36,7 @@ extension Grid {
       .init("description", .text, "What the grid is for."),
       .init(
         "share_stages", .bool,
-        "Whether stages that runs have in common are trained once: true by default. Without it each run trains its own, to the same bits: to measure what sharing saves."
+        "Whether stages that runs have in common are trained once (the default), or by each run alone."
       ),
     ] + RunSpec.fields + [
       .init(

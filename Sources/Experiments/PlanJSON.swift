@@ -48,11 +48,15 @@ extension Plan {
   }
 
   /// The document that the queue's `api.submit` takes.
-  package func submission(priority: Int, memory: (TrainingSpec, DatasetFacts) -> Int) -> JSON {
+  ///
+  /// The priority of a grid that is there already is changed where one is given.
+  package func submission(priority: Int?, memory: (TrainingSpec, DatasetFacts) -> Int) -> JSON {
     let pinned = Set(runs.filter(\.run.spec.isPinned).flatMap(\.stages))
     var specs: [JSON.Member] = []
     var datasets: [JSON.Member] = []
     var specDigests: [TrainingSpec: String] = [:]
+    // Grids may have a million of these.
+    var known: Set<String> = []
     var memoryBytes: [TrainingSpec: Int] = [:]
     for run in runs where memoryBytes[run.run.spec.training] == nil {
       memoryBytes[run.run.spec.training] = memory(run.run.spec.training, run.facts)
@@ -60,8 +64,8 @@ extension Plan {
     for (_, _, spec) in stages where specDigests[spec] == nil {
       let digest = Digest.sha256(of: spec.json.encoded(sorted: true))
       specDigests[spec] = digest
-      if !specs.contains(where: { $0.key == digest }) { specs.append(.init(digest, spec.json)) }
-      if let data = spec.datasetDigest, !datasets.contains(where: { $0.key == data }) {
+      if known.insert(digest).inserted { specs.append(.init(digest, spec.json)) }
+      if let data = spec.datasetDigest, known.insert(data).inserted {
         datasets.append(.init(data, spec.dataset.json))
       }
     }
@@ -72,7 +76,8 @@ extension Plan {
       "format": 1,
       "grid": [
         "name": .string(grid.name), "content_digest": .string(grid.contentDigest),
-        "document": grid.document, "priority": .integer(priority),
+        "document": grid.document, "priority": .integer(priority ?? 0),
+        "sets_priority": .bool(priority != nil),
       ],
       "specs": rows(specs, "document"), "datasets": rows(datasets, "description"),
       "stages": .array(

@@ -24,7 +24,6 @@ package struct ClaimedStage: Sendable {
   package let updates: Int
   /// Where to go on from; nil at the start of training.
   package let resume: Resume?
-  package let grids: [String]
   package let runs: [String]
 
   package struct Resume: Sendable {
@@ -56,7 +55,6 @@ package struct ClaimedStage: Sendable {
     } else {
       resume = nil
     }
-    grids = node["grids"]?.items?.compactMap(\.stringValue) ?? []
     runs = node["runs"]?.items?.compactMap(\.stringValue) ?? []
   }
 }

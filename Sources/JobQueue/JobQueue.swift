@@ -40,22 +40,108 @@ package struct JobQueue: Sendable {
       failed: reply["failed"]?.intValue ?? 0)
   }
 
-  package func setPriority(grid: String, _ priority: Int) async throws {
-    _ = try await json(
-      "set_priority", "select api.set_priority($1, $2)", [.text(grid), .integer(priority)])
+  /// What a change of many rows touches, or would touch where it is only rehearsed.
+  package struct Touched: Sendable {
+    package var runs: Int
+    package var stages: Int
+    /// Of the stages, those that are being trained.
+    package var running: Int
   }
 
-  /// Runs and stages cancelled.
-  package func cancel(grid: String, run: String?) async throws -> (runs: Int, stages: Int) {
-    let reply = try await json(
-      "cancel", "select api.cancel($1, $2)", [.text(grid), Parameter(run)])
-    return (reply["runs"]?.intValue ?? 0, reply["stages"]?.intValue ?? 0)
+  package enum Doing: Sendable {
+    case forReal
+    /// In a transaction that is rolled back.
+    case rehearsal
+  }
+
+  private func change(
+    _ function: String, _ parameters: [Parameter], _ doing: Doing
+  ) async throws -> Touched {
+    let reply = try await reply(function, parameters, doing)
+    return Touched(
+      runs: reply["runs"]?.intValue ?? 0, stages: reply["stages"]?.intValue ?? 0,
+      running: reply["running"]?.intValue ?? 0)
+  }
+
+  private func reply(
+    _ function: String, _ parameters: [Parameter], _ doing: Doing
+  ) async throws -> JSON {
+    let places = (1...parameters.count).map { "$\($0)" }.joined(separator: ", ")
+    let sql = "select api.\(function)(\(places))"
+    let rows =
+      switch doing {
+      case .forReal: try await database.query(sql, parameters)
+      case .rehearsal:
+        try await database.withConnection { connection throws(PostgresError) in
+          try await connection.rehearse(sql, parameters)
+        }
+      }
+    guard let reply = rows.single.flatMap({ try? JSON(parsing: $0) }) else {
+      throw UnexpectedAnswer(function: "api.\(function)")
+    }
+    return reply
+  }
+
+  package func setPriority(
+    grid: String, _ priority: Int, _ doing: Doing = .forReal
+  ) async throws -> Touched {
+    try await change("set_priority", [.text(grid), .integer(priority)], doing)
+  }
+
+  package func cancel(grid: String, run: String?, _ doing: Doing = .forReal) async throws
+    -> Touched
+  {
+    try await change("cancel", [.text(grid), Parameter(run)], doing)
   }
 
   /// Stages that will be tried again.
-  package func retry(grid: String, run: String?) async throws -> Int {
-    let reply = try await json("retry", "select api.retry($1, $2)", [.text(grid), Parameter(run)])
-    return reply["stages"]?.intValue ?? 0
+  package func retry(grid: String, run: String?, _ doing: Doing = .forReal) async throws
+    -> Touched
+  {
+    try await change("retry", [.text(grid), Parameter(run)], doing)
+  }
+
+  /// A grid, or the whole queue where it is nil.
+  package func pause(grid: String?, _ doing: Doing = .forReal) async throws -> Touched {
+    try await change("pause", [Parameter(grid)], doing)
+  }
+
+  package func resume(grid: String?, _ doing: Doing = .forReal) async throws -> Touched {
+    try await change("resume", [Parameter(grid)], doing)
+  }
+
+  /// All parked stages, those of a grid, or one.
+  package func unpark(grid: String?, stage: Int?, _ doing: Doing = .forReal) async throws
+    -> Touched
+  {
+    try await change("unpark", [Parameter(grid), Parameter(stage)], doing)
+  }
+
+  /// What is kept of what is done: docs/CLI.md.
+  package enum Retention: String, Sendable, CaseIterable {
+    case stageEnds = "stage-ends"
+    case last, final
+  }
+
+  /// Files whose checkpoints were given up, or would be.
+  package func collect(
+    _ policy: Retention, store: String, _ doing: Doing
+  ) async throws -> [(file: String, bytes: Int)] {
+    let reply = try await reply(
+      "gc", [.text(policy.rawValue), .text(store)], doing)
+    return (reply["files"]?.items ?? []).compactMap { node in
+      guard let file = node["file"]?.stringValue, let bytes = node["bytes"]?.intValue else {
+        return nil
+      }
+      return (file, bytes)
+    }
+  }
+
+  /// Whether the stage that ended with the checkpoint is trained again.
+  package func reportLost(checkpoint: Int, reason: String) async throws -> Bool {
+    let reply = try await reply(
+      "report_lost", [.integer(checkpoint), .text(reason)], .forReal)
+    return reply["trained_again"]?.boolValue ?? false
   }
 
   package struct Deletion: Sendable {
@@ -164,11 +250,11 @@ package struct JobQueue: Sendable {
     }
   }
 
-  package enum Verdict: String, Sendable { case hold, lost, cancelled }
+  package enum Verdict: String, Sendable { case hold, paused, lost, cancelled }
 
   package func heartbeat(
     worker: Int, held: [Held], idle: Bool, lease: Duration, timeout: Duration
-  ) async throws -> (isKnown: Bool, verdicts: [(Lease, Verdict)]) {
+  ) async throws -> (isKnown: Bool, verdicts: [(Lease, Verdict)], idleWorkers: Int?) {
     let rows = JSON.array(held.map(\.json))
     let reply = try await json(
       "heartbeat", "select api.heartbeat($1, $2, $3, $4)",
@@ -179,7 +265,9 @@ package struct JobQueue: Sendable {
       else { return nil }
       return (Lease(stage: stage, attempt: attempt), verdict)
     }
-    return (reply["worker"]?.stringValue == "known", verdicts)
+    return (
+      reply["worker"]?.stringValue == "known", verdicts, reply["idle_workers"]?.intValue
+    )
   }
 
   /// A worker keeps its state in memory while the database is away, and asks again.

@@ -2,7 +2,7 @@ import Experiments
 import Postgres
 
 /// Brings a database's schema to what this program was built for: migrations are appended, functions
-/// are replaced whole, views in place.
+/// are replaced whole, views in place, and who may do what is said anew.
 package struct Migrator {
   /// What a database has, compared with what this program needs.
   package enum Status: Sendable, Equatable {
@@ -21,7 +21,7 @@ package struct Migrator {
 
   /// Any two programs with the same SQL have the same digest.
   static let digest = Digest.sha256(
-    of: (EmbeddedSQL.migrations + EmbeddedSQL.functions + EmbeddedSQL.views)
+    of: (EmbeddedSQL.migrations + EmbeddedSQL.functions + EmbeddedSQL.views + EmbeddedSQL.grants)
       .map { "\($0.name)\n\($0.text)" }.joined(separator: "\n"))
 
   /// Guards against two migrations at once; any constant of our own will do.
@@ -49,9 +49,14 @@ package struct Migrator {
 
   private static func status(_ connection: isolated Connection) throws(PostgresError) -> Status {
     let need = EmbeddedSQL.migrations.count
-    let exists = try connection.query("select to_regclass('jobs.schema_state')").single
-    guard exists != nil else { return .behind(have: 0, need: need) }
-    let rows = try connection.query("select version, digest from jobs.schema_state")
+    // The view is what every role may read; the first version of the schema had only the table.
+    let found = try connection.query(
+      """
+      select coalesce(to_regclass('report.schema_state'), to_regclass('jobs.schema_state'))
+      """
+    ).single
+    guard let found else { return .behind(have: 0, need: need) }
+    let rows = try connection.query("select version, digest from \(found)")
     guard let row = rows.first(where: { _ in true }), let have = row["version"].flatMap({ Int($0) })
     else { return .behind(have: 0, need: need) }
     if have < need { return .behind(have: have, need: need) }
@@ -62,7 +67,9 @@ package struct Migrator {
   private static func apply(_ connection: isolated Connection, after have: Int)
     throws(PostgresError)
   {
-    try connection.run(script: "set local client_min_messages = warning")
+    // Functions call each other in any order.
+    try connection.run(
+      script: "set local client_min_messages = warning; set local check_function_bodies = off")
     for (index, migration) in EmbeddedSQL.migrations.enumerated() where index >= have {
       try connection.run(script: migration.text)
       try connection.query(
@@ -72,6 +79,7 @@ package struct Migrator {
     try connection.run(script: "drop schema if exists api cascade; create schema api")
     for function in EmbeddedSQL.functions { try connection.run(script: function.text) }
     for view in EmbeddedSQL.views { try connection.run(script: view.text) }
+    for grant in EmbeddedSQL.grants { try connection.run(script: grant.text) }
     try connection.query(
       """
       insert into jobs.schema_state(one, digest, version) values (true, $1, $2)

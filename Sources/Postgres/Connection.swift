@@ -40,7 +40,7 @@ package actor Connection {
   private static func connect(_ target: ConnectionTarget) throws(PostgresError) -> Handle {
     // What comes before dbname is a default; the target overrides it.
     let settings = [
-      ("fallback_application_name", "jobctl"), ("connect_timeout", connectTimeout),
+      ("fallback_application_name", "jobctl \(getpid())"), ("connect_timeout", connectTimeout),
       ("keepalives_idle", "30"), ("keepalives_interval", "5"), ("keepalives_count", "3"),
       ("client_encoding", "UTF8"), ("dbname", target.string),
     ]
@@ -96,6 +96,19 @@ package actor Connection {
       return result
     } catch {
       // The first error is the one to tell; a broken connection has rolled back by itself.
+      _ = try? query("rollback")
+      throw error
+    }
+  }
+
+  /// One statement in a transaction that is rolled back: what it says, without what it does.
+  package func rehearse(_ sql: String, _ parameters: [Parameter]) throws(PostgresError) -> Rows {
+    try query("begin")
+    do throws(PostgresError) {
+      let rows = try query(sql, parameters)
+      try query("rollback")
+      return rows
+    } catch {
       _ = try? query("rollback")
       throw error
     }

@@ -9,6 +9,11 @@ import Training
 
 /// What a worker tells whoever watches it.
 package enum WorkerNews: Sendable {
+  /// The queue knows the worker by this number.
+  case registered(worker: Int)
+  /// The queue has answered a heartbeat.
+  case heartbeatConfirmed
+  case draining
   case started(ClaimedStage, from: Int)
   case progressed(ClaimedStage, StageProgress)
   case measured(ClaimedStage, Training.Measurement)
@@ -248,7 +253,7 @@ struct StageRunner: Sendable {
     // The name carries the attempt: a zombie cannot overwrite what another has written.
     let name =
       "stage-\(claimed.lease.stage)-attempt-\(claimed.lease.attempt)-samples-\(content.samples)"
-      + "-\(content.ghosts).safetensors.zst"
+      + "-\(content.ghosts)\(CheckpointStore.ending)"
     let (checkpoint, parametersDigest) = content.sealed()
     let written = try store.write(checkpoint, as: name)
     return Registered(

@@ -34,7 +34,8 @@ package struct WorkerCore: Sendable {
     /// The answer to a claim that was sent then.
     case claimed([Lease], sent: Instant)
     case claimFailed
-    case heartbeatAnswered([Lease: JobQueue.Verdict], isKnown: Bool, sent: Instant)
+    case heartbeatAnswered(
+      [Lease: JobQueue.Verdict], isKnown: Bool, idleWorkers: Int? = nil, sent: Instant)
     case heartbeatFailed
     /// Training of a stage has ended and the queue knows it, or has refused to.
     case ended(Lease)
@@ -50,7 +51,7 @@ package struct WorkerCore: Sendable {
     case hold(Lease, until: Instant)
     /// Stop at once; the stage is somebody else's, or nobody's.
     case abandon(Lease)
-    /// Hand over a checkpoint and stop.
+    /// Hand over a checkpoint and stop: the worker ends, or the stage is paused.
     case drain(Lease)
     case allot(Lease, threads: Int)
     case askWhetherEmpty
@@ -67,6 +68,7 @@ package struct WorkerCore: Sendable {
   private var hasStopped = false
   private var nextClaim: Instant
   private var nextHeartbeat: Instant
+  private var poll: Duration
   /// A number in [0, 1) for each decision that is better not taken by all workers at once.
   private var jitter: @Sendable () -> Double
 
@@ -78,6 +80,7 @@ package struct WorkerCore: Sendable {
     self.jitter = jitter
     nextClaim = now
     nextHeartbeat = now + settings.idleHeartbeat
+    poll = settings.poll
   }
 
   package mutating func handle(_ event: Event, now: Instant) -> [Action] {
@@ -89,9 +92,11 @@ package struct WorkerCore: Sendable {
     case .claimed(let leases, let sent): actions += claimed(leases, sent: sent, now: now)
     case .claimFailed:
       isClaiming = false
-      nextClaim = now + spread(settings.poll)
-    case .heartbeatAnswered(let verdicts, let isKnown, let sent):
+      nextClaim = now + spread(poll)
+    case .heartbeatAnswered(let verdicts, let isKnown, let idleWorkers, let sent):
       isBeating = false
+      // All idle workers together look for work some five times a second at most.
+      poll = max(settings.poll, .milliseconds(200) * (idleWorkers ?? 0))
       actions += judged(verdicts, sent: sent)
       if !isKnown { actions.append(.register) }
     case .heartbeatFailed:
@@ -124,7 +129,7 @@ package struct WorkerCore: Sendable {
       if isDraining { actions.append(.drain(lease)) }
     }
     if !leases.isEmpty { nextHeartbeat = min(nextHeartbeat, now + settings.heartbeat) }
-    nextClaim = leases.count < wanted ? now + spread(settings.poll) : now
+    nextClaim = leases.count < wanted ? now + spread(poll) : now
     if leases.isEmpty, held.isEmpty, settings.untilEmpty, !isAsking {
       isAsking = true
       actions.append(.askWhetherEmpty)
@@ -133,11 +138,12 @@ package struct WorkerCore: Sendable {
   }
 
   private func judged(_ verdicts: [Lease: JobQueue.Verdict], sent: Instant) -> [Action] {
-    held.compactMap { lease in
+    held.flatMap { lease -> [Action] in
       switch verdicts[lease] {
-      case .hold: .hold(lease, until: fence(sent))
-      case .lost, .cancelled: .abandon(lease)
-      case nil: nil
+      case .hold: [.hold(lease, until: fence(sent))]
+      case .paused: [.hold(lease, until: fence(sent)), .drain(lease)]
+      case .lost, .cancelled: [.abandon(lease)]
+      case nil: []
       }
     }
   }

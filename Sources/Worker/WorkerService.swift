@@ -47,9 +47,12 @@ package final class WorkerService: Service {
   private let logger: Logger
   private let news: @Sendable (WorkerNews) -> Void
   private let shelf: DatasetShelf
-  private let fingerprint = kernelDescription
+  private let fingerprint = WorkerService.kernels
   private let settings: WorkerCore.Settings
   private let controls = Mutex<[Lease: StageControl]>([:])
+
+  /// Which kernels this machine trains with.
+  package static let kernels = kernelDescription
 
   package init(
     _ options: WorkerOptions, target: ConnectionTarget, settings: WorkerCore.Settings? = nil,
@@ -80,6 +83,7 @@ package final class WorkerService: Service {
     let store = try CheckpointStore(path: options.checkpoints)
     try await queue.register(store: store.id, path: store.path, host: hostName)
     let worker = try await register(store)
+    news(.registered(worker: worker))
     logger.info(
       "worker started",
       metadata: [
@@ -106,6 +110,7 @@ package final class WorkerService: Service {
           for stage in stages { known[stage.lease] = stage }
           event = .claimed(stages.map(\.lease), sent: sent)
         }
+        if case .drain = event { news(.draining) }
         if case .ended(let lease) = event {
           known[lease] = nil
           controls.withLock { $0[lease] = nil }
@@ -212,10 +217,13 @@ package final class WorkerService: Service {
   ) async {
     let sent = ContinuousClock.now
     do {
-      let (isKnown, verdicts) = try await heartbeatQueue.heartbeat(
+      let (isKnown, verdicts, idleWorkers) = try await heartbeatQueue.heartbeat(
         worker: worker, held: held, idle: idle, lease: settings.lease, timeout: .seconds(3))
+      news(.heartbeatConfirmed)
       let judged = Dictionary(verdicts, uniquingKeysWith: { first, _ in first })
-      inbox.yield(.event(.heartbeatAnswered(judged, isKnown: isKnown, sent: sent)))
+      inbox.yield(
+        .event(
+          .heartbeatAnswered(judged, isKnown: isKnown, idleWorkers: idleWorkers, sent: sent)))
     } catch {
       logger.warning("a heartbeat was not answered", metadata: ["error": "\(error)"])
       inbox.yield(.event(.heartbeatFailed))

@@ -1,8 +1,8 @@
 import ArgumentParser
 
-/// Benchmarks of the engine, for development; never shipped.
-@main struct Bench: ParsableCommand {
+/// Benchmarks of the engine and of the queue, for development; never shipped.
+@main struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures jobctl's parts on this machine.",
-    subcommands: [TrainBench.self, KernelBench.self, CheckpointBench.self])
+    subcommands: [TrainBench.self, KernelBench.self, CheckpointBench.self, QueueBench.self])
 }

@@ -27,7 +27,10 @@ import Reports
     subcommands: [
       PlanCommand.self, SubmitCommand.self, ListCommand.self, ShowCommand.self, StatusCommand.self,
       WatchCommand.self, WaitCommand.self, CancelCommand.self, RetryCommand.self,
-      DeleteCommand.self, WorkerCommand.self, ReportCommand.self, CheckpointCommand.self,
+      PauseCommand.self, ResumeCommand.self, PriorityCommand.self, DeleteCommand.self,
+      WorkerCommand.self, WorkersCommand.self, ParkCommand.self, UnparkCommand.self,
+      EventsCommand.self, CollectCommand.self, CheckCommand.self, DoctorCommand.self,
+      ReportCommand.self, CheckpointCommand.self,
       LocalCommand.self, MigrateCommand.self, SchemaCommand.self,
     ])
 

@@ -181,12 +181,9 @@ struct SubmitCommand: AsyncParsableCommand {
             + "nothing was submitted")
       return
     }
-    let document = plan.submission(priority: priority ?? 0) { $0.cost($1, threads: 1).memoryBytes }
+    let document = plan.submission(priority: priority) { $0.cost($1, threads: 1).memoryBytes }
     let queue = JobQueue(try await database.open())
     let reply = try await queue.submit(document)
-    if let priority, reply.isUnchanged {
-      try await queue.setPriority(grid: plan.grid.name, priority)
-    }
     if json {
       let result: JSON = [
         "format": 1, "grid": .string(plan.grid.name), "id": .integer(reply.id),

@@ -30,6 +30,7 @@ final class ProgressDisplay: Sendable {
     guard isShown else { return }
     state.withLock { state in
       switch news {
+      case .registered, .heartbeatConfirmed, .draining: return
       case .started(let stage, _): state.bars[stage.lease] = Bar(stage: stage)
       case .progressed(let stage, let progress):
         state.bars[stage.lease]?.progress = progress

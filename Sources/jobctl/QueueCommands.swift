@@ -26,12 +26,13 @@ struct UnknownRun: Error, CustomStringConvertible {
 }
 
 /// Throws where a run is named that the grid does not have.
-private func check(
+func check(
   _ run: String?, of grid: Int, _ name: String, in database: Database
 ) async throws {
   guard let run else { return }
   let rows = try await database.query(
-    "select name from jobs.run where grid_id = $1 order by id limit 10000", [.integer(grid)])
+    "select run as name from report.run where grid_id = $1 order by run_id limit 10000",
+    [.integer(grid)])
   let names = rows.compactMap { $0["name"] }
   if !names.contains(run), names.count < 10000 {
     throw UnknownRun(grid: name, run: run, among: names)
@@ -96,9 +97,8 @@ struct ShowCommand: AsyncParsableCommand {
     }
     let stages = try await database.query(
       """
-      select s.*, rs.position from report.stage s join jobs.run_stage rs on rs.stage_id = s.id
-      join jobs.run r on r.id = rs.run_id
-      where r.grid_id = $1 and r.name = $2 order by rs.position
+      select s.*, rs.position from report.stage s join report.run_stage rs on rs.stage_id = s.id
+      where rs.grid_id = $1 and rs.run = $2 order by rs.position
       """, [.integer(report.id), .text(name)])
     let points = try await database.query(
       "select * from report.run_measurement where grid_id = $1 and run = $2 order by samples",
@@ -241,41 +241,6 @@ struct WaitCommand: AsyncParsableCommand {
     if count("failed") + count("parked") > 0 { throw ExitCode(ExitStatus.failed) }
     if count("cancelled") > 0 { throw ExitCode(ExitStatus.cancelled) }
     if count("diverged") > 0 { throw ExitCode(ExitStatus.diverged) }
-  }
-}
-
-struct CancelCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "cancel", abstract: "Cancels a grid or one run; stages that other runs want go on."
-  )
-
-  @OptionGroup var grid: GridArgument
-  @Argument(help: "A run's name; without it the whole grid.") var run: String?
-  @OptionGroup var database: DatabaseOptions
-
-  func run() async throws {
-    let database = try await database.open()
-    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
-    try await check(self.run, of: id, name, in: database)
-    let (runs, stages) = try await JobQueue(database).cancel(grid: name, run: self.run)
-    print("Cancelled \(runs) runs and \(stages) stages of grid \(name).")
-  }
-}
-
-struct RetryCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "retry", abstract: "Tries failed, parked and cancelled stages again.")
-
-  @OptionGroup var grid: GridArgument
-  @Argument(help: "A run's name; without it the whole grid.") var run: String?
-  @OptionGroup var database: DatabaseOptions
-
-  func run() async throws {
-    let database = try await database.open()
-    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
-    try await check(self.run, of: id, name, in: database)
-    let stages = try await JobQueue(database).retry(grid: name, run: self.run)
-    print("\(stages) stages of grid \(name) will be tried again.")
   }
 }
 

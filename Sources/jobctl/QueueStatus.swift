@@ -12,8 +12,8 @@ struct QueueStatus {
   let isEmpty: Bool
 
   init(_ database: Database, grid: String?) async throws {
-    let name = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).1
-    let state = try await JobQueue(database).state(grid: name)
+    let found = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database)
+    let state = try await JobQueue(database).state(grid: found?.1)
     counts = [
       "ready", "running", "blocked", "done", "diverged", "failed", "parked", "skipped", "cancelled",
     ]
@@ -28,13 +28,12 @@ struct QueueStatus {
     running = try await database.query(
       """
       select s.id, s.batch, s.learning_rate, s.updates, s.updates_done, s.samples_per_second,
-        s.threads, s.worker, (select min(r.name) from jobs.run_stage rs
-          join jobs.run r on r.id = rs.run_id where rs.stage_id = s.id) as run, s.runs
-      from report.stage s where s.state = 'running' and ($1::text is null or exists (
-        select from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
-        join jobs.grid g on g.id = r.grid_id where rs.stage_id = s.id and g.name = $1))
+        s.threads, s.worker, (select min(rs.run) from report.run_stage rs
+          where rs.stage_id = s.id) as run, s.runs
+      from report.stage s where s.state = 'running' and ($1::bigint is null or exists (
+        select from report.run_stage rs where rs.stage_id = s.id and rs.grid_id = $1))
       order by s.id limit 50
-      """, [Parameter(name)])
+      """, [Parameter(found?.0)])
   }
 
   var line: String {

@@ -34,8 +34,8 @@ struct CheckpointList: AsyncParsableCommand {
     let rows = try await database.query(
       """
       select * from report.checkpoint c where $1::bigint is null or exists (
-        select from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
-        where rs.stage_id = c.stage_id and r.grid_id = $1::bigint)
+        select from report.run_stage rs
+        where rs.stage_id = c.stage_id and rs.grid_id = $1::bigint)
       order by stage_id, samples
       """, [.init(id)])
     var table = TextTable([
@@ -99,13 +99,16 @@ struct CheckpointExport: AsyncParsableCommand {
     let (id, name) = try await GridReport.resolve(grid.grid, in: database)
     let rows = try await database.query(
       """
-      select c.file, c.digest, c.store_id from jobs.run r
-      join jobs.run_stage rs on rs.run_id = r.id
-      join jobs.stage s on s.id = rs.stage_id join report.checkpoint c on c.id = s.checkpoint_id
-      where r.grid_id = $1 and r.name = $2 and s.end_samples >= r.samples
+      select c.file, c.digest, c.store_id from report.run r
+      join report.run_stage rs on rs.run_id = r.run_id
+      join report.stage s on s.id = rs.stage_id
+      join report.checkpoint c on c.id = s.checkpoint_id
+      where r.grid_id = $1 and r.run = $2 and s.end_samples >= r.samples_planned
+        and c.removed_at is null
       """, [.integer(id), .text(self.run)])
     guard let row = rows.map({ $0 }).first else {
-      throw ValidationError("run \(self.run) of grid \(name) has no final checkpoint yet")
+      throw ValidationError(
+        "run \(self.run) of grid \(name) has no final checkpoint, or none any more")
     }
     let store = try CheckpointStore(path: store.path, creating: false)
     guard store.id == row["store_id"] else {

@@ -26,6 +26,10 @@ struct WorkerCommand: AsyncParsableCommand {
   @Option(help: "Only stages of this grid.") var grid: String?
   @Flag(help: "Stop when nothing is left to do.") var untilEmpty = false
   @Option(help: "Seconds between checkpoints inside a stage.") var checkpointEvery = 120.0
+  @Option(
+    help: ArgumentHelp(
+      "Answer /health, /ready and /metrics over HTTP on this port of 127.0.0.1.",
+      valueName: "port")) var healthPort: UInt16?
   @Option(help: "Least severe messages shown: debug, info, warning or error.") var logLevel = Level
     .info
   @Flag(
@@ -66,13 +70,23 @@ struct WorkerCommand: AsyncParsableCommand {
       dataFolders: DataFolders(environment: ProcessInfo.processInfo.environment),
       version: Jobctl.version)
     let display = ProgressDisplay(isShown: progress)
-    let worker = WorkerService(options, target: database.target, logger: logger, news: display.note)
+    let monitor = WorkerMonitor(version: Jobctl.version)
+    let worker = WorkerService(options, target: database.target, logger: logger) { news in
+      monitor.note(news)
+      display.note(news)
+      Systemd.note(news)
+    }
     quitAtSecondSignal()
+    var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+      .init(service: worker, successTerminationBehavior: .gracefullyShutdownGroup)
+    ]
+    if let healthPort {
+      // Shut down after the worker: who asks is answered while stages are checkpointed.
+      services.insert(.init(service: HealthServer(port: healthPort, monitor: monitor)), at: 0)
+    }
     let group = ServiceGroup(
       configuration: .init(
-        services: [
-          .init(service: worker, successTerminationBehavior: .gracefullyShutdownGroup)
-        ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
     try await group.run()
     display.finish()
   }

@@ -3,24 +3,6 @@ CREATE DOMAIN jobs.digest AS text
 	CONSTRAINT digest_check CHECK ((VALUE ~ '^[0-9a-f]{64}$'::text));
 CREATE DOMAIN jobs.name AS text
 	CONSTRAINT name_check CHECK ((VALUE ~ '^[A-Za-z0-9._=+,-]{1,100}$'::text));
-CREATE TABLE jobs.checkpoint (
-    id bigint NOT NULL,
-    stage_id bigint NOT NULL,
-    attempt integer NOT NULL,
-    store_id text NOT NULL,
-    file jobs.name NOT NULL,
-    samples bigint NOT NULL,
-    updates bigint NOT NULL,
-    final boolean NOT NULL,
-    bytes bigint NOT NULL,
-    digest jobs.digest NOT NULL,
-    fingerprint text NOT NULL,
-    parameters_digest jobs.digest NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    damaged_at timestamp with time zone,
-    removed_at timestamp with time zone
-);
-COMMENT ON TABLE jobs.checkpoint IS 'The only authority on which checkpoint files count.';
 CREATE TABLE jobs.attempt (
     stage_id bigint NOT NULL,
     attempt integer NOT NULL,
@@ -43,6 +25,24 @@ CREATE TABLE jobs.attempt (
 )
 WITH (fillfactor='70');
 COMMENT ON TABLE jobs.attempt IS 'One claim of a stage by a worker. The lease and the progress of a running stage live here, in narrow rows; updates_from and updates_to are positions since the stage''s start.';
+CREATE TABLE jobs.checkpoint (
+    id bigint NOT NULL,
+    stage_id bigint NOT NULL,
+    attempt integer NOT NULL,
+    store_id text NOT NULL,
+    file jobs.name NOT NULL,
+    samples bigint NOT NULL,
+    updates bigint NOT NULL,
+    final boolean NOT NULL,
+    bytes bigint NOT NULL,
+    digest jobs.digest NOT NULL,
+    fingerprint text NOT NULL,
+    parameters_digest jobs.digest NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    damaged_at timestamp with time zone,
+    removed_at timestamp with time zone
+);
+COMMENT ON TABLE jobs.checkpoint IS 'The only authority on which checkpoint files count.';
 ALTER TABLE jobs.checkpoint ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.checkpoint_id_seq
     START WITH 1
@@ -55,6 +55,13 @@ CREATE TABLE jobs.dataset (
     digest jobs.digest NOT NULL,
     description jsonb NOT NULL
 );
+CREATE SEQUENCE jobs.disorder
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+COMMENT ON SEQUENCE jobs.disorder IS 'Counts changes of the order in which stages are claimed.';
 CREATE TABLE jobs.event (
     id bigint NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -82,7 +89,8 @@ CREATE TABLE jobs.grid (
     document jsonb NOT NULL,
     priority integer DEFAULT 0 NOT NULL,
     submitted_by text DEFAULT SESSION_USER NOT NULL,
-    submitted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    submitted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    paused_at timestamp with time zone
 );
 ALTER TABLE jobs.grid ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.grid_id_seq
@@ -116,6 +124,20 @@ CREATE TABLE jobs.migration (
     digest text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE jobs.queue (
+    one boolean DEFAULT true NOT NULL,
+    paused_at timestamp with time zone,
+    paused_by text,
+    CONSTRAINT queue_one_check CHECK (one)
+);
+COMMENT ON TABLE jobs.queue IS 'What is true of the queue as a whole: one row.';
+CREATE SEQUENCE jobs.rescue_clock
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+COMMENT ON SEQUENCE jobs.rescue_clock IS 'When leases were last looked at, in milliseconds.';
 CREATE TABLE jobs.run (
     id bigint NOT NULL,
     grid_id bigint NOT NULL,
@@ -192,6 +214,7 @@ CREATE TABLE jobs.stage (
     checkpoint_id bigint,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     finished_at timestamp with time zone,
+    held boolean DEFAULT false NOT NULL,
     CONSTRAINT stage_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT stage_batch_check CHECK ((batch > 0)),
     CONSTRAINT stage_check CHECK ((end_samples > start_samples)),
@@ -219,6 +242,7 @@ parked: crashed five times in a row without progress. Left by retry.
 skipped: an ancestor diverged, failed or was parked for good. Left when that ancestor is retried.
 cancelled: no live run wants it. Left when a submission or a retry wants it again.';
 COMMENT ON COLUMN jobs.stage.attempt IS 'Number of the latest attempt; it only grows. Every write of a worker carries it (fencing).';
+COMMENT ON COLUMN jobs.stage.held IS 'Every live run that wants it belongs to a paused grid: it is not claimed, and handed back.';
 ALTER TABLE jobs.stage ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.stage_id_seq
     START WITH 1
@@ -279,6 +303,8 @@ ALTER TABLE ONLY jobs.measurement
     ADD CONSTRAINT measurement_pkey PRIMARY KEY (stage_id, samples);
 ALTER TABLE ONLY jobs.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
+ALTER TABLE ONLY jobs.queue
+    ADD CONSTRAINT queue_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY jobs.run
     ADD CONSTRAINT run_grid_id_name_key UNIQUE (grid_id, name);
 ALTER TABLE ONLY jobs.run
@@ -299,9 +325,9 @@ ALTER TABLE ONLY jobs.worker
     ADD CONSTRAINT worker_pkey PRIMARY KEY (id);
 CREATE INDEX checkpoint_stage ON jobs.checkpoint USING btree (stage_id, samples DESC);
 CREATE INDEX event_stage ON jobs.event USING btree (stage_id);
-CREATE INDEX run_stage_stage ON jobs.run_stage USING btree (stage_id);
+CREATE INDEX run_stage_stage ON jobs.run_stage USING btree (stage_id, run_id);
 CREATE INDEX stage_parent ON jobs.stage USING btree (parent_id);
-CREATE INDEX stage_ready ON jobs.stage USING btree (priority DESC, id) WHERE (state = 'ready'::text);
+CREATE INDEX stage_ready ON jobs.stage USING btree (((- (priority)::bigint)), id) WHERE ((state = 'ready'::text) AND (NOT held));
 CREATE INDEX stage_running ON jobs.stage USING btree (worker_id) WHERE (state = 'running'::text);
 CREATE INDEX worker_idle ON jobs.worker USING btree (id) WHERE (state = 'idle'::text);
 ALTER TABLE ONLY jobs.attempt
@@ -328,3 +354,19 @@ ALTER TABLE ONLY jobs.stage
     ADD CONSTRAINT stage_spec_digest_fkey FOREIGN KEY (spec_digest) REFERENCES jobs.spec(digest);
 ALTER TABLE ONLY jobs.stage
     ADD CONSTRAINT stage_worker_id_fkey FOREIGN KEY (worker_id) REFERENCES jobs.worker(id);
+GRANT USAGE ON SCHEMA jobs TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.attempt TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.checkpoint TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.dataset TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.event TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.grid TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.measurement TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.migration TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.queue TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.run TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.run_stage TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.schema_state TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.spec TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.stage TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.store TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.worker TO jobctl_owner;

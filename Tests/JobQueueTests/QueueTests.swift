@@ -70,7 +70,7 @@ import Testing
   @Test func aGridsPriorityCanBeChangedAndItsStagesFollow() async throws {
     let queue = try await TestCluster.queue()
     try await queue.submit(plan(smallGrid("g")))
-    try await queue.setPriority(grid: "g", 7)
+    _ = try await queue.setPriority(grid: "g", 7)
     #expect(try await queue.value("select priority from jobs.grid") == "7")
     #expect(try await queue.value("select bool_and(priority = 7) from jobs.stage") == "t")
   }
@@ -163,7 +163,7 @@ import Testing
     #expect(try await queue.fail(old.lease, reason: "x", permanent: true, totals: [:]) == false)
     #expect(try await queue.release(old.lease, reason: "x", delay: nil, totals: [:]) == false)
     #expect(try await queue.value("select count(*) from jobs.checkpoint") == "0")
-    let (_, verdicts) = try await queue.heartbeat(
+    let (_, verdicts, _) = try await queue.heartbeat(
       worker: w, held: [Held(lease: old.lease, totals: [:]), Held(lease: new.lease, totals: [:])],
       idle: false, lease: .seconds(10), timeout: .seconds(5))
     #expect(verdicts.first { $0.0 == old.lease }?.1 == .lost)
@@ -176,7 +176,7 @@ import Testing
     let w = try await worker()
     let stage = try #require(try await claim(w, lease: .milliseconds(50)).first)
     try await Task.sleep(for: .milliseconds(120))
-    let (_, verdicts) = try await queue.heartbeat(
+    let (_, verdicts, _) = try await queue.heartbeat(
       worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
       timeout: .seconds(5))
     #expect(verdicts.first?.1 == .hold)
@@ -199,7 +199,7 @@ import Testing
       try await queue.value(
         "select crashes || '/' || failures || '/' || preemptions from jobs.stage where state = 'parked'"
       ) == "5/0/0")
-    #expect(try await queue.retry(grid: "g", run: nil) == 1)
+    #expect(try await queue.retry(grid: "g", run: nil).stages == 1)
     #expect(try await claim(w).count == 1)
   }
 
@@ -253,7 +253,7 @@ import Testing
     #expect(try await queue.state(grid: "g").isEmpty)
     #expect(
       try await queue.value("select string_agg(distinct state, ',') from report.run") == "diverged")
-    #expect(try await queue.retry(grid: "g", run: nil) == 0)
+    #expect(try await queue.retry(grid: "g", run: nil).stages == 0)
     #expect(try await states() == ["diverged": 1, "skipped": 5])
   }
 
@@ -263,7 +263,7 @@ import Testing
     let stage = try #require(try await claim(w).first)
     #expect(try await queue.fail(stage.lease, reason: "no such file", permanent: true, totals: [:]))
     #expect(try await states() == ["failed": 1, "skipped": 5])
-    #expect(try await queue.retry(grid: "g", run: nil) == 1)
+    #expect(try await queue.retry(grid: "g", run: nil).stages == 1)
     #expect(try await states() == ["ready": 1, "blocked": 5])
   }
 
@@ -282,9 +282,9 @@ import Testing
   @Test func aSharedStageIsCancelledOnlyWhenNobodyWantsIt() async throws {
     try await queue.submit(plan(smallGrid("g")))
     let run = "schedule=decay,seed=1"
-    let (runs, stages) = try await queue.cancel(grid: "g", run: run)
+    let touched = try await queue.cancel(grid: "g", run: run)
     // Of the three stages of `decay` the first is everybody's.
-    #expect(runs == 1 && stages == 2)
+    #expect(touched.runs == 1 && touched.stages == 2)
     #expect(try await states() == ["ready": 1, "blocked": 3, "cancelled": 2])
     _ = try await queue.cancel(grid: "g", run: nil)
     #expect(try await states() == ["cancelled": 6])
@@ -298,7 +298,7 @@ import Testing
     let w = try await worker()
     let stage = try #require(try await claim(w).first)
     _ = try await queue.cancel(grid: "g", run: nil)
-    let (_, verdicts) = try await queue.heartbeat(
+    let (_, verdicts, _) = try await queue.heartbeat(
       worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
       timeout: .seconds(5))
     #expect(verdicts.first?.1 == .cancelled)

@@ -133,9 +133,9 @@ import Testing
 
   @Test func manyChangesAtOnceEndInAQueueThatCanBeEmptied() async throws {
     let seeds = JSON.array((1...4).map(JSON.integer))
-    let documents = try (0..<3).map {
-      try plan(smallGrid("g\($0)", changing: [("seeds", seeds)]))
-        .submission(priority: $0) { _, _ in 1 << 20 }
+    let documents = try (0..<3).map { (number: Int) in
+      try plan(smallGrid("g\(number)", changing: [("seeds", seeds)]))
+        .submission(priority: number) { _, _ in 1 << 20 }
     }
     for document in documents { _ = try await queue.submit(document) }
     let target = queue.database.target

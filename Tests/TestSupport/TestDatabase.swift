@@ -33,6 +33,8 @@ package enum TestCluster {
     let name = "test_\(databases.add(1, ordering: .relaxed).newValue)"
     let connection = try await Connection.open(try cluster.target())
     try await connection.query("create database \(name)")
+    // What a test has just made ready is claimed next, and every claim rescues.
+    try await connection.query("alter database \(name) set jobctl.claims_in_order = on")
     return try ConnectionTarget(
       try cluster.target().string.replacing("dbname=jobctl", with: "dbname=\(name)"))
   }
@@ -104,7 +106,7 @@ package func plan(_ document: JSON) throws -> Plan {
 
 extension JobQueue {
   @discardableResult
-  package func submit(_ plan: Plan, priority: Int = 0) async throws -> Submission {
+  package func submit(_ plan: Plan, priority: Int? = nil) async throws -> Submission {
     try await submit(plan.submission(priority: priority) { _, _ in 1 << 20 })
   }
 

@@ -1,11 +1,12 @@
 -- Deletes a grid with its runs, and every stage that no other run needs. Says which files are left
 -- without a row.
 create or replace function api.delete_grid(grid text) returns jsonb
-language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
   grid_number bigint;
   orphans     bigint[];
+  shared      bigint[];
   files       jsonb;
   run_count   int;
 begin
@@ -17,7 +18,9 @@ begin
   where r.grid_id = grid_number and not exists (
     select from jobs.run_stage o join jobs.run q on q.id = o.run_id
     where o.stage_id = rs.stage_id and q.grid_id <> grid_number);
-  perform api.internal_lock(orphans);
+  shared := array(select id from unnest(api.internal_chain(grid_number)) id
+                  where id <> all (orphans));
+  perform api.internal_lock(orphans || shared);
   if exists (select from jobs.stage where id = any (orphans) and state = 'running') then
     raise exception 'stages of grid "%" are running', grid
       using errcode = 'JC003', hint = 'cancel the grid first';
@@ -28,8 +31,12 @@ begin
   update jobs.stage set state = 'cancelled', checkpoint_id = null, worker_id = null
   where id = any (orphans);
   delete from jobs.stage where id = any (orphans);
+  -- What other grids have left of it.
+  perform api.internal_cancel_unwanted(shared);
+  perform api.internal_prioritize(shared);
   perform api.internal_event('deleted', grid => grid_number, detail => jsonb_build_object(
     'name', grid, 'runs', run_count, 'stages', cardinality(orphans)));
+  perform api.internal_disorder();
   return jsonb_build_object('runs', run_count, 'stages', cardinality(orphans),
     'checkpoints', files);
 end $$;

@@ -1,11 +1,12 @@
 -- The stage diverged: a result, and the end of everything below it. Fenced.
 create or replace function api.diverge(
   stage bigint, attempt int, reason text, measurements jsonb, totals jsonb) returns boolean
-language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 begin
-  if api.internal_ended_so(stage, attempt, 'diverged') then return true; end if;
-  if not api.internal_holds(stage, attempt) then return false; end if;
+  if not api.internal_holds(stage, attempt) then
+    return api.internal_fenced(stage, attempt, 'diverged');
+  end if;
   perform api.internal_measure(stage, attempt, measurements);
   perform api.internal_end_attempt(stage, attempt, 'diverged', reason, totals);
   update jobs.stage s

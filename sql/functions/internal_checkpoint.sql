@@ -1,7 +1,12 @@
--- Registers a checkpoint file; registering it again gives the same row.
+-- Registers a checkpoint file; registering it again gives the same row. A name that another stage
+-- has taken, or a file that no longer counts, is an error.
 create or replace function api.internal_checkpoint(
   stage bigint, attempt_number int, checkpoint jsonb, is_final boolean) returns bigint
-language sql set search_path = pg_catalog, jobs, pg_temp as $$
+language plpgsql as $$
+#variable_conflict use_variable
+declare
+  found_id bigint;
+begin
   insert into jobs.checkpoint(stage_id, attempt, store_id, file, samples, updates, final, bytes,
     digest, fingerprint, parameters_digest)
   values (stage, attempt_number, checkpoint ->> 'store', checkpoint ->> 'file',
@@ -9,5 +14,12 @@ language sql set search_path = pg_catalog, jobs, pg_temp as $$
     (checkpoint ->> 'bytes')::bigint, checkpoint ->> 'digest', checkpoint ->> 'fingerprint',
     checkpoint ->> 'parameters_digest')
   on conflict (store_id, file) do update set final = jobs.checkpoint.final or excluded.final
-  returning id
-$$;
+  where jobs.checkpoint.stage_id = stage and jobs.checkpoint.damaged_at is null
+    and jobs.checkpoint.removed_at is null
+  returning id into found_id;
+  if found_id is null then
+    raise exception 'the checkpoint file % cannot be registered', checkpoint ->> 'file'
+      using errcode = 'JC004';
+  end if;
+  return found_id;
+end $$;

@@ -1,9 +1,9 @@
 -- Ends an attempt with what its worker last said of it.
 create or replace function api.internal_end_attempt(
   stage bigint, attempt_number int, how text, why text, totals jsonb) returns void
-language sql set search_path = pg_catalog, jobs, pg_temp as $$
+language sql as $$
   update jobs.attempt a
-  set ended_at = clock_timestamp(), outcome = how, reason = why,
+  set ended_at = api.internal_now(), outcome = how, reason = why,
       updates_to = greatest(a.updates_to, coalesce((totals ->> 'updates')::bigint, 0)),
       samples_to = greatest(a.samples_to, coalesce((totals ->> 'samples')::bigint, 0)),
       seconds = coalesce((totals ->> 'seconds')::float8, a.seconds),

@@ -1,13 +1,15 @@
 -- A stage whose claim was never heard of goes back to the queue.
 create or replace function api.internal_give_back(stage bigint, attempt_number int) returns void
-language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql as $$
 #variable_conflict use_variable
 begin
   if api.internal_holds(stage, attempt_number) then
     perform api.internal_end_attempt(stage, attempt_number, 'preempted',
       'its claim was not heard of', null);
-    update jobs.stage set state = 'ready', worker_id = null, preemptions = preemptions + 1
-    where id = stage;
+    update jobs.stage s
+    set state = api.internal_place(s.parent_id), worker_id = null, preemptions = s.preemptions + 1
+    where s.id = stage;
+    perform api.internal_disorder();
     perform api.internal_notify();
   end if;
 end $$;

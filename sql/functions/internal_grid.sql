@@ -1,6 +1,6 @@
 -- The number of a grid with this name, or an error.
 create or replace function api.internal_grid(grid text) returns bigint
-language plpgsql stable set search_path = pg_catalog, jobs, pg_temp as $$
+language plpgsql stable as $$
 #variable_conflict use_variable
 declare
   found_id bigint;

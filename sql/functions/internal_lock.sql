@@ -2,7 +2,7 @@
 -- holds both, so that no child is left behind when the parent ends in the same moment. A parent's
 -- id is below its children's: everybody locks by id, and nobody waits in a circle.
 create or replace function api.internal_lock(stages bigint[]) returns void
-language plpgsql set search_path = pg_catalog, jobs, pg_temp as $$
+language plpgsql as $$
 #variable_conflict use_variable
 begin
   perform from jobs.stage s

@@ -1,7 +1,7 @@
 -- Writes measurements; those that a crashed attempt had written are replaced.
 create or replace function api.internal_measure(
   stage bigint, attempt_number int, measurements jsonb) returns void
-language sql set search_path = pg_catalog, jobs, pg_temp as $$
+language sql as $$
   insert into jobs.measurement
   select stage, m.samples, attempt_number, m.epoch, m.updates, m.batch, m.learning_rate,
          m.noise_scale, m.train_loss, m.train_accuracy, m.test_loss, m.test_accuracy,

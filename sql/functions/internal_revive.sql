@@ -1,6 +1,6 @@
 -- Cancelled stages that somebody wants again wait anew.
 create or replace function api.internal_revive(chain bigint[]) returns int
-language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql as $$
 #variable_conflict use_variable
 declare
   n int;

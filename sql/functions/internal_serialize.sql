@@ -2,6 +2,6 @@
 -- such lock: what they and a change of the structure both touch is locked row by row
 -- (internal_lock).
 create or replace function api.internal_serialize() returns void
-language sql set search_path = pg_catalog, pg_temp as $$
+language sql as $$
   select pg_advisory_xact_lock(7205812436110002)
 $$;

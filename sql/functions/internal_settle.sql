@@ -1,6 +1,6 @@
 -- Puts stages that wait for their parents where their parents' states say they belong.
 create or replace function api.internal_settle(stages bigint[]) returns void
-language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql as $$
 #variable_conflict use_variable
 begin
   perform api.internal_lock(stages);

@@ -1,6 +1,6 @@
 -- Everything below a stage that can no longer become ready.
 create or replace function api.internal_skip_below(stage bigint) returns void
-language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql as $$
 #variable_conflict use_variable
 declare
   doomed bigint[] := array(

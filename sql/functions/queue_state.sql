@@ -1,6 +1,6 @@
 -- Stages by state, of one grid or of all, and whether anything is left to do.
 create or replace function api.queue_state(grid text default null) returns jsonb
-language plpgsql stable set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql stable security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
   grid_number bigint := case when grid is not null then api.internal_grid(grid) end;

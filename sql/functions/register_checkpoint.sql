@@ -1,10 +1,12 @@
 -- Registers a checkpoint inside a stage, with the measurements before it. Fenced.
 create or replace function api.register_checkpoint(
   stage bigint, attempt int, checkpoint jsonb, measurements jsonb, totals jsonb) returns boolean
-language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 begin
-  if not api.internal_holds(stage, attempt) then return false; end if;
+  if not api.internal_holds(stage, attempt) then
+    return api.internal_fenced(stage, attempt, null);
+  end if;
   perform api.internal_measure(stage, attempt, measurements);
   perform api.internal_checkpoint(stage, attempt, checkpoint, false);
   update jobs.attempt a

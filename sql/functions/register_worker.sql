@@ -1,6 +1,6 @@
 -- A worker makes itself known, and gets its number.
 create or replace function api.register_worker(description jsonb) returns bigint
-language plpgsql set search_path = pg_catalog, jobs, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, pg_temp as $$
 #variable_conflict use_variable
 declare
   worker_id bigint;

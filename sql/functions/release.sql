@@ -1,18 +1,21 @@
 -- Given back in good order: a drained worker, or a store without room. Costs nothing.
 create or replace function api.release(
   stage bigint, attempt int, reason text, delay interval, totals jsonb) returns boolean
-language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 begin
-  if api.internal_ended_so(stage, attempt, 'preempted') then return true; end if;
-  if not api.internal_holds(stage, attempt) then return false; end if;
+  if not api.internal_holds(stage, attempt) then
+    return api.internal_fenced(stage, attempt, 'preempted');
+  end if;
   perform api.internal_end_attempt(stage, attempt, 'preempted', reason, totals);
   update jobs.stage s
-  set state = 'ready', worker_id = null, preemptions = s.preemptions + 1, reason = release.reason,
-      not_before = clock_timestamp() + delay
+  set state = api.internal_place(s.parent_id), worker_id = null,
+      preemptions = s.preemptions + 1, reason = release.reason,
+      not_before = api.internal_now() + delay
   where s.id = stage;
   perform api.internal_event('preempted', stage => stage,
     detail => jsonb_build_object('attempt', attempt, 'reason', reason));
+  perform api.internal_disorder();
   perform api.internal_notify();
   return true;
 end $$;

@@ -1,6 +1,6 @@
 -- Failed, parked and cancelled stages are tried again, and what was skipped below them.
 create or replace function api.retry(grid text, run text default null) returns jsonb
-language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
   grid_number bigint;
@@ -30,10 +30,11 @@ begin
   set state = 'blocked', reason = null, failures = 0, crash_streak = 0, not_before = null
   where id = any (chain) and state in ('failed', 'parked', 'cancelled');
   get diagnostics n = row_count;
-  perform api.internal_settle(touched);
+  perform api.internal_settle(api.internal_unearth(touched));
   perform api.internal_prioritize(chain);
   perform api.internal_event('retried', grid => grid_number,
     detail => jsonb_build_object('run', retry.run, 'stages', n));
+  perform api.internal_disorder();
   perform api.internal_notify();
   return jsonb_build_object('stages', n);
 end $$;

@@ -1,7 +1,7 @@
 -- Takes a planned grid: its runs, and the stages that they need, of which those that exist already
 -- are reused. Submitting the same again changes nothing but revives what was cancelled.
 create or replace function api.submit(document jsonb) returns jsonb
-language plpgsql set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
   wanted    jsonb := document -> 'grid';
@@ -21,6 +21,9 @@ begin
     if grid_row.content_digest <> wanted ->> 'content_digest' then
       raise exception 'there is another grid named "%"', grid_row.name
         using errcode = 'JC001', hint = 'give this one another name, or delete that one first';
+    end if;
+    if (wanted ->> 'sets_priority')::boolean then
+      update jobs.grid set priority = (wanted ->> 'priority')::int where id = grid_row.id;
     end if;
     return api.internal_resubmit(grid_row.id);
   end if;
@@ -108,10 +111,9 @@ begin
   insert into jobs.run_stage(run_id, position, stage_id)
   select run_id, row_number() over (partition by run_id order by end_samples), id from above;
 
-  select array_agg(distinct rs.stage_id) into chain
-  from jobs.run_stage rs join jobs.run r on r.id = rs.run_id where r.grid_id = grid_row.id;
+  chain := api.internal_chain(grid_row.id);
   revived := api.internal_revive(chain);
-  perform api.internal_settle(chain);
+  perform api.internal_settle(api.internal_unearth(chain));
   perform api.internal_prioritize(chain);
 
   select jsonb_build_object('grid', grid_row.name, 'id', grid_row.id,
@@ -127,6 +129,7 @@ begin
                and state in ('failed', 'parked')))
   into result;
   perform api.internal_event('submitted', grid => grid_row.id, detail => result);
+  perform api.internal_disorder();
   perform api.internal_notify();
   return result;
 end $$;

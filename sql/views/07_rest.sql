@@ -24,8 +24,12 @@ join jobs.store t on t.id = c.store_id;
 comment on view report.checkpoint is 'Checkpoint files and whether they are still valid.';
 
 create or replace view report.event as
-select e.id, e.at, e.actor, e.kind, g.name::text as grid, e.stage_id, w.name as worker, e.detail
+select e.id, e.at, e.actor, e.kind, g.name::text as grid, e.stage_id, w.name as worker, e.detail,
+  e.grid_id
 from jobs.event e
 left join jobs.grid g on g.id = e.grid_id
 left join jobs.worker w on w.id = e.worker_id;
 comment on view report.event is 'Who did what, when.';
+
+create or replace view report.queue as select paused_at, paused_by from jobs.queue;
+comment on view report.queue is 'Whether the queue as a whole is paused.';

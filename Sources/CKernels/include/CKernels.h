@@ -117,14 +117,14 @@ void ck_winograd_weight_gradient(float *dw, long tap, long row, const float *u, 
 
 // ---- Winograd for 3x3 windows of stride 2 ------------------------------------------------------
 
-// The same for tiles of 4x4 outputs of which each reads 9x9 pixels: 9x9 positions, the last four of a
-// line (and of a column) with the same weights, so that there are 6x6 matrices of weights.
+// The same for tiles of 4x4 outputs of which each reads 9x9 pixels: 9x9 positions, the last four of
+// a line (and of a column) with the same weights, so that there are 6x6 matrices of weights.
 
 // Tiles of nine lines and nine pixels of a band, eight pixels apart.
 void ck_polyphase_input(float *v, long position, long tile_stride, const float *band, long line,
                         long pixel, int tiles, int channels);
-// Tiles of 5x5 gradients of outputs, four apart, for the gradient of 8x8 pixels of the input. `late`
-// says that the phase of two taps starts a pixel before the other one.
+// Tiles of 5x5 gradients of outputs, four apart, for the gradient of 8x8 pixels of the input.
+// `late` says that the phase of two taps starts a pixel before the other one.
 void ck_polyphase_turned_input(float *v, long position, long tile_stride, const float *band,
                                long line, long pixel, int tiles, int channels, int late);
 // Tiles of 4x4 gradients of outputs, for the gradient of weights.

@@ -1,0 +1,214 @@
+import ArgumentParser
+import Experiments
+import Foundation
+import JobQueue
+import Logging
+import Postgres
+
+/// Real workers and a real database under real faults, from one seed; what is trained is compared
+/// with what undisturbed workers have trained. For development; never shipped.
+@main struct Chaos: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "chaos",
+    abstract: "Torments workers and their database; the results must not show it.",
+    discussion: """
+      Needs root for a small tmpfs as checkpoint disk; without it the disk is never filled. Exits \
+      with 1 when a digest, a count or a measurement differs.
+      """)
+
+  @Option(help: "Faults to cause, of which most are SIGKILLs.") var faults = 100
+  @Option(help: "What faults and their moments follow from.") var seed = 1
+  @Option(help: "Workers side by side.") var workers = 3
+  @Option(help: "Runs to train.") var runs = 12
+  @Option(help: "Epochs of each run.") var epochs = 6
+  @Option(help: "The longest it may take, in minutes.") var minutes = 90.0
+  @Option(help: "The jobctl to run.") var program = ".build/release/jobctl"
+
+  func run() async throws {
+    let folder = "/tmp/jobctl-chaos-\(getpid())"
+    try FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let grid = self.grid
+    let file = folder + "/grid.json"
+    try grid.pretty().write(toFile: file, atomically: true, encoding: .utf8)
+
+    print("Training \(runs) runs undisturbed.")
+    fflush(nil)
+    let deadline = ContinuousClock.now + .seconds(minutes * 60)
+    let calm = try Site(folder: folder + "/calm", program: program, hasSmallDisk: false)
+    let start = ContinuousClock.now
+    let expected = try await calm.whileOpen(submitting: file) {
+      guard try await calm.worker(through: nil).ended(by: deadline) == 0 else {
+        throw ValidationError("the undisturbed worker did not come to its end")
+      }
+      return try await Results(of: calm.database)
+    }
+    guard expected.runs == expected.finished, expected.runs > 0 else {
+      throw ValidationError("undisturbed, \(expected.finished) of \(expected.runs) runs finished")
+    }
+    print(
+      "That took \(Int((ContinuousClock.now - start) / .seconds(1))) s. Now with \(workers) workers "
+        + "and seed \(seed).")
+    fflush(nil)
+
+    let site = try Site(folder: folder + "/chaos", program: program, hasSmallDisk: true)
+    var isOver = false
+    var found = expected
+    var contradictions: [String] = []
+    try await site.whileOpen(submitting: file) {
+      let tormentor = try await Tormentor(site, seed: seed, workers: workers)
+      isOver = try await tormentor.run(faults: faults, deadline: deadline)
+      found = try await Results(of: site.database)
+      contradictions = try await site.database.query(
+        "select what, stage_id from report.contradiction"
+      ).map { "stage \($0["stage_id"] ?? ""): \($0["what"] ?? "")" }
+      print(tormentor.table)
+      print(try await tormentor.recoveries())
+    }
+    let wrong = expected.differences(from: found)
+    for run in wrong.prefix(5) { print("DIFFERENT: \(run)") }
+    for line in contradictions { print("CONTRADICTION: \(line)") }
+    print(
+      "\(expected.runs - wrong.count) of \(expected.runs) runs have exactly the digest, the "
+        + "measurements and the update count of the undisturbed ones.")
+    guard isOver, wrong.isEmpty, contradictions.isEmpty else { throw ExitCode(1) }
+  }
+
+  /// Small runs of several stages, with beginnings in common.
+  private var grid: JSON {
+    [
+      "name": "chaos",
+      "dataset": [
+        "name": "synthetic", "train": 4800, "test": 480, "height": 16, "width": 16, "classes": 8,
+        "noise": 3,
+      ],
+      "network": "cnn", "epochs": .integer(epochs),
+      "optimizer": ["name": "momentum", "learning_rate": .number("0.02")],
+      "batch": ["size": 32, "ghost": 32, "maximum": 320],
+      "schedule": ["name": "decay", "drops": ["epochs": ["1/3", "2/3"], "factor": 5]],
+      "grid": ["schedule.name": ["decay", "hybrid", "increase"]],
+      "seeds": .array((1...max(1, (runs + 2) / 3)).map { .integer($0) }),
+    ]
+  }
+}
+
+/// A database with its checkpoints, and workers at them.
+final class Site {
+  let folder: String
+  let store: String
+  let cluster: LocalCluster
+  let database: Database
+  private let program: String
+  private let hasSmallDisk: Bool
+  private(set) var isDiskSmall = false
+  private var processes: [WorkerProcess] = []
+
+  init(folder: String, program: String, hasSmallDisk: Bool) throws {
+    self.folder = folder
+    self.program = program
+    self.hasSmallDisk = hasSmallDisk
+    store = folder + "/store"
+    cluster = try LocalCluster(home: folder + "/home")
+    database = Database(
+      try cluster.target(), logger: Logger(label: "chaos") { _ in SwiftLogNoOpLogHandler() })
+  }
+
+  /// Opens, does, and closes whatever happens: no process and no mount is left behind.
+  func whileOpen<Value>(submitting file: String, _ body: () async throws -> Value) async throws
+    -> Value
+  {
+    do {
+      try await open(submitting: file)
+      let value = try await body()
+      await close()
+      return value
+    } catch {
+      await close()
+      throw error
+    }
+  }
+
+  private func open(submitting file: String) async throws {
+    for path in [folder, store, folder + "/home"] {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
+    }
+    chmod(store, 0o700)
+    if hasSmallDisk {
+      isDiskSmall = mount("tmpfs", store, "tmpfs", 0, "size=48m,mode=0700") == 0
+    }
+    try await cluster.ensureRunning()
+    try await Migrator(database).migrate()
+    let submit = try start(["submit", file], through: nil)
+    guard await submit.ended(by: .now + .seconds(60)) == 0 else {
+      throw ValidationError("the grid could not be submitted")
+    }
+  }
+
+  private func close() async {
+    for process in processes where process.isRunning {
+      process.signal(SIGCONT)
+      process.signal(SIGKILL)
+      _ = await process.ended(by: .now + .seconds(10))
+    }
+    _ = try? await cluster.stop()
+    if isDiskSmall { umount(store) }
+    try? FileManager.default.removeItem(atPath: folder)
+  }
+
+  /// Removes checkpoints that nothing goes on from, as a crontab would.
+  func collect() async throws {
+    let collector = try start(
+      ["gc", "--keep", "final", "--yes", "--checkpoints", store], through: nil)
+    _ = await collector.ended(by: .now + .seconds(30))
+  }
+
+  func worker(through proxy: Proxy?) throws -> WorkerProcess {
+    try start(
+      [
+        "worker", "--until-empty", "--slots", "1", "--threads", "1", "--checkpoints", store,
+        "--checkpoint-every", "1", "--log-level", "error",
+      ], through: proxy)
+  }
+
+  private func start(_ arguments: [String], through proxy: Proxy?) throws -> WorkerProcess {
+    let target = try cluster.target().string
+    let process = Process()
+    process.executableURL = URL(filePath: program)
+    process.arguments = arguments
+    process.environment = [
+      "PATH": "/usr/bin:/bin", "HOME": folder, "JOBCTL_HOME": folder + "/home",
+      "JOBCTL_DATABASE_URL": proxy.map { target.replacing(cluster.socketFolder, with: $0.folder) }
+        ?? target,
+    ]
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    let worker = WorkerProcess(process)
+    processes.removeAll { !$0.isRunning }
+    processes.append(worker)
+    return worker
+  }
+}
+
+/// A child that may be killed, stopped and waited for.
+final class WorkerProcess {
+  private let process: Process
+  var pid: pid_t { process.processIdentifier }
+  var isRunning: Bool { process.isRunning }
+  var stoppedUntil: ContinuousClock.Instant?
+
+  init(_ process: Process) { self.process = process }
+
+  func signal(_ number: Int32) { if isRunning { kill(pid, number) } }
+
+  /// Its exit code; nil where it still runs then, or was killed.
+  func ended(by deadline: ContinuousClock.Instant) async -> Int32? {
+    while isRunning {
+      guard ContinuousClock.now < deadline else { return nil }
+      try? await Task.sleep(for: .milliseconds(20))
+    }
+    return process.terminationReason == .exit ? process.terminationStatus : nil
+  }
+}

@@ -1,0 +1,326 @@
+import Experiments
+import Foundation
+import JobQueue
+import Postgres
+
+/// Causes faults one after the other and keeps the workers coming.
+final class Tormentor {
+  enum Fault: String, CaseIterable {
+    case kill = "SIGKILL at any moment"
+    case killWriting = "SIGKILL while a checkpoint is written"
+    case killRegistering = "SIGKILL between writing and registering a checkpoint"
+    case killFinishing = "SIGKILL inside the finish transaction"
+    case stop = "SIGSTOP past the lease, then SIGCONT"
+    case pause = "SIGSTOP for a moment"
+    case drain = "SIGTERM"
+    case terminate = "backends terminated"
+    case restart = "PostgreSQL stopped at once and restarted"
+    case stall = "the connection stalls"
+    case reset = "connections reset"
+    case fillDisk = "the checkpoint disk full"
+    case truncate = "a checkpoint file truncated"
+    case flip = "bits of a checkpoint file flipped"
+
+    /// Of a hundred faults about so many; the others come as they may.
+    var weight: Int {
+      switch self {
+      case .kill: 50
+      case .killWriting, .killRegistering, .killFinishing: 8
+      case .stop: 3
+      case .restart, .fillDisk: 2
+      case .pause, .drain, .terminate, .stall, .reset, .truncate, .flip: 3
+      }
+    }
+
+    var isKill: Bool {
+      [.kill, .killWriting, .killRegistering, .killFinishing].contains(self)
+    }
+  }
+
+  private let site: Site
+  private let proxy: Proxy
+  private let count: Int
+  private var random: SystemSeed
+  private var workers: [WorkerProcess] = []
+  private var caused: [Fault: Int] = [:]
+  private var missed: [Fault: Int] = [:]
+  private var unparked = 0
+  private var started = 0
+  private var collected = ContinuousClock.now
+
+  init(_ site: Site, seed: Int, workers: Int) async throws {
+    self.site = site
+    count = workers
+    random = SystemSeed(state: UInt64(seed))
+    proxy = try Proxy(folder: site.folder + "/proxy", server: site.cluster.socketFolder)
+  }
+
+  /// True when all work was over in time.
+  func run(faults: Int, deadline: ContinuousClock.Instant) async throws -> Bool {
+    let bag = Fault.allCases.flatMap { Array(repeating: $0, count: $0.weight) }
+    var left = faults
+    while ContinuousClock.now < deadline {
+      replaceWorkers()
+      if left > 0, try await hasWork() {
+        let fault = bag[Int.random(in: 0..<bag.count, using: &random)]
+        if try await cause(fault) {
+          caused[fault, default: 0] += 1
+          left -= 1
+        } else {
+          missed[fault, default: 0] += 1
+        }
+        try await Task.sleep(for: .milliseconds(Int.random(in: 200...2500, using: &random)))
+      } else {
+        if try await !hasWork() { break }
+        try await Task.sleep(for: .milliseconds(200))
+      }
+      wake()
+      try await unpark()
+      if ContinuousClock.now - collected > .seconds(10) {
+        try await site.collect()
+        collected = .now
+      }
+    }
+    let isOver = try await !hasWork()
+    if left > 0 {
+      print("The work was over with \(left) faults left: ask for more runs or epochs.")
+    }
+    return isOver && left == 0
+  }
+
+  private func hasWork() async throws -> Bool {
+    try await JobQueue(site.database).state(grid: nil, patience: .upTo(.seconds(120))).isEmpty
+      == false
+  }
+
+  private func replaceWorkers() {
+    workers.removeAll { !$0.isRunning }
+    while workers.count < count, let worker = try? site.worker(through: proxy) {
+      workers.append(worker)
+      started += 1
+    }
+  }
+
+  private func wake() {
+    for worker in workers where worker.stoppedUntil.map({ $0 < .now }) ?? false {
+      worker.signal(SIGCONT)
+      worker.stoppedUntil = nil
+    }
+  }
+
+  /// What an operator would do, who sees why a stage was parked.
+  private func unpark() async throws {
+    let parked =
+      try await JobQueue(site.database).state(grid: nil, patience: .upTo(.seconds(120)))
+      .counts["parked"] ?? 0
+    guard parked > 0 else { return }
+    unparked += try await JobQueue(site.database).unpark(grid: nil, stage: nil).stages
+  }
+
+  // MARK: - Faults
+
+  private var victim: WorkerProcess? {
+    workers.filter { $0.stoppedUntil == nil }.randomElement(using: &random)
+  }
+
+  /// False where there was no occasion for it.
+  private func cause(_ fault: Fault) async throws -> Bool {
+    switch fault {
+    case .kill:
+      guard let victim else { return false }
+      victim.signal(SIGKILL)
+    case .killWriting:
+      guard let victim = try await writer() else { return false }
+      victim.signal(SIGKILL)
+    case .killRegistering:
+      guard let victim = try await writer() else { return false }
+      // Until its file has been renamed; then at once, before the queue has heard of it.
+      for _ in 0..<2000 {
+        guard isWriting(victim) else { break }
+        usleep(200)
+      }
+      victim.signal(SIGKILL)
+    case .killFinishing: return try await killFinishing()
+    case .stop, .pause:
+      guard let victim else { return false }
+      victim.signal(SIGSTOP)
+      victim.stoppedUntil = .now + .milliseconds(fault == .stop ? 13_000 : 1500)
+    case .drain:
+      guard let victim else { return false }
+      victim.signal(SIGTERM)
+    case .terminate:
+      _ = try await site.database.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() "
+          + "and backend_type = 'client backend'")
+    case .restart: try await restart()
+    case .stall: proxy.stall(for: .milliseconds(Int.random(in: 500...12_000, using: &random)))
+    case .reset: proxy.reset()
+    case .fillDisk: return try await fillDisk()
+    case .truncate, .flip: return try await spoil(truncating: fault == .truncate)
+    }
+    return true
+  }
+
+  /// A worker that has a file open that it has not finished.
+  private func writer() async throws -> WorkerProcess? {
+    for _ in 0..<400 {
+      if let found = workers.first(where: { $0.stoppedUntil == nil && isWriting($0) }) {
+        return found
+      }
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    return nil
+  }
+
+  private func isWriting(_ worker: WorkerProcess) -> Bool {
+    let folder = "/proc/\(worker.pid)/fd"
+    let descriptors = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return descriptors.contains {
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)"))?
+        .hasSuffix(".partial") ?? false
+    }
+  }
+
+  /// Keeps finishes from ending their transaction, and kills whoever waits in one.
+  private func killFinishing() async throws -> Bool {
+    let blocker = try await Connection.open(try site.cluster.target())
+    try await blocker.query("begin")
+    try await blocker.query("lock table jobs.event in share mode")
+    var isDone = false
+    for _ in 0..<300 where !isDone {
+      let waiting = try await site.database.query(
+        """
+        select application_name from pg_stat_activity
+        where query like '%api.finish%' and state = 'active' and wait_event_type = 'Lock'
+        """)
+      let names = waiting.compactMap { $0["application_name"] }
+      if let victim = workers.first(where: { names.contains("jobctl \($0.pid)") }) {
+        victim.signal(SIGKILL)
+        // Every other time the server's side of it goes too: then nothing is committed.
+        if Bool.random(using: &random) {
+          _ = try await site.database.query(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
+            [.text("jobctl \(victim.pid)")])
+        }
+        isDone = true
+      } else {
+        try await Task.sleep(for: .milliseconds(10))
+      }
+    }
+    try await blocker.query("rollback")
+    return isDone
+  }
+
+  private func restart() async throws {
+    let file = site.cluster.folder + "/data/postmaster.pid"
+    let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+    guard let pid = text.split(separator: "\n").first.flatMap({ pid_t($0) }) else { return }
+    kill(pid, SIGQUIT)
+    for _ in 0..<500 where kill(pid, 0) == 0 { usleep(10_000) }
+    try await site.cluster.ensureRunning()
+  }
+
+  private func fillDisk() async throws -> Bool {
+    guard site.isDiskSmall else { return false }
+    let file = site.store + "/ballast"
+    let ballast = open(file, O_WRONLY | O_CREAT, 0o600)
+    guard ballast >= 0 else { return false }
+    let block = [UInt8](repeating: 1, count: 1 << 16)
+    while write(ballast, block, block.count) > 0 {}
+    close(ballast)
+    try await Task.sleep(for: .seconds(4))
+    unlink(file)
+    return true
+  }
+
+  private func spoil(truncating: Bool) async throws -> Bool {
+    // One that somebody goes on from: the newest of a stage in training, or its parent's end.
+    let files = try await site.database.query(
+      """
+      select c.file from report.stage s
+      join report.checkpoint c on c.stage_id = s.id or c.stage_id = s.parent_id
+      where s.state in ('ready', 'running') and c.damaged_at is null and c.removed_at is null
+      order by s.id, c.id desc
+      """
+    ).compactMap { $0["file"] }
+    guard let file = files.randomElement(using: &random) else { return false }
+    // Whoever trains it now holds its state in memory: only the next one reads the file.
+    defer { victim?.signal(SIGKILL) }
+    let path = site.store + "/" + file
+    if truncating { return Glibc.truncate(path, 1000) == 0 }
+    let descriptor = open(path, O_RDWR)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    let size = lseek(descriptor, 0, SEEK_END)
+    guard size > 64 else { return false }
+    let place = off_t.random(in: 0..<size, using: &random)
+    var byte: UInt8 = 0
+    guard pread(descriptor, &byte, 1, place) == 1 else { return false }
+    byte ^= 1 << UInt8.random(in: 0...7, using: &random)
+    return pwrite(descriptor, &byte, 1, place) == 1
+  }
+
+  // MARK: - What came of it
+
+  var table: String {
+    let kills = Fault.allCases.filter(\.isKill).reduce(0) { $0 + (caused[$1] ?? 0) }
+    var lines = [
+      "", "fault                                                     caused  no occasion",
+    ]
+    for fault in Fault.allCases {
+      let name = fault.rawValue.padding(toLength: 56, withPad: " ", startingAt: 0)
+      lines.append(
+        "\(name) \(String(caused[fault] ?? 0).leftPadded(7)) "
+          + String(missed[fault] ?? 0).leftPadded(12))
+    }
+    lines.append("")
+    lines.append(
+      "\(kills) SIGKILLs, \(caused.values.reduce(0, +)) faults in all, \(started) workers started, "
+        + "\(unparked) stages unparked.")
+    return lines.joined(separator: "\n")
+  }
+
+  /// From the last heartbeat of a crashed attempt, which is before its crash, to the next claim of its
+  /// stage; what follows is reading a checkpoint and an update, well under a second here.
+  func recoveries() async throws -> String {
+    let rows = try await site.database.query(
+      """
+      select outcome, count(*) as count,
+        percentile_cont(0.5) within group (order by seconds) as median,
+        percentile_cont(0.99) within group (order by seconds) as p99
+      from (
+        select a.outcome, extract(epoch from n.claimed_at - (a.lease_until - interval '10 s'))
+          as seconds
+        from jobs.attempt a join jobs.attempt n on n.stage_id = a.stage_id
+          and n.attempt = a.attempt + 1
+        where a.outcome = 'crashed') t
+      group by outcome
+      """)
+    guard let row = rows.map({ $0 }).first else { return "No stage was rescued." }
+    func seconds(_ key: String) -> String {
+      String(format: "%.1f s", row[key].flatMap { Double($0) } ?? 0)
+    }
+    return
+      "\(row["count"] ?? "") stages were rescued; from the last heartbeat of a crashed attempt to the "
+      + "next claim: median \(seconds("median")), p99 \(seconds("p99"))."
+  }
+}
+
+/// SplitMix64 (Steele, Lea and Flood 2014).
+private struct SystemSeed: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
+
+extension String {
+  fileprivate func leftPadded(_ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - count)) + self
+  }
+}

@@ -1,0 +1,263 @@
+import ArgumentParser
+import Checkpoints
+import Datasets
+import Experiments
+import Foundation
+import JobQueue
+import Logging
+import Postgres
+import Reports
+import Worker
+
+// What keeps a queue and its files in order.
+
+extension JobQueue.Retention: ExpressibleByArgument {}
+
+struct CollectCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "gc", abstract: "Removes checkpoints that nothing goes on from.",
+    discussion: """
+      Says what it would remove unless --yes is given. Kept whatever the policy: all that a stage \
+      which may still be trained goes on from. Of what is done, `stage-ends` keeps the end of every \
+      stage, `last` what each run has reached last, `final` each run's own end. A later grid that \
+      needs an end which is gone trains that stage again, to the same bits.
+      """)
+
+  @Option(help: "What is kept: stage-ends, last or final.") var keep = JobQueue.Retention.stageEnds
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var store: StoreOptions
+  @Flag(help: "Remove, rather than say what would be removed.") var yes = false
+
+  func run() async throws {
+    let store = try CheckpointStore(path: store.path, creating: false)
+    let queue = JobQueue(try await database.open())
+    let files = try await queue.collect(keep, store: store.id, yes ? .forReal : .rehearsal)
+    let bytes = files.reduce(0) { $0 + $1.bytes }
+    guard yes else {
+      for (file, bytes) in files { print("\(bytes)\t\(file)") }
+      print(
+        "\(files.count) checkpoints, \(megabytes(bytes)) of \(store.path), would be removed. "
+          + "Add --yes to do it.")
+      return
+    }
+    // Rows first: a file without a row is litter, a row without a file would be a loss.
+    let removed = files.filter { store.remove($0.file) }
+    print(
+      "Removed \(removed.count) checkpoints, \(megabytes(removed.reduce(0) { $0 + $1.bytes })), "
+        + "from \(store.path).")
+  }
+}
+
+private func megabytes(_ bytes: Int) -> String { number(Double(bytes) / 1e6, 1) + " MB" }
+
+struct CheckCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "fsck", abstract: "Compares the queue's rows with each other and with the files.",
+    discussion: """
+      Exits with 1 when something is wrong. --repair removes files without a row that are older \
+      than an hour, and has the queue forget checkpoints whose files are gone or damaged; what goes \
+      on from these is trained again.
+      """)
+
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var store: StoreOptions
+  @Flag(help: "Read every file whole and compare its digest, not its size only.") var deep = false
+  @Flag(help: "Mend what can be mended.") var repair = false
+
+  /// Younger files may be checkpoints that are about to be registered.
+  private static let grace = 3600.0
+
+  func run() async throws {
+    let database = try await database.open()
+    let store = try CheckpointStore(path: store.path, creating: false)
+    var problems = 0
+    func complainAbout(_ text: String) {
+      problems += 1
+      print(printable(text))
+    }
+    for row in try await database.query("select what, stage_id from report.contradiction") {
+      complainAbout("stage \(row["stage_id"] ?? ""): \(row["what"] ?? "")")
+    }
+    // Rows first: what is registered from now on has its file, and is not looked at.
+    let rows = try await database.query(
+      "select id, file, bytes, digest from report.checkpoint where store_id = $1 order by id",
+      [.text(store.id)])
+    let started = Date()
+    let entries = try store.entries()
+    for row in rows {
+      guard let id = row.int("id"), let fault = try fault(of: row, in: store),
+        try await counts(id, in: database)
+      else { continue }
+      var text = "\(row["file"] ?? ""): \(fault)"
+      if repair {
+        let isTrained = try await JobQueue(database).reportLost(checkpoint: id, reason: fault)
+        text += "; it no longer counts" + (isTrained ? ", and its stage is trained again" : "")
+      }
+      complainAbout(text)
+    }
+    let litter = entries.filter {
+      $0.isCheckpoint && started.timeIntervalSince($0.modified) > CheckCommand.grace
+    }
+    // A store that this database knows nothing of is another database's.
+    let isOurs = rows.count > 0
+    for entry in litter where try await !counts(entry.file, of: store.id, in: database) {
+      let isRemoved = repair && isOurs && unlink(store.path + "/" + entry.file) == 0
+      print(
+        printable(
+          "\(entry.file): \(megabytes(entry.bytes)) without a row that counts"
+            + (isRemoved ? "; removed" : "; not needed")))
+    }
+    print(
+      "\(rows.count) checkpoints and \(entries.count) files looked at"
+        + (deep ? ", each read whole" : "") + ": "
+        + (problems == 0
+          ? "all is well." : problems == 1 ? "1 problem." : "\(problems) problems."))
+    if problems > 0 { throw ExitCode(ExitStatus.failure) }
+  }
+
+  /// Whether a row still counts, now.
+  private func counts(_ id: Int, in database: Database) async throws -> Bool {
+    try await database.query(
+      """
+      select from report.checkpoint where id = $1 and damaged_at is null and removed_at is null
+      """, [.integer(id)]
+    ).count > 0
+  }
+
+  private func counts(_ file: String, of store: String, in database: Database) async throws -> Bool
+  {
+    try await database.query(
+      """
+      select from report.checkpoint
+      where store_id = $1 and file = $2 and damaged_at is null and removed_at is null
+      """, [.text(store), .text(file)]
+    ).count > 0
+  }
+
+  /// What is wrong with a checkpoint's file. Throws where the store itself cannot be read: then
+  /// nothing is known to be lost.
+  private func fault(of row: Rows.Row, in store: CheckpointStore) throws -> String? {
+    let file = row["file"] ?? ""
+    guard let size = try store.size(of: file) else { return "the file is missing" }
+    guard size == row.int("bytes") else {
+      return "the file has \(size) bytes, not \(row["bytes"] ?? "")"
+    }
+    guard deep else { return nil }
+    do throws(CheckpointError) {
+      _ = try store.decompressed(file, digest: row["digest"])
+      return nil
+    } catch {
+      if case .away = error { throw error }
+      return error.description
+    }
+  }
+}
+
+struct DoctorCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor", abstract: "Says whether all that jobctl needs is there.",
+    discussion: "Exits with 1 when something is not. No secret is printed.")
+
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var store: StoreOptions
+
+  func run() async throws {
+    var isWell = true
+    func say(_ what: String, _ isFine: Bool, _ text: String) {
+      if !isFine { isWell = false }
+      print("\(isFine ? "ok " : "BAD")  \(what): \(printable(text))")
+    }
+    say(
+      "program", true,
+      "jobctl \(Jobctl.version), numerics \(numericsVersion), \(WorkerService.kernels)")
+    await askDatabase(say)
+    askStore(say)
+    askData(say)
+    if !isWell { throw ExitCode(ExitStatus.failure) }
+  }
+
+  private typealias Say = (_ what: String, _ isFine: Bool, _ text: String) -> Void
+
+  private func askDatabase(_ say: Say) async {
+    do {
+      let target = try await database.target()
+      let database = Database(target, logger: .init(label: "doctor"))
+      let sent = Date()
+      let rows = try await database.query(
+        """
+        select current_setting('server_version') as version,
+          current_setting('server_version_num')::int >= 150000 as is_new_enough,
+          current_setting('synchronous_commit') as durable, current_user as me,
+          extract(epoch from clock_timestamp()) as clock,
+          (select string_agg(rolname, ', ') from pg_roles
+           where rolname = any (array['jobctl_owner', 'jobctl_submitter', 'jobctl_worker',
+             'jobctl_reporter']) and pg_has_role(oid, 'member'))
+            as roles
+        """)
+      guard let row = rows.map({ $0 }).first else { return }
+      let answered = Date()
+      say("database", true, "\(target.masked), as \(row["me"] ?? "")")
+      say(
+        "server", row["is_new_enough"] == "t",
+        "PostgreSQL \(row["version"] ?? "")"
+          + (row["is_new_enough"] == "t" ? "" : "; 15 or newer is needed"))
+      say(
+        "durability", row["durable"] != "off",
+        "synchronous_commit = \(row["durable"] ?? "")"
+          + (row["durable"] == "off" ? ": a crash of the server would lose finished stages" : ""))
+      say("roles", true, row["roles"] ?? "none of jobctl's; the owner of the schema needs none")
+      let middle = (sent.timeIntervalSince1970 + answered.timeIntervalSince1970) / 2
+      let skew = (row.double("clock") ?? middle) - middle
+      say(
+        "clock", abs(skew) < 5,
+        "the server's is \(number(abs(skew), 2)) s \(skew < 0 ? "behind" : "ahead of") this machine's"
+      )
+      let status = try await Migrator(database).status()
+      say("schema", status == .current, SchemaMismatch(status: status).description)
+    } catch {
+      say("database", false, "\(error)")
+    }
+  }
+
+  private func askStore(_ say: Say) {
+    guard FileManager.default.fileExists(atPath: store.path) else {
+      say("checkpoints", true, "\(store.path) is not there yet; a worker makes it")
+      return
+    }
+    do throws(CheckpointError) {
+      let found = try CheckpointStore(path: store.path, creating: false)
+      say("checkpoints", true, "\(found.path), store \(found.id)")
+    } catch {
+      say("checkpoints", false, error.description)
+    }
+    let facts = try? FileManager.default.attributesOfItem(atPath: store.path)
+    if let mode = facts?[.posixPermissions] as? Int {
+      say(
+        "privacy", mode & 0o077 == 0,
+        "\(store.path) has mode \(String(mode, radix: 8))"
+          + (mode & 0o077 == 0 ? "" : "; others can read it: chmod 700 \(store.path)"))
+    }
+    say(
+      "writing", access(store.path, R_OK | W_OK | X_OK) == 0,
+      access(store.path, R_OK | W_OK | X_OK) == 0
+        ? "this user may" : "this user may not: \(String(cString: strerror(errno)))")
+    let disk = try? FileManager.default.attributesOfFileSystem(forPath: store.path)
+    if let free = disk?[.systemFreeSize] as? Int {
+      say("disk", free > 1 << 30, "\(megabytes(free)) free")
+    }
+  }
+
+  private func askData(_ say: Say) {
+    let folders = DataFolders(environment: ProcessInfo.processInfo.environment)
+    for root in folders.roots {
+      let exists = FileManager.default.fileExists(atPath: root)
+      say("data folder", true, root + (exists ? "" : " (not there)"))
+    }
+    for name in ["fashion-mnist", "cifar-10", "cifar-100"] {
+      let isThere = folders.roots.contains {
+        FileManager.default.fileExists(atPath: $0 + "/" + name)
+      }
+      say("data set", true, name + (isThere ? "" : " (absent: grids of it wait)"))
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import Experiments
+import JobQueue
+import Postgres
+import TestSupport
+
+/// A real queue to which a simulation's events are put, on a clock that the test sets.
+final class ServerUnderTest {
+  private let queue: JobQueue
+  /// The server's numbers, by the model's.
+  private var stages: [Int] = []
+  private var names: [String] = []
+  private var places: [Int: Int] = [:]
+  private var workers: [Int: Int] = [:]
+
+  init() async throws {
+    queue = try await TestCluster.queue()
+    try await queue.database.withConnection { connection throws(PostgresError) in
+      try await connection.run(
+        script: """
+          create table public.test_clock (ms bigint);
+          insert into public.test_clock values (0);
+          create or replace function api.internal_now() returns timestamptz language sql volatile
+          as 'select timestamptz ''epoch'' + (select ms from public.test_clock) * interval ''1 ms''';
+          """)
+    }
+    try await queue.register(store: "store-1", path: "/nowhere", host: "test")
+  }
+
+  func apply(_ event: QueueEvent, now: Int, model: QueueModel) async throws -> QueueReply {
+    _ = try await queue.database.query("update public.test_clock set ms = $1", [.integer(now)])
+    switch event {
+    case .submit(let submission): try await submit(submission, model)
+    case .cancel(let grid, let run): _ = try await queue.cancel(grid: grid, run: run)
+    case .retry(let grid, let run): _ = try await queue.retry(grid: grid, run: run)
+    case .prioritize(let grid, let priority): _ = try await queue.setPriority(grid: grid, priority)
+    case .pause(let grid, true): _ = try await queue.pause(grid: grid)
+    case .pause(let grid, false): _ = try await queue.resume(grid: grid)
+    case .unpark: _ = try await queue.unpark(grid: nil, stage: nil)
+    case .registerWorker(let worker):
+      workers[worker] = try await queue.register(
+        worker: [
+          "name": .string("w\(worker)"), "host": "test", "pid": 1, "version": "test",
+          "numerics_version": .integer(numericsVersion), "fingerprint": "test", "slots": 3,
+          "threads": 1, "stores": ["store-1"],
+        ], patience: .none)
+    case .claim(let worker, let slots):
+      let claims = try await queue.claim(
+        .init(
+          worker: workers[worker] ?? 0, slots: slots, datasets: [], stores: ["store-1"],
+          memory: 1 << 30, grid: nil, threads: 1, fingerprint: "test"), lease: lease)
+      return .claimed(
+        claims.map { claim in
+          let place = places[claim.lease.stage] ?? -1
+          return .init(
+            lease: Lease(stage: place, attempt: claim.lease.attempt),
+            resume: claim.resume?.samples,
+            checkpoint: claim.resume.flatMap { resume in
+              model.checkpoints.firstIndex {
+                file($0.stage, $0.attempt, $0.samples) == resume.file
+              }
+            })
+        })
+    case .heartbeat(let worker, let held):
+      let (_, verdicts, _) = try await queue.heartbeat(
+        worker: workers[worker] ?? 0,
+        held: held.map { Held(lease: server($0), totals: [:]) }, idle: true, lease: lease,
+        timeout: .seconds(10))
+      return .judged(
+        Dictionary(
+          uniqueKeysWithValues: verdicts.map {
+            (Lease(stage: places[$0.0.stage] ?? -1, attempt: $0.0.attempt), $0.1)
+          }))
+    case .register(let lease, let samples):
+      return .accepted(
+        try await queue.registerCheckpoint(
+          server(lease), checkpoint: checkpoint(lease, samples), measurements: [], totals: [:]))
+    case .finish(let lease):
+      let end = model.stages[lease.stage].end
+      return .accepted(
+        try await queue.finish(
+          server(lease), checkpoint: checkpoint(lease, end), measurements: [], totals: [:]))
+    case .diverge(let lease):
+      return .accepted(
+        try await queue.diverge(server(lease), reason: "test", measurements: [], totals: [:]))
+    case .fail(let lease, let permanent):
+      return .accepted(
+        try await queue.fail(server(lease), reason: "test", permanent: permanent, totals: [:]))
+    case .release(let lease, let delay):
+      return .accepted(
+        try await queue.release(
+          server(lease), reason: "test", delay: delay.map { .milliseconds($0) }, totals: [:]))
+    case .reportDamage(let lease, let number):
+      let known = model.checkpoints[number]
+      let id = try await queue.value(
+        "select id from jobs.checkpoint where file = $1",
+        [.text(file(known.stage, known.attempt, known.samples))])
+      return .accepted(
+        try await queue.reportDamage(
+          server(lease), checkpoint: id.flatMap { Int($0) } ?? 0, reason: "test"))
+    }
+    return .done
+  }
+
+  /// What `QueueModel.picture` says of the model.
+  func picture() async throws -> [String] {
+    let back = Dictionary(uniqueKeysWithValues: workers.map { ($0.value, $0.key) })
+    let rows = try await queue.database.query(
+      """
+      select s.id, s.state, s.priority, s.held, s.attempt, s.worker_id, s.failures, s.crashes,
+        s.crash_streak, s.preemptions, (extract(epoch from s.not_before) * 1000)::bigint as later,
+        s.checkpoint_id is not null as final,
+        (select string_agg(coalesce(a.outcome, 'open'), ',' order by a.attempt)
+         from jobs.attempt a where a.stage_id = s.id) as outcomes
+      from jobs.stage s order by s.id
+      """)
+    return rows.map { row in
+      let worker = row["worker_id"].flatMap { Int($0) }.map {
+        back[$0].map(String.init) ?? "unknown"
+      }
+      return [
+        names[places[Int(row["id"] ?? "") ?? 0] ?? 0], row["state"] ?? "",
+        "priority \(row["priority"] ?? "")", row["held"] == "t" ? "held" : "free",
+        "attempt \(row["attempt"] ?? "")", "worker \(worker ?? "none")",
+        "failures \(row["failures"] ?? "")",
+        "crashes \(row["crashes"] ?? "")/\(row["crash_streak"] ?? "")",
+        "preemptions \(row["preemptions"] ?? "")", "not before \(row["later"] ?? "none")",
+        "final \(row["final"] == "t")", "outcomes \(row["outcomes"] ?? "")",
+      ].joined(separator: ", ")
+    }
+  }
+
+  // MARK: - Names and numbers
+
+  private var lease: Duration { .milliseconds(QueueEvent.lease) }
+
+  private func server(_ lease: Lease) -> Lease {
+    Lease(stage: stages[lease.stage], attempt: lease.attempt)
+  }
+
+  private func file(_ stage: Int, _ attempt: Int, _ samples: Int) -> String {
+    "stage-\(stage)-attempt-\(attempt)-samples-\(samples)"
+  }
+
+  private func checkpoint(_ lease: Lease, _ samples: Int) -> JSON {
+    [
+      "store": "store-1", "file": .string(file(lease.stage, lease.attempt, samples)),
+      "samples": .integer(samples), "updates": .integer(samples), "bytes": 1,
+      "digest": .string(Digest.sha256(of: "\(samples)")), "fingerprint": "test",
+      "parameters_digest": .string(Digest.sha256(of: "\(samples)")),
+    ]
+  }
+
+  private func submit(_ submission: QueueModel.Submission, _ model: QueueModel) async throws {
+    var planned: [String: JSON] = [:]
+    var order: [String] = []
+    let runs = submission.runs.enumerated().map { position, run -> JSON in
+      var start = 0
+      var parent: String?
+      for (name, end) in run.chain {
+        if planned[name] == nil { order.append(name) }
+        planned[name] = [
+          "digest": .string(Digest.sha256(of: name)),
+          "parent": parent.map { .string(Digest.sha256(of: $0)) } ?? .null,
+          "spec": .string(Digest.sha256(of: "spec")), "dataset": .null,
+          "numerics_version": .integer(numericsVersion), "memory_bytes": 1,
+          "start_samples": .integer(start), "end_samples": .integer(end),
+          "start_updates": .integer(start), "updates": .integer(end - start), "batch": 1,
+          "ghost": 1, "learning_rate": .number("0.1"), "learning_rate_end": .number("0.1"),
+          "law": [:], "epochs": 1,
+        ]
+        parent = name
+        start = end
+      }
+      return [
+        "name": .string(run.name), "position": .integer(position), "seed": 1, "labels": [:],
+        "learning_rate": .number("0.1"), "schedule": "constant", "optimizer": "sgd",
+        "updates": .integer(start), "samples": .integer(start), "epochs": 1,
+        "stages": .array(run.chain.map { .string(Digest.sha256(of: $0.name)) }),
+      ]
+    }
+    // The same grid again says nothing new; its digest is that of its first submission.
+    _ = try await queue.submit([
+      "format": 1,
+      "grid": [
+        "name": .string(submission.grid),
+        "content_digest": .string(Digest.sha256(of: submission.grid)), "document": [:],
+        "priority": .integer(submission.priority),
+      ],
+      "specs": [["digest": .string(Digest.sha256(of: "spec")), "document": [:]]], "datasets": [],
+      "runs": .array(runs), "stages": .array(order.compactMap { planned[$0] }),
+    ])
+    for index in stages.count..<model.stages.count {
+      let name = model.stages[index].name
+      let id = try await queue.value(
+        "select id from jobs.stage where digest = $1", [.text(Digest.sha256(of: name))])
+      stages.append(id.flatMap { Int($0) } ?? -1)
+      names.append(name)
+      places[stages[index]] = index
+    }
+  }
+}

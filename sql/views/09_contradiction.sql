@@ -1,0 +1,41 @@
+-- What can not be, found by looking: empty where all is well.
+create or replace view report.contradiction as
+select 'a ready stage whose parent is not done' as what, s.id as stage_id
+from jobs.stage s join jobs.stage p on p.id = s.parent_id
+where s.state = 'ready' and p.state <> 'done'
+union all
+select 'a blocked stage whose parent is done', s.id
+from jobs.stage s left join jobs.stage p on p.id = s.parent_id
+where s.state = 'blocked' and (p.id is null or p.state = 'done')
+union all
+select 'a running stage without an open attempt', s.id
+from jobs.stage s left join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
+where s.state = 'running' and (a.stage_id is null or a.ended_at is not null)
+union all
+select 'an open attempt of a stage that does not run', s.id
+from jobs.attempt a join jobs.stage s on s.id = a.stage_id
+where a.ended_at is null and (s.state <> 'running' or s.attempt <> a.attempt)
+union all
+select 'a cancelled stage that a live run wants', s.id
+from jobs.stage s
+where s.state = 'cancelled' and exists (
+  select from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
+  where rs.stage_id = s.id and r.cancelled_at is null)
+union all
+select 'a stage that may be trained and has nothing to go on from', s.id
+from jobs.stage s join jobs.stage p on p.id = s.parent_id
+left join jobs.checkpoint c on c.id = p.checkpoint_id
+where s.state = 'ready' and (c.id is null or c.removed_at is not null or c.damaged_at is not null)
+  and not exists (select from jobs.checkpoint o where o.stage_id = s.id and o.removed_at is null
+                  and o.damaged_at is null)
+union all
+select 'a done stage whose checkpoint is not of its end', s.id
+from jobs.stage s join jobs.checkpoint c on c.id = s.checkpoint_id
+where s.state = 'done' and (c.stage_id <> s.id or c.samples <> s.end_samples or not c.final)
+union all
+select 'a run whose stages do not follow each other', rs.stage_id
+from jobs.run_stage rs join jobs.stage s on s.id = rs.stage_id
+left join jobs.run_stage before on before.run_id = rs.run_id and before.position = rs.position - 1
+where before.stage_id is distinct from s.parent_id;
+comment on view report.contradiction is
+  'Rows that contradict each other, which no function makes; empty where all is well.';

@@ -47,7 +47,7 @@ chaos: setup ## A thousand SIGKILLs and all other faults on real workers (up to 
 chaos-short: setup ## The same in two minutes
 	$(BUILD) --product jobctl
 	$(BUILD) --product chaos
-	.build/release/chaos --faults 30 --runs 6 --epochs 4 --minutes 10
+	.build/release/chaos --faults 30 --runs 12 --epochs 30 --minutes 10
 
 lint: ## Check the format of all Swift files
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests

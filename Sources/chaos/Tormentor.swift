@@ -58,11 +58,13 @@ final class Tormentor {
   /// True when all work was over in time.
   func run(faults: Int, deadline: ContinuousClock.Instant) async throws -> Bool {
     let bag = Fault.allCases.flatMap { Array(repeating: $0, count: $0.weight) }
+    // Every kind once, then as their weights have it.
+    var first = Fault.allCases.shuffled(using: &random)
     var left = faults
     while ContinuousClock.now < deadline {
       replaceWorkers()
       if left > 0, try await hasWork() {
-        let fault = bag[Int.random(in: 0..<bag.count, using: &random)]
+        let fault = first.popLast() ?? bag[Int.random(in: 0..<bag.count, using: &random)]
         if try await cause(fault) {
           caused[fault, default: 0] += 1
           left -= 1

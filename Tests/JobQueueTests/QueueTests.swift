@@ -345,4 +345,84 @@ import Testing
       }
     }
   }
+
+  @Test func aSessionGoesOnBehindWhatItTookAndStillHeedsTheOrder() async throws {
+    _ = try await queue.database.query("set jobctl.claims_in_order = off")
+    let seeds = JSON.array((1...6).map(JSON.integer))
+    let lone: [(String, JSON)] = [("seeds", seeds), ("schedule", "constant"), ("grid", [:])]
+    try await queue.submit(plan(smallGrid("g", changing: lone)))
+    let w = try await worker()
+    let first = try #require(try await claim(w).first)
+    let second = try #require(try await claim(w).first)
+    #expect(second.lease.stage > first.lease.stage)
+    // Given back: again the oldest.
+    #expect(try await queue.release(first.lease, reason: "test", delay: nil, totals: [:]))
+    #expect(try await claim(w).first?.lease.stage == first.lease.stage)
+    try await queue.submit(
+      plan(smallGrid("urgent", changing: lone + [("optimizer.learning_rate", .number("0.2"))])),
+      priority: 5)
+    let urgent = try #require(try await claim(w).first)
+    #expect(urgent.lease.stage > second.lease.stage + 4)
+    // Nothing further on, but something before: taken all the same.
+    var left = 0
+    while try await !claim(w).isEmpty { left += 1 }
+    #expect(left == 9)
+  }
+
+  @Test func aPausedGridIsNotClaimedAndHandedBack() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let stage = try #require(try await claim(w).first)
+    #expect(try await queue.pause(grid: "g").running == 1)
+    let (_, verdicts, _) = try await queue.heartbeat(
+      worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
+      timeout: .seconds(5))
+    #expect(verdicts.first?.1 == .paused)
+    #expect(try await queue.release(stage.lease, reason: "paused", delay: nil, totals: [:]))
+    #expect(try await claim(w).isEmpty)
+    // Another grid that is not paused wants the same stage.
+    try await queue.submit(plan(smallGrid("other")))
+    #expect(try await claim(w).count == 1)
+    _ = try await queue.pause(grid: nil)
+    #expect(try await claim(w, 9).isEmpty)
+    _ = try await queue.resume(grid: nil)
+    _ = try await queue.resume(grid: "g")
+    #expect(try await queue.value("select count(*) from jobs.stage where held") == "0")
+  }
+
+  @Test func whatIsRehearsedIsNotDone() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let touched = try await queue.cancel(grid: "g", run: nil, .rehearsal)
+    #expect(touched.runs == 3 && touched.stages == 6)
+    #expect(try await states() == ["ready": 1, "blocked": 5])
+  }
+
+  @Test func anEndThatWasGivenUpIsTrainedAgainForWhoNeedsIt() async throws {
+    let decay: [(String, JSON)] = [("grid", ["schedule.name": ["decay"]])]
+    try await queue.submit(plan(smallGrid("g", changing: decay)))
+    let w = try await worker()
+    while let stage = try await claim(w).first { #expect(try await finish(stage)) }
+    #expect(try await queue.collect(.stageEnds, store: store, .forReal).isEmpty)
+    #expect(try await queue.collect(.last, store: store, .rehearsal).count == 2)
+    #expect(try await queue.collect(.final, store: store, .forReal).count == 2)
+    #expect(try await states() == ["done": 3])
+    // Its first stage is that of the first grid, whose end is gone.
+    try await queue.submit(
+      plan(smallGrid("h", changing: [("grid", ["schedule.name": ["hybrid"]])])))
+    #expect(try await states() == ["done": 2, "ready": 1, "blocked": 2])
+    while let stage = try await claim(w).first { #expect(try await finish(stage)) }
+    #expect(try await states() == ["done": 5])
+    #expect(try await queue.value("select count(*) from report.contradiction") == "0")
+  }
+
+  @Test func aLostFileIsTrainedAgainWhereSomebodyGoesOnFromIt() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let first = try #require(try await claim(w).first)
+    #expect(try await finish(first))
+    let id = Int(try await queue.value("select id from jobs.checkpoint") ?? "") ?? 0
+    #expect(try await queue.reportLost(checkpoint: id, reason: "test"))
+    #expect(try await states() == ["ready": 1, "blocked": 5])
+    #expect(try await queue.value("select count(*) from report.contradiction") == "0")
+  }
 }

@@ -8,7 +8,10 @@
 -- otherwise, or is committed only after the disorder was seen, waits until then.
 create or replace function api.claim(worker bigint, slots int, request jsonb, lease interval)
 returns setof jsonb
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
+-- Plans are kept, and may be made while a table is still empty.
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
+set enable_mergejoin = off set enable_material = off set jit = off as $$
 #variable_conflict use_variable
 declare
   -- Where to go on: priority (negative), stage, the disorder then known, until when.
@@ -21,7 +24,7 @@ declare
   last      bigint[];
 begin
   perform api.internal_rescue_in_time();
-  if (select paused_at is not null from jobs.queue) then return; end if;
+  if (select paused_at is not null from jobs.queue where one) then return; end if;
   disorder := (select last_value from jobs.disorder);
   is_whole := hint is null or hint[3] <> disorder or hint[4] < extract(epoch from started) * 1000
     or current_setting('jobctl.claims_in_order', true) = 'on';

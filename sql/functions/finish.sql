@@ -1,7 +1,10 @@
 -- The stage is done: checkpoint, measurements, and its children's release, at once or not at all.
 create or replace function api.finish(
   stage bigint, attempt int, checkpoint jsonb, measurements jsonb, totals jsonb) returns boolean
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
+-- Plans are kept, and may be made while a table is still empty.
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
+set enable_mergejoin = off set enable_material = off set jit = off as $$
 #variable_conflict use_variable
 declare
   final_id bigint;

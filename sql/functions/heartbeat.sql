@@ -2,12 +2,15 @@
 -- which of them it has lost or is to give back because they are paused.
 create or replace function api.heartbeat(worker bigint, held jsonb, idle boolean, lease interval)
 returns jsonb
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
+-- Plans are kept, and may be made while a table is still empty.
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
+set enable_mergejoin = off set enable_material = off set jit = off as $$
 #variable_conflict use_variable
 declare
   verdicts jsonb;
   known    boolean;
-  is_paused boolean := (select paused_at is not null from jobs.queue);
+  is_paused boolean := (select paused_at is not null from jobs.queue where one);
 begin
   update jobs.worker
   set seen_at = api.internal_now(), state = case when idle then 'idle' else 'busy' end

@@ -27,18 +27,20 @@ begin
       select c.id, c.store_id, c.fingerprint from jobs.checkpoint c
       where c.stage_id = s.id and c.damaged_at is null and c.removed_at is null
       order by c.samples desc, c.id desc limit 1) own on true
-    left join jobs.stage p on p.id = s.parent_id
-    left join jobs.checkpoint above on above.id = p.checkpoint_id
-      and above.damaged_at is null and above.removed_at is null
+    left join lateral (
+      select c.id, c.store_id, c.fingerprint from jobs.checkpoint c
+      where c.id = (select p.checkpoint_id from jobs.stage p where p.id = s.parent_id)
+        and c.damaged_at is null and c.removed_at is null
+      limit 1) above on true
     where s.state = 'ready' and not s.held
       and (-s.priority::bigint, s.id) > (after_priority, after_stage)
       and (s.not_before is null or s.not_before <= at)
       and s.numerics_version = numerics
       and (s.dataset_digest is null or s.dataset_digest = any (datasets))
       and s.memory_bytes <= memory
-      and (grid_number is null or exists (
-        select from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
-        where rs.stage_id = s.id and r.grid_id = grid_number and r.cancelled_at is null))
+      and (grid_number is null or (
+        select true from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
+        where rs.stage_id = s.id and r.grid_id = grid_number and r.cancelled_at is null limit 1))
       and (coalesce(own.id, above.id) is null
         or coalesce(own.store_id, above.store_id) = any (stores))
       -- Nothing is begun without the state that it starts from.

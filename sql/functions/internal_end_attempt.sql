@@ -1,7 +1,9 @@
 -- Ends an attempt with what its worker last said of it.
 create or replace function api.internal_end_attempt(
   stage bigint, attempt_number int, how text, why text, totals jsonb) returns void
-language sql as $$
+language plpgsql as $$
+#variable_conflict use_variable
+begin
   update jobs.attempt a
   set ended_at = api.internal_now(), outcome = how, reason = why,
       updates_to = greatest(a.updates_to, coalesce((totals ->> 'updates')::bigint, 0)),
@@ -9,5 +11,5 @@ language sql as $$
       seconds = coalesce((totals ->> 'seconds')::float8, a.seconds),
       threads = coalesce((totals ->> 'threads')::int, a.threads),
       peak_memory_bytes = coalesce((totals ->> 'peak_memory_bytes')::bigint, a.peak_memory_bytes)
-  where a.stage_id = stage and a.attempt = attempt_number and a.ended_at is null
-$$;
+  where a.stage_id = stage and a.attempt = attempt_number and a.ended_at is null;
+end $$;

@@ -1,7 +1,10 @@
 -- Given back in good order: a drained worker, or a store without room. Costs nothing.
 create or replace function api.release(
   stage bigint, attempt int, reason text, delay interval, totals jsonb) returns boolean
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
+-- Plans are kept, and may be made while a table is still empty.
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
+set enable_mergejoin = off set enable_material = off set jit = off as $$
 #variable_conflict use_variable
 begin
   if not api.internal_holds(stage, attempt) then

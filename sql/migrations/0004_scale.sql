@@ -7,6 +7,9 @@ drop index jobs.run_stage_stage;
 create index run_stage_stage on jobs.run_stage (stage_id, run_id);
 
 create sequence jobs.disorder;
-create sequence jobs.rescue_clock maxvalue 9223372036854775807;
+create sequence jobs.rescue_clock;
+create sequence jobs.next_look;
 comment on sequence jobs.disorder is 'Counts changes of the order in which stages are claimed.';
 comment on sequence jobs.rescue_clock is 'When leases were last looked at, in milliseconds.';
+comment on sequence jobs.next_look is
+  'When claims look at all ready stages again, in milliseconds.';

@@ -124,6 +124,13 @@ CREATE TABLE jobs.migration (
     digest text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE SEQUENCE jobs.next_look
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+COMMENT ON SEQUENCE jobs.next_look IS 'When claims look at all ready stages again, in milliseconds.';
 CREATE TABLE jobs.queue (
     one boolean DEFAULT true NOT NULL,
     paused_at timestamp with time zone,

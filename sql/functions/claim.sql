@@ -19,6 +19,8 @@ declare
     string_to_array(nullif(current_setting('jobctl.claim_after', true), ''), ',');
   disorder  bigint;
   started   timestamptz := clock_timestamp();
+  now_ms    bigint := extract(epoch from started) * 1000;
+  next_look bigint;
   is_due    boolean;
   is_whole  boolean;
   documents jsonb[];
@@ -27,8 +29,9 @@ begin
   perform api.internal_rescue_in_time();
   if (select paused_at is not null from jobs.queue where one) then return; end if;
   disorder := (select last_value from jobs.disorder);
-  is_due := abs(extract(epoch from started) * 1000 - (select last_value from jobs.next_look)) > 60000
-    or extract(epoch from started) * 1000 >= (select last_value from jobs.next_look);
+  next_look := (select last_value from jobs.next_look);
+  -- A clock may also step back.
+  is_due := now_ms >= next_look or next_look - now_ms > 60000;
   is_whole := is_due or hint is null or hint[3] <> disorder
     or coalesce(current_setting('jobctl.claims_in_order', true), 'off') = 'on';
   if not is_whole then
@@ -38,7 +41,7 @@ begin
   if is_whole or coalesce(cardinality(documents), 0) < slots then
     if is_due then
       -- Nobody else does the same meanwhile.
-      perform setval('jobs.next_look', (extract(epoch from started) * 1000 + 10000)::bigint);
+      perform setval('jobs.next_look', now_ms + 10000);
     end if;
     started := clock_timestamp();
     select coalesce(documents, '{}') || c.documents, coalesce(c.last, last) into documents, last

@@ -369,6 +369,29 @@ import Testing
     #expect(left == 9)
   }
 
+  /// Where nothing is set, as in every database but the tests': a stage that becomes ready behind a
+  /// session, unannounced, waits for the next look from the start.
+  @Test func whereNothingIsSetClaimsDoNotLookFromTheStart() async throws {
+    let name = try await queue.value("select current_database()") ?? ""
+    _ = try await queue.database.query("alter database \(name) reset jobctl.claims_in_order")
+    let own = Plain(queue: JobQueue(Database(queue.database.target, logger: quietLogger)))
+    let seeds = JSON.array((1...4).map(JSON.integer))
+    try await queue.submit(
+      plan(smallGrid("g", changing: [("seeds", seeds), ("schedule", "constant"), ("grid", [:])])))
+    let w = try await own.worker()
+    let first = try #require(try await own.claim(w).first).lease.stage
+    _ = try await own.queue.database.query(
+      "select setval('jobs.next_look', (extract(epoch from clock_timestamp()) * 1000 + 30000)::bigint)"
+    )
+    _ = try await queue.database.query(
+      "update jobs.stage set state = 'ready', worker_id = null where id = $1", [.integer(first)])
+    #expect(try await own.claim(w).first?.lease.stage == first + 1)
+    _ = try await own.queue.database.query("select api.internal_disorder()")
+    #expect(try await own.claim(w).first?.lease.stage == first)
+  }
+
+  private struct Plain: ActsAsWorker { let queue: JobQueue }
+
   @Test func aPausedGridIsNotClaimedAndHandedBack() async throws {
     try await queue.submit(plan(smallGrid("g")))
     let w = try await worker()

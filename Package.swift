@@ -79,7 +79,9 @@ let package = Package(
       name: "EmbedSQLPlugin", capability: .buildTool(), dependencies: ["EmbedSQL"],
       path: "Sources/EmbedSQLPlugin"),
 
-    module("Reports", ["Experiments", "Postgres", subprocess, system]),
+    // Numbers about numbers: pure.
+    module("Statistics", []),
+    module("Reports", ["Experiments", "Postgres", "Statistics", subprocess, system]),
 
     // Where the columns meet.
     module(
@@ -132,6 +134,7 @@ let package = Package(
     tests("Checkpoints", ["Checkpoints", "TestSupport", subprocess, system]),
     tests("Datasets", ["Datasets", "Experiments", "Tensors", "TestSupport"]),
     tests("Reports", ["Reports"]),
+    tests("Statistics", ["Statistics", "TestSupport"]),
     tests("Tidy", ["TestSupport"]),
     tests("NeuralNet", ["Experiments", "NeuralNet", "Tensors", "TestSupport"]),
   ]

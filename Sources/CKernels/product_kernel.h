@@ -246,6 +246,8 @@ static void ISA(outer_block)(float *c, long stride, ck_terms a, int rows, const 
 
 static void ISA(outer_product)(float *c, long stride, ck_terms a, int rows, const float *b,
                                long b_stride, int columns, int terms, int add) {
+  if (terms == 0 && !add)
+    for (int k = 0; k < rows; k++) memset(c + k * stride, 0, columns * sizeof(float));
   for (int t = 0; t < terms; t += OUTER_TERMS) {
     const int now = terms - t < OUTER_TERMS ? terms - t : OUTER_TERMS;
     const ck_terms part = {a.rows + t, a.offset};

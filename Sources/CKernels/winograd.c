@@ -4,19 +4,23 @@
 #include "instruction_sets.h"
 
 void ck_winograd_input(float *v, long position, long tile_stride, const float *band, long line,
-                       long pixel, int tiles, int channels) {
-  DISPATCH(winograd_input, v, position, tile_stride, band, line, pixel, tiles, channels);
+                       long pixel, int tiles, int channels, int tall, int wide) {
+  DISPATCH(winograd_input, v, position, tile_stride, band, line, pixel, tiles, channels, tall,
+           wide);
 }
 
 void ck_winograd_gradient(float *m, long position, long tile_stride, const float *band, long line,
-                          long pixel, int tiles, int channels) {
-  DISPATCH(winograd_gradient, m, position, tile_stride, band, line, pixel, tiles, channels);
+                          long pixel, int lines, int pixels, int tiles, int channels, int tall,
+                          int wide) {
+  DISPATCH(winograd_gradient, m, position, tile_stride, band, line, pixel, lines, pixels, tiles,
+           channels, tall, wide);
 }
 
 void ck_winograd_output(float *y, long line, long pixel, int lines, int pixels, int channels,
-                        const float *m, long position, long tile_stride, int tiles, int add) {
+                        const float *m, long position, long tile_stride, int tiles, int add,
+                        int tall, int wide) {
   DISPATCH(winograd_output, y, line, pixel, lines, pixels, channels, m, position, tile_stride,
-           tiles, add);
+           tiles, add, tall, wide);
 }
 
 void ck_winograd_weights(float *u, long position, const float *w, int rows, int columns, int first,

@@ -1,36 +1,70 @@
 // Transforms of F(4x4, 3x3), for the instruction set that is being compiled, LANES channels a step.
 // The interpolation points are 0, 1, -1, 2, -2 and infinity (Lavin and Gray 2016).
+//
+// Tiles at an edge may have 3 or 2 outputs a line instead of 4: F(3, 3) leaves out the point -2 and
+// F(2, 3) both 2 and -2. All have the weights of F(4, 3); what their own would be scaled by is in
+// the transforms of their inputs, whose rows are the coefficients of M(x)/(x - a) and of M(x) for
+// the product M(x) of their points.
+#define SKIPPED(position, outputs)                                                                \
+  (((outputs) < 4 && (position) == 4) || ((outputs) < 3 && (position) == 3))
 
-// B^T d: six numbers of an input line.
-INLINE void ISA(input_line)(vec out[6], const vec d[6]) {
-  const vec p = d[4] - 4 * d[2], q = d[3] - 4 * d[1], r = d[4] - d[2], s = 2 * (d[3] - d[1]);
-  out[0] = 4 * d[0] - 5 * d[2] + d[4];
-  out[1] = p + q;
-  out[2] = p - q;
-  out[3] = r + s;
-  out[4] = r - s;
-  out[5] = 4 * d[1] - 5 * d[3] + d[5];
+// B^T d: six numbers of an input line, of which outputs + 2 are read.
+INLINE void ISA(input_line)(vec out[6], const vec d[6], const int outputs) {
+  if (outputs == 2) {
+    out[0] = 4 * (d[0] - d[2]);
+    out[1] = -3 * (d[1] + d[2]);
+    out[2] = 3 * (d[1] - d[2]);
+    out[5] = d[3] - d[1];
+  } else if (outputs == 3) {
+    const vec a = d[3] - d[1], b = d[2] - d[1];
+    out[0] = 4 * (d[0] - d[2]) + 2 * a;
+    out[1] = 3 * (a - b) - 6 * d[1];
+    out[2] = a - 3 * b;
+    out[3] = 4 * a;
+    out[5] = d[4] - d[2] - 2 * a;
+  } else {
+    const vec p = d[4] - 4 * d[2], q = d[3] - 4 * d[1], r = d[4] - d[2], s = 2 * (d[3] - d[1]);
+    out[0] = 4 * d[0] - 5 * d[2] + d[4];
+    out[1] = p + q;
+    out[2] = p - q;
+    out[3] = r + s;
+    out[4] = r - s;
+    out[5] = 4 * d[1] - 5 * d[3] + d[5];
+  }
 }
 
-// A^T m: from six products to four outputs.
-INLINE void ISA(output_line)(vec out[4], const vec m[6]) {
-  const vec a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
-  out[0] = m[0] + a + c;
-  out[1] = b + 2 * d;
-  out[2] = a + 4 * c;
-  out[3] = b + 8 * d + m[5];
+// A^T m: from six products to the outputs.
+INLINE void ISA(output_line)(vec out[4], const vec m[6], const int outputs) {
+  const vec a = m[1] + m[2], b = m[1] - m[2];
+  if (outputs == 2) {
+    out[0] = m[0] + a;
+    out[1] = b + m[5];
+  } else if (outputs == 3) {
+    out[0] = m[0] + a + m[3];
+    out[1] = b + 2 * m[3];
+    out[2] = a + 4 * m[3] + m[5];
+  } else {
+    const vec c = m[3] + m[4], d = m[3] - m[4];
+    out[0] = m[0] + a + c;
+    out[1] = b + 2 * d;
+    out[2] = a + 4 * c;
+    out[3] = b + 8 * d + m[5];
+  }
 }
 
 // A y: the transpose of output_line, for gradients of outputs.
-INLINE void ISA(gradient_line)(vec out[6], const vec y[4]) {
-  const vec e = y[0] + y[2], o = y[1] + y[3];
-  const vec e2 = y[0] + 4 * y[2], o2 = 2 * y[1] + 8 * y[3];
+INLINE void ISA(gradient_line)(vec out[6], const vec y[4], const int outputs) {
+  const vec e = outputs > 2 ? y[0] + y[2] : y[0], o = outputs > 3 ? y[1] + y[3] : y[1];
   out[0] = y[0];
   out[1] = e + o;
   out[2] = e - o;
-  out[3] = e2 + o2;
-  out[4] = e2 - o2;
-  out[5] = y[3];
+  if (outputs == 3) out[3] = y[0] + 2 * y[1] + 4 * y[2];
+  if (outputs == 4) {
+    const vec e2 = y[0] + 4 * y[2], o2 = 2 * y[1] + 8 * y[3];
+    out[3] = e2 + o2;
+    out[4] = e2 - o2;
+  }
+  out[5] = y[outputs - 1];
 }
 
 // G w: from three weights to six.
@@ -52,42 +86,84 @@ INLINE void ISA(weight_gradient_line)(vec out[3], const vec u[6]) {
   out[2] = (c - a) * (1.0f / 6) + u[5];
 }
 
-static void ISA(winograd_input)(float *v, long position, long tile_stride, const float *band,
-                                long line, long pixel, int tiles, int channels) {
+// Calls with `tall` and `wide`, the outputs of a tile, as constants.
+#define FOR_TILES(name, ...)                                                                      \
+  switch (3 * tall + wide) {                                                                      \
+    case 8: name(__VA_ARGS__, 2, 2); break;                                                       \
+    case 9: name(__VA_ARGS__, 2, 3); break;                                                       \
+    case 10: name(__VA_ARGS__, 2, 4); break;                                                      \
+    case 11: name(__VA_ARGS__, 3, 2); break;                                                      \
+    case 12: name(__VA_ARGS__, 3, 3); break;                                                      \
+    case 13: name(__VA_ARGS__, 3, 4); break;                                                      \
+    case 14: name(__VA_ARGS__, 4, 2); break;                                                      \
+    case 15: name(__VA_ARGS__, 4, 3); break;                                                      \
+    default: name(__VA_ARGS__, 4, 4);                                                             \
+  }
+
+INLINE void ISA(input_tiles)(float *v, long position, long tile_stride, const float *band,
+                             long line, long pixel, int tiles, int channels, const int tall,
+                             const int wide) {
   for (int t = 0; t < tiles; t++, band += 4 * pixel, v += tile_stride)
     for (int c = 0; c < channels; c += LANES) {
       vec half[6][6];
       UNROLL for (int j = 0; j < 6; j++) {
+        if (j >= wide + 2) continue;
         vec in[6], out[6];
-        UNROLL for (int i = 0; i < 6; i++) in[i] = load(band + i * line + j * pixel + c);
-        ISA(input_line)(out, in);
-        UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
+        UNROLL for (int i = 0; i < 6; i++)
+          if (i < tall + 2) in[i] = load(band + i * line + j * pixel + c);
+        ISA(input_line)(out, in, tall);
+        UNROLL for (int i = 0; i < 6; i++)
+          if (!SKIPPED(i, tall)) half[i][j] = out[i];
       }
       UNROLL for (int i = 0; i < 6; i++) {
+        if (SKIPPED(i, tall)) continue;
         vec out[6];
-        ISA(input_line)(out, half[i]);
-        UNROLL for (int j = 0; j < 6; j++) store(v + (6 * i + j) * position + c, out[j]);
+        ISA(input_line)(out, half[i], wide);
+        UNROLL for (int j = 0; j < 6; j++)
+          if (!SKIPPED(j, wide)) store(v + (6 * i + j) * position + c, out[j]);
+      }
+    }
+}
+
+static void ISA(winograd_input)(float *v, long position, long tile_stride, const float *band,
+                                long line, long pixel, int tiles, int channels, int tall,
+                                int wide) {
+  FOR_TILES(ISA(input_tiles), v, position, tile_stride, band, line, pixel, tiles, channels)
+}
+
+INLINE void ISA(gradient_tiles)(float *m, long position, long tile_stride, const float *band,
+                                long line, long pixel, int lines, int pixels, int tiles,
+                                int channels, const int tall, const int wide) {
+  for (int t = 0; t < tiles; t++, band += 4 * pixel, m += tile_stride)
+    for (int c = 0; c < channels; c += LANES) {
+      vec half[6][4];
+      UNROLL for (int j = 0; j < 4; j++) {
+        if (j >= wide) continue;
+        vec in[4], out[6];
+        UNROLL for (int i = 0; i < 4; i++)
+          if (i < tall)
+            in[i] = (tall > 2 || i < lines) && (wide > 2 || j < pixels)
+                        ? load(band + i * line + j * pixel + c)
+                        : broadcast(0);
+        ISA(gradient_line)(out, in, tall);
+        UNROLL for (int i = 0; i < 6; i++)
+          if (!SKIPPED(i, tall)) half[i][j] = out[i];
+      }
+      UNROLL for (int i = 0; i < 6; i++) {
+        if (SKIPPED(i, tall)) continue;
+        vec out[6];
+        ISA(gradient_line)(out, half[i], wide);
+        UNROLL for (int j = 0; j < 6; j++)
+          if (!SKIPPED(j, wide)) store(m + (6 * i + j) * position + c, out[j]);
       }
     }
 }
 
 static void ISA(winograd_gradient)(float *m, long position, long tile_stride, const float *band,
-                                   long line, long pixel, int tiles, int channels) {
-  for (int t = 0; t < tiles; t++, band += 4 * pixel, m += tile_stride)
-    for (int c = 0; c < channels; c += LANES) {
-      vec half[6][4];
-      UNROLL for (int j = 0; j < 4; j++) {
-        vec in[4], out[6];
-        UNROLL for (int i = 0; i < 4; i++) in[i] = load(band + i * line + j * pixel + c);
-        ISA(gradient_line)(out, in);
-        UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
-      }
-      UNROLL for (int i = 0; i < 6; i++) {
-        vec out[6];
-        ISA(gradient_line)(out, half[i]);
-        UNROLL for (int j = 0; j < 6; j++) store(m + (6 * i + j) * position + c, out[j]);
-      }
-    }
+                                   long line, long pixel, int lines, int pixels, int tiles,
+                                   int channels, int tall, int wide) {
+  FOR_TILES(ISA(gradient_tiles), m, position, tile_stride, band, line, pixel, lines, pixels, tiles,
+            channels)
 }
 
 INLINE void ISA(put_pixel)(float *at, vec v, int left, int add) {
@@ -95,36 +171,40 @@ INLINE void ISA(put_pixel)(float *at, vec v, int left, int add) {
   else store_part(at, add ? load_part(at, left) + v : v, left);
 }
 
-static void ISA(winograd_output)(float *y, long line, long pixel, int lines, int pixels,
-                                 int channels, const float *m, long position, long tile_stride,
-                                 int tiles, int add) {
-  for (int t = 0; t < tiles; t++, y += 4 * pixel, m += tile_stride, pixels -= 4) {
-    const int width = pixels < 4 ? pixels : 4;
+INLINE void ISA(output_tiles)(float *y, long line, long pixel, int lines, int pixels, int channels,
+                              const float *m, long position, long tile_stride, int tiles, int add,
+                              const int tall, const int wide) {
+  for (int t = 0; t < tiles; t++, y += 4 * pixel, m += tile_stride)
     for (int c = 0; c < channels; c += LANES) {
       vec half[4][6];
       UNROLL for (int j = 0; j < 6; j++) {
+        if (SKIPPED(j, wide)) continue;
         vec in[6], out[4];
-        UNROLL for (int i = 0; i < 6; i++) in[i] = load(m + (6 * i + j) * position + c);
-        ISA(output_line)(out, in);
-        UNROLL for (int i = 0; i < 4; i++) half[i][j] = out[i];
+        UNROLL for (int i = 0; i < 6; i++)
+          if (!SKIPPED(i, tall)) in[i] = load(m + (6 * i + j) * position + c);
+        ISA(output_line)(out, in, tall);
+        UNROLL for (int i = 0; i < 4; i++)
+          if (i < tall) half[i][j] = out[i];
       }
       const int left = channels - c;
       UNROLL for (int i = 0; i < 4; i++) {
-        // Tiles that reach over the edge of the image write what lies inside.
-        if (i >= lines) continue;
+        // A tile of two outputs may have one inside of the image.
+        if (i >= tall || (tall == 2 && i >= lines)) continue;
         float *to = y + c + i * line;
         vec out[4];
-        ISA(output_line)(out, half[i]);
-        if (width == 4 && left >= LANES) {
-          UNROLL for (int j = 0; j < 4; j++)
-            store(to + j * pixel, add ? load(to + j * pixel) + out[j] : out[j]);
-        } else {
-          UNROLL for (int j = 0; j < 4; j++)
-            if (j < width) ISA(put_pixel)(to + j * pixel, out[j], left, add);
-        }
+        ISA(output_line)(out, half[i], wide);
+        UNROLL for (int j = 0; j < 4; j++)
+          if (j < wide && (wide > 2 || j < pixels))
+            ISA(put_pixel)(to + j * pixel, out[j], left, add);
       }
     }
-  }
+}
+
+static void ISA(winograd_output)(float *y, long line, long pixel, int lines, int pixels,
+                                 int channels, const float *m, long position, long tile_stride,
+                                 int tiles, int add, int tall, int wide) {
+  FOR_TILES(ISA(output_tiles), y, line, pixel, lines, pixels, channels, m, position, tile_stride,
+            tiles, add)
 }
 
 static void ISA(winograd_weights)(float *u, long position, const float *w, int rows, int columns,
@@ -178,3 +258,6 @@ static void ISA(winograd_weight_gradient)(float *dw, long tap, long row, const f
       }
     }
 }
+
+#undef SKIPPED
+#undef FOR_TILES

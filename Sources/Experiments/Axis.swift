@@ -4,12 +4,11 @@ struct Axis {
   struct Point {
     var overrides: [(path: [String], value: JSON)]
     var labels: [JSON.Member]
-    var seed: Int?
   }
 
   var points: [Point]
 
-  /// All axes in file order; seeds always vary fastest.
+  /// All axes in file order but the seeds.
   static func all(in document: JSON, problems: inout [Problem]) -> [Axis] {
     var axes: [Axis] = []
     let paths = ["grid", "zip"].flatMap { document[$0]?.members?.map(\.key) ?? [] }
@@ -30,13 +29,13 @@ struct Axis {
       default: break
       }
     }
-    let seeds = document["seeds"]?.items?.compactMap(\.intValue) ?? [1]
+    let seeds = seeds(in: document)
     if Set(seeds).count < seeds.count { problems.append(Problem("seeds", "a seed is given twice")) }
-    axes.append(
-      Axis(
-        points: seeds.map { Point(overrides: [], labels: [.init("seed", .integer($0))], seed: $0) })
-    )
     return axes.filter { !$0.points.isEmpty }
+  }
+
+  static func seeds(in document: JSON) -> [Int] {
+    document["seeds"]?.items?.compactMap(\.intValue) ?? [1]
   }
 
   private static func zipped(_ node: JSON, among paths: [String], problems: inout [Problem])

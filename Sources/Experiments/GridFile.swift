@@ -5,7 +5,9 @@ package struct Grid: Sendable {
   package var name: String
   /// The file's document, as written.
   package var document: JSON
-  package var runs: [Run]
+  /// What varies but the seed; every setting is run with every seed.
+  package var settings: [Setting]
+  package var seeds: [Int]
   /// Whether stages that runs have in common are trained once, for all of them and for other grids.
   package var sharesStages: Bool
 
@@ -13,13 +15,31 @@ package struct Grid: Sendable {
   package var contentDigest: String { Digest.sha256(of: document.encoded(sorted: true)) }
 }
 
-package struct Run: Sendable {
-  /// The axes' values in file order: `learning_rate=0.4,schedule=hybrid,seed=1`.
-  package var name: String
+/// One point of all axes but the seed.
+package struct Setting: Sendable {
   package var labels: [JSON.Member]
   package var spec: RunSpec
 
+  /// The axes' values in file order: `learning_rate=0.4,schedule=hybrid`; empty without axes.
+  package var name: String { Setting.name(labels) }
+
+  static func name(_ labels: [JSON.Member]) -> String {
+    labels.map { "\($0.key)=\(Axis.text(of: $0.value))" }.joined(separator: ",")
+  }
+
   package var variant: String? { labels.first { $0.key == "variant" }?.value.stringValue }
+
+  /// The name of a run is the setting's and the seed: `learning_rate=0.4,schedule=hybrid,seed=1`.
+  package static func runName(_ setting: String, seed: String) -> String {
+    setting.isEmpty ? "seed=\(seed)" : "\(setting),seed=\(seed)"
+  }
+}
+
+package struct Run: Sendable {
+  package var setting: Setting
+  package var seed: Int
+
+  package var name: String { Setting.runName(setting.name, seed: String(seed)) }
 }
 
 extension Grid {
@@ -84,14 +104,22 @@ extension Grid {
     self.document = document
     name = document["name"]?.stringValue ?? ""
     sharesStages = document["share_stages"]?.boolValue ?? true
-    runs = try Grid.expand(document, along: axes)
+    seeds = Axis.seeds(in: document)
+    settings = try Grid.expand(document, along: axes, seeds: seeds)
+  }
+
+  package var runCount: Int { settings.count * seeds.count }
+
+  /// Every run, one by one: seeds vary fastest.
+  package var runs: [Run] {
+    settings.flatMap { setting in seeds.map { Run(setting: setting, seed: $0) } }
   }
 
   /// What else is wrong in the sections whose shape is right, so that nothing is left for a second try.
   private static func further(_ document: JSON, than problems: [Problem]) -> [Problem] {
     let broken = Set(problems.map(\.section))
     var found: [Problem] = []
-    let spec = RunSpec(document, seed: 1, problems: &found)
+    let spec = RunSpec(document, problems: &found)
     if broken.isDisjoint(with: ["dataset", "epochs", "batch", "optimizer", "schedule"]),
       let facts = spec.training.dataset.builtInFacts
     {
@@ -101,22 +129,25 @@ extension Grid {
     return found.filter { !broken.contains($0.section) && document[$0.section] != nil }
   }
 
-  private static func expand(_ document: JSON, along axes: [Axis]) throws(InvalidGrid) -> [Run] {
+  private static func expand(
+    _ document: JSON, along axes: [Axis], seeds: [Int]
+  ) throws(InvalidGrid) -> [Setting] {
     let count = axes.reduce(1) {
       $0 * min($1.points.count, runLimit + 1) > runLimit ? runLimit + 1 : $0 * $1.points.count
     }
-    guard count <= runLimit else {
+    guard count * seeds.count <= runLimit else {
       throw InvalidGrid([Problem("", "the axes span more than \(runLimit) runs")])
     }
     let base = JSON.object(
       (document.members ?? []).filter { member in RunSpec.fields.contains { $0.key == member.key } }
     )
+    let longestSeed = String(seeds.max() ?? 1)
     var found = RunProblems()
-    var runs: [Run] = []
+    var settings: [Setting] = []
     var names: Set<String> = []
     let shape = Shape.object(ObjectShape(fields: RunSpec.fields))
     for index in 0..<count {
-      var (rest, node, labels, seed) = (index, base, [JSON.Member](), 1)
+      var (rest, node, labels) = (index, base, [JSON.Member]())
       var points: [Axis.Point] = []
       for axis in axes.reversed() {
         points.append(axis.points[rest % axis.points.count])
@@ -125,10 +156,10 @@ extension Grid {
       for point in points.reversed() {
         for (path, value) in point.overrides { node = node.setting(path[...], to: value) }
         labels += point.labels
-        seed = point.seed ?? seed
       }
-      let name = labels.map { "\($0.key)=\(Axis.text(of: $0.value))" }.joined(separator: ",")
       var problems: [Problem] = []
+      let setting = Setting.name(labels)
+      let name = Setting.runName(setting, seed: longestSeed)
       if !isValidName(name) {
         problems.append(
           Problem(
@@ -139,13 +170,12 @@ extension Grid {
       }
       shape.check(node, at: "", into: &problems)
       if problems.isEmpty {
-        runs.append(
-          Run(name: name, labels: labels, spec: RunSpec(node, seed: seed, problems: &problems)))
+        settings.append(Setting(labels: labels, spec: RunSpec(node, problems: &problems)))
       }
-      found.add(problems, of: name)
+      found.add(problems, of: Setting.runName(setting, seed: String(seeds[0])), seeds.count)
     }
-    try found.throwIfAny(of: count)
-    return runs
+    try found.throwIfAny(of: count * seeds.count)
+    return settings
   }
 }
 
@@ -154,10 +184,11 @@ struct RunProblems {
   private var order: [Problem] = []
   private var runs: [Problem: (first: String, count: Int)] = [:]
 
-  mutating func add(_ problems: [Problem], of run: String) {
+  /// Of so many runs, the first of which is named.
+  mutating func add(_ problems: [Problem], of run: String, _ count: Int) {
     for problem in problems {
       if runs[problem] == nil { order.append(problem) }
-      runs[problem, default: (run, 0)].count += 1
+      runs[problem, default: (run, 0)].count += count
     }
   }
 

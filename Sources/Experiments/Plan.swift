@@ -1,9 +1,9 @@
-/// The plan of a grid: each run's stages, and which of them are the same. Pure arithmetic: nothing
-/// is trained, opened or asked.
+/// The plan of a grid: each setting's stages, and which of them are the same. Pure arithmetic: nothing
+/// is trained, opened or asked. Runs that differ in the seed alone have the same plan, so a grid of a
+/// million seeds is planned once.
 
+/// A stage of a setting, whatever the seed.
 package struct Stage: Hashable, Sendable {
-  /// Names the stage's end state; nil while the data's digest is unknown.
-  package var digest: String?
   package var law: Law
   /// Sample clock at the start and at the end; both are update boundaries.
   package var start: Int
@@ -33,35 +33,51 @@ package struct Stage: Hashable, Sendable {
   }
 }
 
-package struct PlannedRun: Sendable {
-  package var run: Run
+package struct PlannedSetting: Sendable {
+  package var setting: Setting
   package var facts: DatasetFacts
   /// Indices into the plan's `stages`, in order.
   package var stages: [Int]
 }
 
+package struct PlannedStage: Sendable {
+  package var stage: Stage
+  /// Index of the stage before, which the same seed trains.
+  package var parent: Int?
+  package var spec: TrainingSpec
+  /// The first setting that it belongs to.
+  package var setting: Int
+  fileprivate var identity: SeededIdentity
+
+  /// Names the state at the stage's end; nil while the data's digest is unknown.
+  package func digest(seed: Int) -> String? {
+    spec.datasetDigest == nil ? nil : identity.digest(seed: seed)
+  }
+}
+
 package struct Plan: Sendable {
   package var grid: Grid
-  package var runs: [PlannedRun]
-  /// The unique stages, parents before children, with the index of the parent.
-  package var stages: [(stage: Stage, parent: Int?, spec: TrainingSpec)]
+  package var settings: [PlannedSetting]
+  /// The unique stages, parents before children, each trained once a seed.
+  package var stages: [PlannedStage]
 
-  package func stages(of run: PlannedRun) -> [Stage] { run.stages.map { stages[$0].stage } }
+  package func stages(of setting: PlannedSetting) -> [Stage] {
+    setting.stages.map { stages[$0].stage }
+  }
 
   package var totals: Totals {
     var totals = Totals()
-    totals.runs = runs.count
-    for run in runs {
-      for index in run.stages {
-        totals.stages += 1
-        totals.updates += stages[index].stage.updates
-        totals.epochs += stages[index].stage.epochs
-      }
+    let seeds = grid.seeds.count
+    totals.runs = settings.count * seeds
+    for stage in settings.lazy.flatMap(stages(of:)) {
+      totals.stages += seeds
+      totals.updates += stage.updates * seeds
+      totals.epochs += stage.epochs * Double(seeds)
     }
-    totals.uniqueStages = stages.count
-    for (stage, _, _) in stages {
-      totals.uniqueUpdates += stage.updates
-      totals.uniqueEpochs += stage.epochs
+    totals.uniqueStages = stages.count * seeds
+    for planned in stages {
+      totals.uniqueUpdates += planned.stage.updates * seeds
+      totals.uniqueEpochs += planned.stage.epochs * Double(seeds)
     }
     return totals
   }
@@ -85,15 +101,15 @@ extension Plan {
     self.grid = grid
     var known: [DatasetSpec: DatasetFacts] = [:]
     var found = RunProblems()
-    var prepared: [(run: Run, facts: DatasetFacts, phases: [Phase])] = []
-    for var run in grid.runs {
-      let dataset = run.spec.training.dataset
+    var prepared: [(setting: Setting, facts: DatasetFacts, phases: [Phase])] = []
+    for var setting in grid.settings {
+      let dataset = setting.spec.training.dataset
       if known[dataset] == nil { known[dataset] = try facts(dataset) }
       guard let fact = known[dataset] else { continue }
-      run.spec.training.datasetDigest = fact.digest
+      setting.spec.training.datasetDigest = fact.digest
       var problems: [Problem] = []
       let n = fact.train - dataset.validation
-      let (network, side) = (run.spec.training.network, min(fact.height, fact.width))
+      let (network, side) = (setting.spec.training.network, min(fact.height, fact.width))
       if side < network.leastSide {
         problems.append(
           Problem(
@@ -105,33 +121,31 @@ extension Plan {
         problems.append(
           Problem("dataset.validation", "leaves none of the \(fact.train) training samples"))
       } else {
-        let phases = run.spec.phases(samples: n, problems: &problems)
-        prepared.append((run, fact, phases))
+        let phases = setting.spec.phases(samples: n, problems: &problems)
+        prepared.append((setting, fact, phases))
       }
-      found.add(problems, of: run.name)
+      found.add(
+        problems, of: Setting.runName(setting.name, seed: String(grid.seeds[0])), grid.seeds.count)
     }
-    try found.throwIfAny(of: grid.runs.count)
-    var cutter = StageCutter()
-    /// A run whose stages are its own, by what tells it from all others.
-    func owner(_ run: Run) -> String? { grid.sharesStages ? nil : "\(grid.name)/\(run.name)" }
-    for (run, _, phases) in prepared {
-      cutter.note(run.spec.training, owner: owner(run), phases)
-    }
-    runs = []
-    for (run, fact, phases) in prepared {
-      let n = fact.train - run.spec.training.dataset.validation
-      let stages = cutter.stages(
-        of: run.spec.training, owner: owner(run), phases, samplesPerEpoch: n)
-      runs.append(PlannedRun(run: run, facts: fact, stages: stages))
+    try found.throwIfAny(of: grid.runCount)
+    var cutter = StageCutter(owner: grid.sharesStages ? nil : grid.name)
+    for (setting, _, phases) in prepared { cutter.note(setting, phases) }
+    settings = prepared.enumerated().map { index, entry in
+      let n = entry.facts.train - entry.setting.spec.training.dataset.validation
+      let stages = cutter.stages(of: entry.setting, index, entry.phases, samplesPerEpoch: n)
+      return PlannedSetting(setting: entry.setting, facts: entry.facts, stages: stages)
     }
     stages = cutter.stages
   }
 }
 
-/// Cuts runs into stages wherever two of them part, so that what they have in common is one stage.
-/// Runs form a trie whose edges are laws; an edge is cut at every point where some run leaves it.
+/// Cuts settings into stages wherever two of them part, so that what they have in common is one
+/// stage. Settings form a trie whose edges are laws; an edge is cut at every point where one leaves it.
 private struct StageCutter {
-  var stages: [(stage: Stage, parent: Int?, spec: TrainingSpec)] = []
+  var stages: [PlannedStage] = []
+
+  /// Whose stages are its runs' own, where nothing is shared: the grid's name.
+  private let owner: String?
 
   private struct Edge: Hashable {
     /// Identity of the spec and of all phases before this one, with their ends.
@@ -140,10 +154,19 @@ private struct StageCutter {
   }
 
   private var ends: [Edge: Set<Int>] = [:]
-  private var indices: [String: Int] = [:]
+  private var indices: [SeededIdentity: Int] = [:]
 
-  private func edges(_ spec: TrainingSpec, _ owner: String?, _ phases: [Phase]) -> [Edge] {
-    var path = spec.identity.encoded(sorted: true) + (owner.map { "|\($0)" } ?? "")
+  init(owner: String?) { self.owner = owner }
+
+  /// What tells a run whose stages are its own from all others.
+  private func owner(_ setting: Setting) -> String? {
+    owner.map { "\($0)/" + Setting.runName(setting.name, seed: SeededIdentity.place) }
+  }
+
+  private func edges(_ setting: Setting, _ phases: [Phase]) -> [Edge] {
+    var path =
+      setting.spec.training.identity(seed: .null).encoded(sorted: true)
+      + (owner(setting).map { "|\($0)" } ?? "")
     return phases.map { phase in
       let law = phase.law.identity.encoded(sorted: true)
       defer { path += "|\(law)@\(phase.end)" }
@@ -151,37 +174,42 @@ private struct StageCutter {
     }
   }
 
-  mutating func note(_ spec: TrainingSpec, owner: String?, _ phases: [Phase]) {
-    for (edge, phase) in zip(edges(spec, owner, phases), phases) {
+  mutating func note(_ setting: Setting, _ phases: [Phase]) {
+    for (edge, phase) in zip(edges(setting, phases), phases) {
       ends[edge, default: []].insert(phase.end)
     }
   }
 
+  /// Indices of the stages of a setting, which has this number.
   mutating func stages(
-    of spec: TrainingSpec, owner: String?, _ phases: [Phase], samplesPerEpoch: Int
+    of setting: Setting, _ number: Int, _ phases: [Phase], samplesPerEpoch: Int
   ) -> [Int] {
+    let spec = setting.spec.training
     var chain: [Int] = []
     var laws: [JSON] = []
     var startUpdates = 0
-    for (edge, phase) in zip(edges(spec, owner, phases), phases) {
+    for (edge, phase) in zip(edges(setting, phases), phases) {
       var start = phase.start
       let cuts = (ends[edge] ?? []).filter { $0 <= phase.end }.sorted()
       for end in cuts {
         let lawsSoFar = laws + [["law": phase.law.identity, "until": .integer(end)]]
         var content: [JSON.Member] = [
-          .init("numerics_version", .integer(numericsVersion)), .init("training", spec.identity),
+          .init("numerics_version", .integer(numericsVersion)),
+          .init("training", spec.identity(seed: .number(SeededIdentity.place))),
           .init("laws", .array(lawsSoFar)),
         ]
-        if let owner { content.append(.init("owner", .string(owner))) }
-        let key = Digest.sha256(of: JSON.object(content).encoded(sorted: true))
+        if let owner = owner(setting) { content.append(.init("owner", .string(owner))) }
+        let identity = SeededIdentity(.object(content))
         let stage = Stage(
-          digest: spec.datasetDigest == nil ? nil : key, law: phase.law, start: start, end: end,
-          startUpdates: startUpdates, samplesPerEpoch: samplesPerEpoch, ghost: spec.ghost)
-        if let index = indices[key] {
+          law: phase.law, start: start, end: end, startUpdates: startUpdates,
+          samplesPerEpoch: samplesPerEpoch, ghost: spec.ghost)
+        if let index = indices[identity] {
           chain.append(index)
         } else {
-          indices[key] = stages.count
-          stages.append((stage, chain.last, spec))
+          indices[identity] = stages.count
+          stages.append(
+            PlannedStage(
+              stage: stage, parent: chain.last, spec: spec, setting: number, identity: identity))
           chain.append(stages.count - 1)
         }
         startUpdates += stage.updates
@@ -190,5 +218,23 @@ private struct StageCutter {
       laws.append(["law": phase.law.identity, "until": .integer(phase.end)])
     }
     return chain
+  }
+}
+
+/// The text that a stage's digest is taken of, canonical JSON, with gaps for the seed.
+private struct SeededIdentity: Hashable, Sendable {
+  /// Stands where the seed goes; no name and no number contains it.
+  static let place = "\u{F8FF}"
+
+  private let parts: [[UInt8]]
+
+  init(_ document: JSON) {
+    parts = document.encoded(sorted: true).split(
+      separator: SeededIdentity.place, omittingEmptySubsequences: false
+    ).map { Array($0.utf8) }
+  }
+
+  func digest(seed: Int) -> String {
+    Digest.sha256(of: Array(parts.joined(separator: String(seed).utf8)))
   }
 }

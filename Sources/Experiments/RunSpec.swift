@@ -22,12 +22,15 @@ package struct RunSpec: Hashable, Sendable {
     .init("batch", BatchSpec.shape, required: true, "Batch, ghost batch and the largest batch."),
     .init("schedule", ScheduleSpec.shape, required: true, "How the noise scale is annealed."),
     .init(
+      "gradient_probe", GradientProbe.shape,
+      "Measures the gradient noise scale by extra gradients where an update is one ghost batch."),
+    .init(
       "numerics", .choice(["any", "pinned"]),
       "pinned: only machines with the fingerprint of the run's first stage; any by default."),
   ]
 
   /// Reads a run's document, which has the right shape already.
-  init(_ node: JSON, seed: Int, problems: inout [Problem]) {
+  init(_ node: JSON, problems: inout [Problem]) {
     func part(_ key: String) -> JSON { node[key] ?? .null }
     let dataset = DatasetSpec(part("dataset"), at: "dataset", problems: &problems)
     let batch = BatchSpec(part("batch"), at: "batch", problems: &problems)
@@ -36,7 +39,7 @@ package struct RunSpec: Hashable, Sendable {
       network: NetworkSpec(part("network"), at: "network", problems: &problems),
       labelSmoothing: node["loss"]?["label_smoothing"].flatMap(Rational.init(literal:)) ?? .zero,
       optimizer: OptimizerSpec(part("optimizer"), at: "optimizer", problems: &problems),
-      ghost: batch.ghost, seed: seed)
+      ghost: batch.ghost, probe: node["gradient_probe"].flatMap(GradientProbe.init))
     epochs = node["epochs"].flatMap(Rational.init(literal:)) ?? .one
     self.batch = batch
     schedule = ScheduleSpec(part("schedule"), at: "schedule", problems: &problems)

@@ -1,5 +1,5 @@
-/// Everything but the laws that determines what training computes: all stages of a run have it in
-/// common, and so have the runs of a sweep with the same seed.
+/// Everything but the seed and the laws that determines what training computes: all stages of a run
+/// have it in common, and so have its setting's runs with other seeds.
 
 package struct TrainingSpec: Hashable, Sendable {
   package var dataset: DatasetSpec
@@ -9,7 +9,8 @@ package struct TrainingSpec: Hashable, Sendable {
   package var labelSmoothing: Rational
   package var optimizer: OptimizerSpec
   package var ghost: Int
-  package var seed: Int
+  /// Of no influence on what is trained, and so not in any digest.
+  package var probe: GradientProbe?
 
   /// As stored in the queue and read by workers.
   package var json: JSON {
@@ -17,13 +18,13 @@ package struct TrainingSpec: Hashable, Sendable {
       "dataset": dataset.json, "dataset_digest": datasetDigest.map(JSON.string) ?? .null,
       "network": network.json, "loss": ["label_smoothing": labelSmoothing.json],
       "optimizer": optimizer.json, "initialization": "he-normal", "ghost": .integer(ghost),
-      "seed": .integer(seed),
+      "gradient_probe": probe?.json ?? .null,
     ]
   }
 
   package init(
     dataset: DatasetSpec, datasetDigest: String?, network: NetworkSpec, labelSmoothing: Rational,
-    optimizer: OptimizerSpec, ghost: Int, seed: Int
+    optimizer: OptimizerSpec, ghost: Int, probe: GradientProbe?
   ) {
     self.dataset = dataset
     self.datasetDigest = datasetDigest
@@ -31,7 +32,7 @@ package struct TrainingSpec: Hashable, Sendable {
     self.labelSmoothing = labelSmoothing
     self.optimizer = optimizer
     self.ghost = ghost
-    self.seed = seed
+    self.probe = probe
   }
 
   package init(_ node: JSON) throws(InvalidGrid) {
@@ -49,14 +50,14 @@ package struct TrainingSpec: Hashable, Sendable {
     labelSmoothing = node["loss"]?["label_smoothing"].flatMap(Rational.init(literal:)) ?? .zero
     optimizer = OptimizerSpec(node["optimizer"] ?? .null, at: "optimizer", problems: &problems)
     ghost = node["ghost"]?.intValue ?? 0
-    seed = node["seed"]?.intValue ?? 0
+    probe = node["gradient_probe"].flatMap(GradientProbe.init)
     if ghost < 1 { problems.append(Problem("ghost", "is missing")) }
     guard problems.isEmpty else { throw InvalidGrid(problems) }
   }
 
-  /// What enters a stage's digest. The base learning rate and the momentum are left to the laws, and
-  /// a file's path to its content digest.
-  var identity: JSON {
+  /// What enters a stage's digest, with this as the seed. The base learning rate and the momentum are
+  /// left to the laws, and a file's path to its content digest.
+  func identity(seed: JSON) -> JSON {
     var data = dataset
     data.path = nil
     let constants = (optimizer.json.members ?? []).filter {
@@ -66,10 +67,32 @@ package struct TrainingSpec: Hashable, Sendable {
       "dataset": data.json, "dataset_digest": datasetDigest.map(JSON.string) ?? .null,
       "network": network.json, "loss": ["label_smoothing": labelSmoothing.json],
       "optimizer": .object(constants), "initialization": "he-normal", "ghost": .integer(ghost),
-      "seed": .integer(seed),
+      "seed": seed,
     ]
   }
 }
 
+/// Extra ghost batches, now and then, that measure the gradient noise scale where an update has one
+/// ghost batch only.
+package struct GradientProbe: Hashable, Sendable {
+  /// Updates from one probe to the next, counted from the start of training.
+  package var every: Int
+  package var ghostBatches: Int
+
+  static let shape = Shape.object(
+    ObjectShape(fields: [
+      .init("every", .integer(1...(1 << 40)), required: true, "Updates between probes."),
+      .init("ghost_batches", .integer(2...64), "Gradients of a probe; 8 by default."),
+    ]))
+
+  init?(_ node: JSON) {
+    guard let every = node["every"]?.intValue, every > 0 else { return nil }
+    self.every = every
+    ghostBatches = node["ghost_batches"]?.intValue ?? 8
+  }
+
+  var json: JSON { ["every": .integer(every), "ghost_batches": .integer(ghostBatches)] }
+}
+
 /// Raised whenever the arithmetic of training changes; in every stage's digest, and matched at claim.
-package let numericsVersion = 4
+package let numericsVersion = 5

@@ -15,6 +15,7 @@ package struct Lease: Hashable, Sendable {
 package struct ClaimedStage: Sendable {
   package let lease: Lease
   package let digest: String
+  package let seed: Int
   package let spec: JSON
   package let law: JSON
   /// Sample clock at the start and at the end.
@@ -37,12 +38,13 @@ package struct ClaimedStage: Sendable {
 
   init?(_ node: JSON) {
     guard let stage = node["stage"]?.intValue, let attempt = node["attempt"]?.intValue,
-      let digest = node["digest"]?.stringValue, let spec = node["spec"], let law = node["law"],
+      let digest = node["digest"]?.stringValue, let seed = node["seed"]?.intValue,
+      let spec = node["spec"], let law = node["law"],
       let start = node["start_samples"]?.intValue, let end = node["end_samples"]?.intValue,
       let startUpdates = node["start_updates"]?.intValue, let updates = node["updates"]?.intValue
     else { return nil }
     lease = Lease(stage: stage, attempt: attempt)
-    (self.digest, self.spec, self.law) = (digest, spec, law)
+    (self.digest, self.seed, self.spec, self.law) = (digest, seed, spec, law)
     (self.start, self.end, self.startUpdates, self.updates) = (start, end, startUpdates, updates)
     if let from = node["resume"], !from.isNull {
       guard let checkpoint = from["checkpoint"]?.intValue, let store = from["store"]?.stringValue,

@@ -17,7 +17,8 @@ package struct JobQueue: Sendable {
 
   // MARK: - Users
 
-  package struct Submission: Sendable {
+  /// What became of a submission.
+  package struct Submitted: Sendable {
     package var id: Int
     package var runs: Int
     package var created: Int
@@ -28,13 +29,18 @@ package struct JobQueue: Sendable {
     package var failed: Int
   }
 
-  package func submit(_ document: JSON) async throws -> Submission {
-    let reply = try await json("submit", "select api.submit($1)", [.text(document.encoded())])
-    guard let id = reply["id"]?.intValue, let runs = reply["runs"]?.intValue,
+  package func submit(_ submission: Submission) async throws -> Submitted {
+    let answer = try await database.withConnection { connection throws(PostgresError) in
+      try await connection.transaction { connection throws(PostgresError) in
+        try submission.send(on: connection)
+      }
+    }
+    guard let reply = answer.flatMap({ try? JSON(parsing: $0) }),
+      let id = reply["id"]?.intValue, let runs = reply["runs"]?.intValue,
       let stages = reply["stages"], let created = stages["created"]?.intValue,
       let shared = stages["shared"]?.intValue, let reused = stages["reused"]?.intValue
-    else { throw UnexpectedAnswer(function: "api.submit") }
-    return Submission(
+    else { throw UnexpectedAnswer(function: "api.close_submission") }
+    return Submitted(
       id: id, runs: runs, created: created, shared: shared, reused: reused,
       isUnchanged: reply["unchanged"]?.boolValue ?? false, revived: reply["revived"]?.intValue ?? 0,
       failed: reply["failed"]?.intValue ?? 0)

@@ -101,6 +101,34 @@ package actor Connection {
     }
   }
 
+  /// Rows into a table: `sql` is a COPY ... FROM STDIN, `next` gives its lines piece by piece, and nil
+  /// at the end.
+  package func copy(_ sql: String, _ next: () -> CopyLines?) throws(PostgresError) {
+    guard PQsendQuery(handle, sql) == 1 else {
+      throw .connectionLost(Connection.message(of: handle))
+    }
+    let answer = PQgetResult(handle)
+    let (status, refusal) = (PQresultStatus(answer), answer.map(error(of:)))
+    PQclear(answer)
+    guard status == PGRES_COPY_IN else {
+      _ = try results(timeout: nil)
+      throw refusal ?? .connectionLost(Connection.message(of: handle))
+    }
+    while let lines = next() {
+      let sent = lines.bytes.withUnsafeBufferPointer { buffer in
+        buffer.withMemoryRebound(to: CChar.self) {
+          PQputCopyData(handle, $0.baseAddress, Int32($0.count))
+        }
+      }
+      // A server that refuses a line says so at the end.
+      guard sent == 1 else { break }
+    }
+    guard PQputCopyEnd(handle, nil) == 1 else {
+      throw .connectionLost(Connection.message(of: handle))
+    }
+    _ = try results(timeout: nil)
+  }
+
   /// One statement in a transaction that is rolled back: what it says, without what it does.
   package func rehearse(_ sql: String, _ parameters: [Parameter]) throws(PostgresError) -> Rows {
     try query("begin")

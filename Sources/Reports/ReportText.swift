@@ -1,123 +1,192 @@
 import Experiments
 import Foundation
+import Statistics
 
-/// The report in words and tables: for terminals, CSV and JSON.
-extension GridReport {
+/// The report in words and tables: for terminals, CSV and pages.
+extension Report {
+  /// Of more runs than this a terminal gets settings only.
+  private static let mostRuns = 60
+
   package var text: String {
-    var parts = ["Grid \(name): \(outcomes)", runTable.text]
-    if sweep.count > 1 {
-      parts.append("Final test accuracy by learning rate (mean over seeds; k of n finished)")
-      parts.append(sweepTable.text)
+    var parts = grids.map { "Grid \($0.name): \($0.outcomes)" }
+    if !verdict.isEmpty { parts.append(verdict.joined(separator: "\n")) }
+    parts.append("Settings: mean final test accuracy in percent, with its 95 % interval\n")
+    parts[parts.count - 1] += settingTable(sparklines: true).text
+    if !comparisons.isEmpty {
+      parts.append("Differences of final test accuracy, in points\n" + comparisonTable.text)
     }
-    parts.append(sharingText)
-    parts.append(
-      "best is optimistic: it is the highest of a run's measurements, chosen on the test data.")
-    return parts.joined(separator: "\n\n")
+    for grid in grids where grid.sweep.count > 1 && grid.hasSweep {
+      parts.append(
+        "Final test accuracy by learning rate (mean over seeds ± deviation; k of n finished)\n"
+          + grid.sweepTable.text)
+    }
+    for grid in grids {
+      parts.append(
+        grid.runs.count <= Report.mostRuns
+          ? grid.runTable.text : "jobctl show \(grid.name) lists its \(grid.runs.count) runs.")
+      parts.append(grid.sharingText)
+    }
+    return (parts + [notes.joined(separator: "\n")]).joined(separator: "\n\n")
   }
 
-  /// "18 runs: 17 finished, 1 diverged".
-  package var outcomes: String {
-    let counts = Dictionary(grouping: runs, by: \.state).mapValues(\.count)
-    let order = [
-      "finished", "diverged", "failed", "parked", "cancelled", "running", "waiting",
-    ]
-    let words = order.compactMap { state in counts[state].map { "\($0) \(state)" } }
-    return "\(runs.count) runs: " + words.joined(separator: ", ")
-  }
-
-  package var sharingText: String {
-    let saved = sharing.epochs > 0 ? 100 * (1 - sharing.uniqueEpochs / sharing.epochs) : 0
-    return "Shared work: \(sharing.uniqueStages) stages for the \(sharing.stages) of all runs; "
-      + "\(number(sharing.uniqueEpochs, 1)) epochs instead of \(number(sharing.epochs, 1)) "
-      + "(\(number(saved, 1)) % saved), \(sharing.uniqueUpdates) updates instead of \(sharing.updates)."
-      + (sharing.reusedStages > 0
-        ? " \(sharing.reusedStages) stages were reused from earlier grids." : "")
-  }
-
-  package var runTable: TextTable {
-    var table = TextTable([
-      ("run", .left), ("state", .left), ("updates", .right), ("redone", .right), ("epochs", .right),
-      ("test %", .right), ("best %", .right), ("test loss", .right), ("train loss", .right),
-      ("seconds", .right),
-    ])
-    for run in runs {
-      table.add([
-        run.name, run.state, String(run.updates), String(run.updatesRedone), number(run.epochs, 1),
-        percent(run.testAccuracy), percent(run.bestTestAccuracy), number(run.testLoss, 4),
-        number(run.trainLoss, 4), number(run.seconds, 1),
-      ])
+  package func settingTable(sparklines: Bool = false) -> TextTable {
+    var table = TextTable(
+      [
+        ("setting", .left), ("ε", .right), ("m", .right), ("B", .right), ("updates", .right),
+        ("trained", .left), ("test % [interval]", .left), ("seconds", .right),
+        ("core-seconds", .right), ("MiB", .right),
+      ] + (sparklines ? [("accuracy by epoch", .left)] : []))
+    for setting in settings {
+      table.add(
+        [
+          setting.label, JSON.text(of: Float(setting.learningRate)),
+          setting.momentum.map { JSON.text(of: Float($0)) } ?? "",
+          setting.hasConstantBatch
+            ? String(setting.batch) : "\(setting.batch) to \(setting.batchMost)",
+          String(setting.updates), setting.counts, setting.accuracyText,
+          number(setting.seconds, 1), number(setting.coreSeconds, 1),
+          setting.peakMemory.map { String($0 >> 20) } ?? "",
+        ] + (sparklines ? [sparkline(setting.curve.compactMap(\.testAccuracy.mean))] : []))
     }
     return table
   }
 
-  /// Learning rates down, schedules (or variants) across.
-  package var sweepTable: TextTable {
-    let labels = unique(sweep.map(sweepLabel))
-    let rates = Set(sweep.map(\.learningRate)).sorted()
-    var table = TextTable([("learning rate", .right)] + labels.map { ($0, .right) })
-    for rate in rates {
-      table.add(
-        [JSON.text(of: rate)]
-          + labels.map { label in
-            guard
-              let row = sweep.first(where: { $0.learningRate == rate && sweepLabel($0) == label })
-            else { return "" }
-            let deviation = row.deviation.map { " ± \(number(100 * $0, 2))" } ?? ""
-            return "\(percent(row.testAccuracy))\(deviation) (\(row.finished)/\(row.runs))"
-          })
+  package var comparisonTable: TextTable {
+    var table = TextTable(
+      [
+        ("setting", .left), ("minus", .left), ("difference [interval]", .left), ("p", .right),
+        ("p, Holm", .right), ("by", .left),
+      ] + (options.margin == nil ? [] : [("equivalent", .left), ("p", .right)]))
+    for comparison in comparisons {
+      let (subject, reference) = (settings[comparison.subject], settings[comparison.reference])
+      let names = [subject.label, axis.flatMap { reference[$0] } ?? reference.label]
+      switch comparison.test {
+      case .failure(let reason):
+        table.add(
+          names + ["not compared: \(reason)", "", "", ""]
+            + (options.margin == nil ? [] : ["", ""]))
+      case .success(let test):
+        let interval = test.estimate?.interval()
+        let range = interval.map { " [\(number(100 * $0.low, 2)), \(number(100 * $0.high, 2))]" }
+        let equivalence = comparison.equivalence
+        table.add(
+          names + [
+            number(100 * test.difference, 2) + (range ?? ""),
+            test.estimate.map { Report.text(p: $0.twoSidedP()) } ?? "no scatter",
+            comparison.adjustedP.map(Report.text(p:)) ?? "", test.words,
+          ]
+            + (options.margin == nil
+              ? []
+              : [
+                equivalence.map { Report.words($0.verdict) } ?? "",
+                equivalence.map { Report.text(p: $0.p) } ?? "",
+              ]))
+      }
     }
     return table
   }
 
-  /// A schedule's name, with the optimizer's where the grid has several.
-  func sweepLabel(_ row: SweepRow) -> String {
-    Set(sweep.map(\.optimizer)).count > 1 ? "\(row.label), \(row.optimizer)" : row.label
-  }
-
-  /// One row a run, every number in full.
-  package var csv: String {
-    let keys = runs.first?.json.members?.map(\.key) ?? []
-    var table = TextTable(keys.map { ($0, .left) })
-    for run in runs {
-      table.add(
-        keys.map { key in
-          let value = run.json[key] ?? .null
-          return value.isNull ? "" : value.stringValue ?? value.encoded()
-        })
+  static func words(_ verdict: Equivalence.Verdict) -> String {
+    switch verdict {
+    case .equivalent: "yes"
+    case .notEquivalent: "no"
+    case .undecided: "not shown"
     }
-    return table.csv
   }
 
-  package var sweepCSV: String {
-    let keys = sweep.first?.json.members?.map(\.key) ?? []
-    var table = TextTable(keys.map { ($0, .left) })
-    for row in sweep {
-      table.add(
-        keys.map { key in
-          let value = row.json[key] ?? .null
-          return value.isNull ? "" : value.stringValue ?? value.encoded()
-        })
+  /// Eight heights between the least and the most.
+  private func sparkline(_ values: [Double]) -> String {
+    guard let least = values.min(), let most = values.max(), values.count > 1 else { return "" }
+    let step = max(1, (values.count + 29) / 30)
+    let heights = Array("▁▂▃▄▅▆▇█")
+    let marks = stride(from: step - 1, to: values.count, by: step).map { place -> Character in
+      let share = most > least ? (values[place] - least) / (most - least) : 1
+      return heights[min(7, Int(share * 8))]
     }
-    return table.csv
+    return "\(percent(least)) \(String(marks)) \(percent(most))"
   }
 
-  /// docs/JSON.md, format 1.
+  // MARK: - Files
+
+  package var settingCSV: String {
+    csv(settings.map(\.json))
+  }
+
+  package var curveCSV: String {
+    csv(
+      settings.flatMap { setting in
+        setting.curve.map { point in
+          [
+            "grid": .string(setting.grid), "setting": .string(setting.name),
+            "epoch": .real(point.epoch), "samples": .integer(point.samples),
+            "updates": .integer(point.updates), "runs": .integer(point.runs),
+            "test_accuracy": point.testAccuracy.mean.map(JSON.real) ?? .null,
+            "test_accuracy_deviation": point.testAccuracy.deviation.map(JSON.real) ?? .null,
+            "train_loss": point.trainLoss.mean.map(JSON.real) ?? .null,
+            "train_loss_deviation": point.trainLoss.deviation.map(JSON.real) ?? .null,
+            "gradient_noise_scale": point.gradientNoise.map(JSON.real) ?? .null,
+          ]
+        }
+      })
+  }
+
+  private func csv(_ rows: [JSON]) -> String { TextTable(rows).csv }
+
+  /// docs/JSON.md, format 1. Of one grid it has all that a grid's report had before.
   package var json: JSON {
-    [
-      "format": 1, "grid": .string(name), "runs": .array(runs.map(\.json)),
-      "summary": ["sweep": .array(sweep.map(\.json)), "sharing": sharing.json],
+    var members: [JSON.Member] = [.init("format", 1)]
+    if grids.count == 1 {
+      members += (grids[0].json.members ?? []).filter { $0.key != "format" }
+    } else {
+      members.append(.init("grids", .array(grids.map(\.json))))
+    }
+    members += [
+      .init("verdict", .array(verdict.map(JSON.string))),
+      .init("settings", .array(settings.map(\.json))),
+      .init("comparisons", .array(comparisons.map(json(of:)))),
+    ]
+    return .object(members)
+  }
+
+  private func json(of comparison: Comparison) -> JSON {
+    var members: [JSON.Member] = [
+      .init("setting", .string(settings[comparison.subject].label)),
+      .init("minus", .string(settings[comparison.reference].label)),
+    ]
+    switch comparison.test {
+    case .failure(let reason): members.append(.init("refused", .string(reason.description)))
+    case .success(let test):
+      let interval = test.estimate?.interval()
+      members += [
+        .init("difference", .real(test.difference)),
+        .init("low", interval.map { .real($0.low) } ?? .null),
+        .init("high", interval.map { .real($0.high) } ?? .null),
+        .init("p", test.estimate.map { .real($0.twoSidedP()) } ?? .null),
+        .init("p_holm", comparison.adjustedP.map(JSON.real) ?? .null),
+        .init("equivalence_p", comparison.equivalence.map { .real($0.p) } ?? .null),
+        .init(
+          "equivalent", comparison.equivalence.map { .bool($0.verdict == .equivalent) } ?? .null),
+      ]
+    }
+    return .object(members)
+  }
+}
+
+extension SettingResult {
+  package var json: JSON {
+    func real(_ value: Double?) -> JSON { value.map(JSON.real) ?? .null }
+    return [
+      "grid": .string(grid), "setting": .string(name), "learning_rate": .real(learningRate),
+      "momentum": real(momentum), "batch": .integer(batch), "batch_most": .integer(batchMost),
+      "schedule": .string(schedule), "optimizer": .string(optimizer),
+      "updates": .integer(updates), "samples": .integer(samples), "runs": .integer(runs.count),
+      "finished": .integer(outcomes.finished), "collapsed": .integer(outcomes.collapsed),
+      "diverged": .integer(outcomes.diverged), "failed": .integer(outcomes.failed),
+      "missing": .integer(outcomes.missing), "test_accuracy": real(outcomes.values?.mean),
+      "test_accuracy_deviation": real(outcomes.values?.deviation),
+      "test_accuracy_low": real(accuracy?.low), "test_accuracy_high": real(accuracy?.high),
+      "seconds": real(seconds), "core_seconds": real(coreSeconds),
+      "peak_memory_bytes": peakMemory.map(JSON.integer) ?? .null,
     ]
   }
-
-  func unique(_ names: [String]) -> [String] {
-    var seen: Set<String> = []
-    return names.filter { seen.insert($0).inserted }
-  }
 }
-
-package func number(_ value: Double?, _ places: Int) -> String {
-  guard let value else { return "" }
-  return String(format: "%.\(places)f", value)
-}
-
-package func percent(_ share: Double?) -> String { number(share.map { 100 * $0 }, 2) }

@@ -1,5 +1,7 @@
-/// Tables for terminals and CSV files. Text from outside is data: control characters do not reach a
-/// terminal, and no cell begins like a spreadsheet's formula.
+import Experiments
+
+/// Tables for terminals, CSV files and pages. Text from outside is data: control characters do not
+/// reach a terminal, no cell begins like a spreadsheet's formula, and no tag reaches a page.
 
 package struct TextTable {
   package enum Side { case left, right }
@@ -8,6 +10,19 @@ package struct TextTable {
   private var rows: [[String]] = []
 
   package init(_ columns: [(String, Side)]) { self.columns = columns.map { (title: $0, side: $1) } }
+
+  /// Objects with the same keys, each a row; null is an empty cell.
+  package init(_ objects: [JSON]) {
+    let keys = objects.first?.members?.map(\.key) ?? []
+    self.init(keys.map { ($0, .left) })
+    for object in objects {
+      add(
+        keys.map { key in
+          let value = object[key] ?? .null
+          return value.isNull ? "" : value.stringValue ?? value.encoded()
+        })
+    }
+  }
 
   package mutating func add(_ cells: [String]) {
     precondition(cells.count == columns.count, "\(cells.count) cells in \(columns.count) columns")
@@ -32,6 +47,18 @@ package struct TextTable {
     return ([line(columns.map(\.title))] + clean.map(line)).joined(separator: "\n")
   }
 
+  package var html: String {
+    func cell(_ text: String, _ column: Int, _ tag: String) -> String {
+      let side = columns[column].side == .right ? " class=\"right\"" : ""
+      return "<\(tag)\(side)>\(escaped(text))</\(tag)>"
+    }
+    func line(_ cells: [String], _ tag: String) -> String {
+      "<tr>" + cells.enumerated().map { cell($1, $0, tag) }.joined() + "</tr>"
+    }
+    return "<table>\n<thead>\(line(columns.map(\.title), "th"))</thead>\n<tbody>\n"
+      + rows.map { line($0, "td") + "\n" }.joined() + "</tbody>\n</table>"
+  }
+
   package var csv: String {
     func cell(_ text: String) -> String {
       var text = printable(text)
@@ -49,4 +76,10 @@ package func printable(_ text: String) -> String {
   String(
     String.UnicodeScalarView(
       text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
+}
+
+/// Text inside a page's elements.
+package func escaped(_ text: String) -> String {
+  printable(text).replacing("&", with: "&amp;").replacing("<", with: "&lt;")
+    .replacing(">", with: "&gt;").replacing("\"", with: "&quot;")
 }

@@ -6,6 +6,9 @@ struct TileGrid: Sendable {
   let width: Int
   /// Pixels of a tile's side.
   let side: Int
+  /// Outputs of the last line's tiles and of the last ones of a line, where fewer are computed.
+  let edgeHeight: Int
+  let edgeWidth: Int
   /// Of what tiles are computed from: windows of `reach` pixels a side, `step` pixels apart, the first
   /// one `border` pixels before the image.
   let fromHeight: Int
@@ -16,14 +19,38 @@ struct TileGrid: Sendable {
 
   var tileLines: Int { (height + side - 1) / side }
   var tilesAcross: Int { (width + side - 1) / side }
+  /// Tiles of a line, and lines, that are computed whole.
+  var wholeAcross: Int { edgeWidth < 4 ? tilesAcross - 1 : tilesAcross }
+  var wholeLines: Int { edgeHeight < 4 ? tileLines - 1 : tileLines }
+
+  /// Tiles side by side that are alike.
+  struct Run {
+    /// Place in the block of the first one.
+    var place: Int
+    /// The first tile of the line, and how many.
+    var first: Int
+    var count: Int
+    /// Lines and pixels of outputs that are computed.
+    var tall: Int
+    var wide: Int
+  }
+
   /// Pixels of a line of windows.
   var bandWidth: Int { span(tilesAcross) }
 
   /// Pixels that so many windows cover.
   func span(_ windows: Int) -> Int { step * windows + reach - step }
 
-  /// Blocks of about so many tiles, in whole lines.
-  func block(of tiles: Int) -> Block { Block(grid: self, lines: max(1, tiles / tilesAcross)) }
+  /// Blocks of about so many tiles, in whole lines. Where small images have edges of their own, blocks
+  /// are of three images or a multiple: then each kind of tile comes in threes, and products are
+  /// computed six lines at a time.
+  func block(of tiles: Int) -> Block {
+    let three = 3 * tileLines * tilesAcross
+    guard edgeHeight < 4 || edgeWidth < 4, three <= tiles * 4 / 3 else {
+      return Block(grid: self, lines: max(1, tiles / tilesAcross))
+    }
+    return Block(grid: self, lines: 3 * tileLines * max(1, tiles / three))
+  }
 
   /// Consecutive lines of tiles of one image.
   struct Stretch {
@@ -31,8 +58,34 @@ struct TileGrid: Sendable {
     var image: Int
     var firstLine: Int
     var lines: Int
-    /// Place of the first tile in the block.
-    var tile: Int
+    /// Places in the block.
+    let order: Order
+    /// Lines of the block before that are whole, and those that are an image's last and not whole.
+    var wholeBefore: Int
+    var edgesBefore: Int
+
+    /// The tiles of a line of the stretch, alike ones together.
+    @inline(__always)
+    func forEachRun(line: Int, tiles: Range<Int>, _ body: (Run) -> Void) {
+      let isEdge = firstLine + line >= grid.wholeLines
+      let whole = grid.wholeAcross
+      let tall = isEdge ? grid.edgeHeight : 4
+      if tiles.lowerBound < min(whole, tiles.upperBound) {
+        let start =
+          isEdge
+          ? order.bottom + edgesBefore * whole : order.whole + (wholeBefore + line) * whole
+        body(
+          Run(
+            place: start + tiles.lowerBound, first: tiles.lowerBound,
+            count: min(whole, tiles.upperBound) - tiles.lowerBound, tall: tall, wide: 4))
+      }
+      if tiles.upperBound > whole {
+        body(
+          Run(
+            place: isEdge ? order.corner + edgesBefore : wholeBefore + line, first: whole, count: 1,
+            tall: tall, wide: grid.edgeWidth))
+      }
+    }
 
     /// Lines of the image that the tiles cover.
     var imageLines: Range<Int> {
@@ -81,6 +134,20 @@ struct TileGrid: Sendable {
     }
   }
 
+  /// The order of a block's tiles: those of the right edge, whole ones, those of the bottom edge, and
+  /// corners. So the tiles that have something at a position are always consecutive.
+  struct Order {
+    let whole: Int
+    let bottom: Int
+    let corner: Int
+    let count: Int
+
+    /// The tiles that have something at a position which narrow, or low, tiles skip.
+    func tiles(skippingNarrow: Bool, low: Bool) -> Range<Int> {
+      (skippingNarrow ? whole : 0)..<(low ? bottom : skippingNarrow ? corner : count)
+    }
+  }
+
   struct Block: Sendable {
     let grid: TileGrid
     let lines: Int
@@ -98,10 +165,15 @@ struct TileGrid: Sendable {
       }
     }
 
-    func forEach(of images: Range<Int>, _ body: ([Stretch], _ tiles: Int) -> Void) {
+    func forEach(of images: Range<Int>, _ body: ([Stretch], Order) -> Void) {
       let (first, last) = (images.lowerBound * grid.tileLines, images.upperBound * grid.tileLines)
       for start in stride(from: first, to: last, by: lines) {
         let end = min(start + lines, last)
+        // Lines that are an image's last, where that is not whole.
+        let edges =
+          grid.edgeHeight < 4 ? end / grid.tileLines - start / grid.tileLines : 0
+        let order = order(whole: end - start - edges, edges: edges)
+        var (wholeBefore, edgesBefore) = (0, 0)
         var stretches: [Stretch] = []
         var line = start
         while line < end {
@@ -110,11 +182,23 @@ struct TileGrid: Sendable {
           stretches.append(
             Stretch(
               grid: grid, image: image, firstLine: line % grid.tileLines, lines: count,
-              tile: (line - start) * grid.tilesAcross))
+              order: order, wholeBefore: wholeBefore, edgesBefore: edgesBefore))
           line += count
+          let hasEdge = line % grid.tileLines == 0 && grid.edgeHeight < 4
+          wholeBefore += hasEdge ? count - 1 : count
+          edgesBefore += hasEdge ? 1 : 0
         }
-        body(stretches, (end - start) * grid.tilesAcross)
+        body(stretches, order)
       }
+    }
+
+    private func order(whole: Int, edges: Int) -> Order {
+      let across = grid.wholeAcross
+      let right = across < grid.tilesAcross ? whole : 0
+      let bottom = right + whole * across
+      return Order(
+        whole: right, bottom: bottom, corner: bottom + edges * across,
+        count: (whole + edges) * grid.tilesAcross)
     }
   }
 }

@@ -137,27 +137,33 @@ struct WinogradConvolution: Sendable {
       let v = band + bandCount(grid, channels: inputs)
       let m = v + scheme.positions * vPosition
       block.withRows(v, stride: deep) { rows in
-        block.forEach(of: cut[piece]) { stretches, tiles in
+        block.forEach(of: cut[piece]) { stretches, order in
           for stretch in stretches {
             transformInput(
               direction, stretch, source, inputs, 0..<inputs, into: v, vPosition, band)
           }
           for p in 0..<scheme.positions {
+            let tiles = scheme.tiles(at: p, of: grid, order)
+            guard !tiles.isEmpty else { continue }
             ck_row_product(
-              m + p * mPosition, wide,
+              m + p * mPosition + tiles.lowerBound * wide, wide,
               ck_rows(
-                rows: rows, tap_stride: 0, offset: p * vPosition, taps: 1, depth: Int32(inputs)),
-              Int32(tiles), packed + scheme.matrix(of: p) * packedCount(inputs, outputs),
+                rows: rows + tiles.lowerBound, tap_stride: 0, offset: p * vPosition, taps: 1,
+                depth: Int32(inputs)),
+              Int32(tiles.count), packed + scheme.matrix(of: p) * packedCount(inputs, outputs),
               Int32(outputs), 0)
           }
           for stretch in stretches {
             for line in 0..<stretch.lines {
               let top = (stretch.firstLine + line) * grid.side
-              scheme.output(
-                direction, y + (stretch.image * grid.height + top) * grid.width * outputs,
-                line: grid.width * outputs, pixel: outputs, lines: grid.height - top,
-                pixels: grid.width, m + (stretch.tile + line * grid.tilesAcross) * wide, mPosition,
-                wide, tiles: grid.tilesAcross, adds: adds)
+              let start = y + (stretch.image * grid.height + top) * grid.width * outputs
+              stretch.forEachRun(line: line, tiles: 0..<grid.tilesAcross) { run in
+                let left = run.first * grid.side
+                scheme.output(
+                  direction, start + left * outputs, line: grid.width * outputs, pixel: outputs,
+                  lines: grid.height - top, pixels: grid.width - left, m + run.place * wide,
+                  mPosition, wide, run, adds: adds)
+              }
             }
             let lines = stretch.imageLines
             written?(
@@ -223,16 +229,18 @@ struct WinogradConvolution: Sendable {
     let sumPosition = rows.count * wide
     var isFirst = true
     block.withRows(v, stride: deep) { a in
-      block.forEach(of: images) { stretches, tiles in
+      block.forEach(of: images) { stretches, order in
         for stretch in stretches {
           transformInput(.forward, stretch, source, inputs, rows, into: v, vPosition, band)
           transformGradient(stretch, dy, columns, into: m, mPosition, band)
         }
         for p in 0..<scheme.positions {
+          let tiles = scheme.tiles(at: p, of: grid, order)
           ck_outer_product(
             sums + scheme.matrix(of: p) * sumPosition, wide,
-            ck_terms(rows: a, offset: p * vPosition),
-            Int32(rows.count), m + p * mPosition, wide, Int32(columns.count), Int32(tiles),
+            ck_terms(rows: a + tiles.lowerBound, offset: p * vPosition), Int32(rows.count),
+            m + p * mPosition + tiles.lowerBound * wide, wide, Int32(columns.count),
+            Int32(tiles.count),
             isFirst && scheme.isFirst(p) ? 0 : 1)
         }
         isFirst = false
@@ -255,9 +263,12 @@ struct WinogradConvolution: Sendable {
     func transform(
       _ line: Int, _ tiles: Range<Int>, _ from: UnsafePointer<Float>, line step: Int, pixel: Int
     ) {
-      scheme.input(
-        direction, v + (stretch.tile + line * grid.tilesAcross + tiles.lowerBound) * deep,
-        position, deep, from, line: step, pixel: pixel, tiles: tiles.count, channels: deep)
+      stretch.forEachRun(line: line, tiles: tiles) { run in
+        scheme.input(
+          direction, v + run.place * deep, position, deep,
+          from + (run.first - tiles.lowerBound) * grid.step * pixel, line: step, pixel: pixel, run,
+          channels: deep)
+      }
     }
     /// Lines and tiles of the stretch, framed by zeros and as they are seen.
     func transformBand(_ lines: Range<Int>, _ tiles: Range<Int>) {
@@ -295,27 +306,31 @@ struct WinogradConvolution: Sendable {
     }
   }
 
-  /// Gradients are read where they are if whole tiles cover the image.
+  /// Gradients are read where they are, unless tiles that are computed whole reach over the edge.
   private func transformGradient(
     _ stretch: TileGrid.Stretch, _ dy: FloatPointer, _ channels: Range<Int>, into m: FloatPointer,
     _ position: Int, _ band: FloatPointer
   ) {
     let grid = stretch.grid
     let wide = WinogradConvolution.padded(channels.count)
-    var (from, line, pixel) = (UnsafePointer(band), 4 * grid.tilesAcross * wide, wide)
-    if grid.height % 4 == 0 && grid.width % 4 == 0 {
-      let first = (stretch.image * grid.height + 4 * stretch.firstLine) * grid.width
-      from = UnsafePointer(dy + first * outputs + channels.lowerBound)
-      (line, pixel) = (grid.width * outputs, outputs)
-    } else {
+    let first = (stretch.image * grid.height + grid.side * stretch.firstLine) * grid.width
+    var (from, line, pixel) = (
+      UnsafePointer(dy + first * outputs + channels.lowerBound), grid.width * outputs, outputs
+    )
+    if scheme == .phases && (grid.height % 4 != 0 || grid.width % 4 != 0) {
+      (from, line, pixel) = (UnsafePointer(band), 4 * grid.tilesAcross * wide, wide)
       Source(dy).band(
         band, stretch.outputFrame(imageChannels: outputs, channels: channels, stride: wide))
     }
     for tileLine in 0..<stretch.lines {
-      scheme.gradient(
-        m + (stretch.tile + tileLine * grid.tilesAcross) * wide, position, wide,
-        from + tileLine * 4 * line, line: line, pixel: pixel, tiles: grid.tilesAcross,
-        channels: wide)
+      let top = (stretch.firstLine + tileLine) * grid.side
+      stretch.forEachRun(line: tileLine, tiles: 0..<grid.tilesAcross) { run in
+        let left = run.first * grid.side
+        scheme.gradient(
+          m + run.place * wide, position, wide, from + tileLine * grid.side * line + left * pixel,
+          line: line, pixel: pixel, lines: grid.height - top, pixels: grid.width - left, run,
+          channels: wide)
+      }
     }
   }
 }

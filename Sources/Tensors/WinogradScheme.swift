@@ -28,13 +28,30 @@ enum WinogradScheme {
     self == .tiles || (position / side < 6 && position % side < 6)
   }
 
+  /// Outputs of a line of an edge tile that must cover so many: fewer positions are enough for them.
+  func edge(_ rest: Int) -> Int { self == .phases || rest == 0 ? 4 : max(2, rest) }
+
+  /// Whether a tile of so many outputs a line has nothing at this position of a line.
+  private func skips(_ place: Int, outputs: Int) -> Bool {
+    outputs < 4 && place == 4 || outputs < 3 && place == 3
+  }
+
+  /// The tiles of a block that have something at a position.
+  func tiles(at position: Int, of grid: TileGrid, _ order: TileGrid.Order) -> Range<Int> {
+    order.tiles(
+      skippingNarrow: skips(position % side, outputs: grid.edgeWidth),
+      low: skips(position / side, outputs: grid.edgeHeight))
+  }
+
   /// The products of fewer tiles would wait for their weights, those of more would leave the cache.
   var tilesPerBlock: Int { self == .tiles ? 36 : 16 }
 
   /// Tiles over the outputs of the convolution.
   func forwardTiles(_ window: Window) -> TileGrid {
     TileGrid(
-      height: window.outHeight, width: window.outWidth, side: 4, fromHeight: window.height,
+      height: window.outHeight, width: window.outWidth, side: 4,
+      edgeHeight: edge(window.outHeight % 4), edgeWidth: edge(window.outWidth % 4),
+      fromHeight: window.height,
       fromWidth: window.width, reach: self == .tiles ? 6 : 9, step: self == .tiles ? 4 : 8,
       border: window.padHeight)
   }
@@ -43,6 +60,7 @@ enum WinogradScheme {
   func backwardTiles(_ window: Window) -> TileGrid {
     TileGrid(
       height: window.height, width: window.width, side: self == .tiles ? 4 : 8,
+      edgeHeight: edge(window.height % 4), edgeWidth: edge(window.width % 4),
       fromHeight: window.outHeight, fromWidth: window.outWidth, reach: self == .tiles ? 6 : 5,
       step: 4, border: self == .tiles ? 2 - window.padHeight : 1 - window.padHeight)
   }
@@ -57,12 +75,14 @@ enum WinogradScheme {
 
   func input(
     _ direction: Direction, _ v: FloatPointer, _ position: Int, _ tileStride: Int,
-    _ from: UnsafePointer<Float>, line: Int, pixel: Int, tiles: Int, channels: Int
+    _ from: UnsafePointer<Float>, line: Int, pixel: Int, _ run: TileGrid.Run, channels: Int
   ) {
-    let (tiles, channels) = (Int32(tiles), Int32(channels))
+    let (tiles, channels) = (Int32(run.count), Int32(channels))
     switch (self, direction) {
     case (.tiles, _):
-      ck_winograd_input(v, position, tileStride, from, line, pixel, tiles, channels)
+      ck_winograd_input(
+        v, position, tileStride, from, line, pixel, tiles, channels, Int32(run.tall),
+        Int32(run.wide))
     case (.phases, .forward):
       ck_polyphase_input(v, position, tileStride, from, line, pixel, tiles, channels)
     case (.phases, .backward(let pad)):
@@ -73,14 +93,15 @@ enum WinogradScheme {
 
   func output(
     _ direction: Direction, _ y: FloatPointer, line: Int, pixel: Int, lines: Int, pixels: Int,
-    _ m: FloatPointer, _ position: Int, _ tileStride: Int, tiles: Int, adds: Bool
+    _ m: FloatPointer, _ position: Int, _ tileStride: Int, _ run: TileGrid.Run, adds: Bool
   ) {
     let (lines, pixels, channels) = (Int32(lines), Int32(pixels), Int32(pixel))
-    let (tiles, add) = (Int32(tiles), Int32(adds ? 1 : 0))
+    let (tiles, add) = (Int32(run.count), Int32(adds ? 1 : 0))
     switch (self, direction) {
     case (.tiles, _):
       ck_winograd_output(
-        y, line, pixel, lines, pixels, channels, m, position, tileStride, tiles, add)
+        y, line, pixel, lines, pixels, channels, m, position, tileStride, tiles, add,
+        Int32(run.tall), Int32(run.wide))
     case (.phases, .forward):
       ck_polyphase_output(
         y, line, pixel, lines, pixels, channels, m, position, tileStride, tiles, add)
@@ -92,10 +113,17 @@ enum WinogradScheme {
 
   func gradient(
     _ m: FloatPointer, _ position: Int, _ tileStride: Int, _ from: UnsafePointer<Float>, line: Int,
-    pixel: Int, tiles: Int, channels: Int
+    pixel: Int, lines: Int, pixels: Int, _ run: TileGrid.Run, channels: Int
   ) {
-    let transform = self == .tiles ? ck_winograd_gradient : ck_polyphase_gradient
-    transform(m, position, tileStride, from, line, pixel, Int32(tiles), Int32(channels))
+    let (tiles, channels) = (Int32(run.count), Int32(channels))
+    switch self {
+    case .tiles:
+      ck_winograd_gradient(
+        m, position, tileStride, from, line, pixel, Int32(lines), Int32(pixels), tiles, channels,
+        Int32(run.tall), Int32(run.wide))
+    case .phases:
+      ck_polyphase_gradient(m, position, tileStride, from, line, pixel, tiles, channels)
+    }
   }
 
   func weights(

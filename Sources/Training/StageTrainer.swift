@@ -59,7 +59,7 @@ package final class StageTrainer {
     executor = Executor(network, capacity: work.ghost, team: team)
     state = TrainingState(work, network: network)
     samplesPerEpoch = dataset.trainIndices.count
-    stream = SampleStream(seed: work.spec.seed, count: samplesPerEpoch)
+    stream = SampleStream(seed: work.seed, count: samplesPerEpoch)
     if let checkpoint {
       try state.restore(checkpoint, for: work)
     } else if work.start != 0 {
@@ -91,11 +91,14 @@ package final class StageTrainer {
     let rate = work.law.rate.value(at: state.clock)
     while state.ghosts < work.ghostsPerUpdate {
       switch hooks.directive() {
-      case .proceed(let threads): team.width = threads
+      case .proceed(let threads):
+        if threads != team.width { takeTime() }
+        team.width = threads
       case .drain: return .drained(snapshot())
       case .abandon: return .abandoned
       }
       if hooks.wantsCheckpoint() { hooks.checkpointed(snapshot().content) }
+      if isProbeDue, let reason = probe() { return .diverged(reason: reason) }
       if let reason = ghostBatch() { return .diverged(reason: reason) }
     }
     if let reason = applyUpdate(rate) { return .diverged(reason: reason) }
@@ -114,29 +117,75 @@ package final class StageTrainer {
   /// Adds one ghost batch's gradient; says why where the run has diverged.
   private func ghostBatch() -> String? {
     let from = state.clock + state.ghosts * work.ghost
-    let labels = dataset.writeTraining(
-      executor.input, stream.draws(from..<from + work.ghost), seed: work.spec.seed, team: team)
-    executor.forward(
-      .training, images: work.ghost, parameters: state.parameters, statistics: state.statistics)
-    let result = executor.loss(
-      labels: labels, smoothing: work.spec.labelSmoothing.double, training: true)
-    let loss = result.loss.reduce(0, +)
+    let (loss, correct) = gradient(from: from)
     guard loss.isFinite else { return "the training loss is no longer finite at sample \(from)" }
-    executor.backward(
-      images: work.ghost, parameters: state.parameters, statistics: state.statistics)
     executor.foldStatistics(into: state.statistics)
     state.lossSum += loss
-    state.correct += result.correct.reduce(0) { $0 + Int($1) }
+    state.correct += correct
     state.measured += work.ghost
     accumulate()
     state.ghosts += 1
     return nil
   }
 
+  /// The gradient of the ghost batch that starts at a sample, with its summed loss.
+  private func gradient(from: Int) -> (loss: Double, correct: Int) {
+    let labels = dataset.writeTraining(
+      executor.input, stream.draws(from..<from + work.ghost), seed: work.seed, team: team)
+    executor.forward(
+      .training, images: work.ghost, parameters: state.parameters, statistics: state.statistics)
+    let result = executor.loss(
+      labels: labels, smoothing: work.spec.labelSmoothing.double, training: true)
+    let loss = result.loss.reduce(0, +)
+    if loss.isFinite {
+      executor.backward(
+        images: work.ghost, parameters: state.parameters, statistics: state.statistics)
+    }
+    return (loss, result.correct.reduce(0) { $0 + Int($1) })
+  }
+
+  // MARK: - Gradient noise
+
+  /// Where an update is one ghost batch, there is nothing to compare its gradient with.
+  private var isProbeDue: Bool {
+    guard let probe = work.spec.probe else { return false }
+    return work.ghostsPerUpdate == 1 && state.updates % probe.every == 0
+  }
+
+  /// Gradients of the next ghost batches at the weights of now, for the noise scale alone. Touches
+  /// nothing that training goes on from: the sums of an update that has not begun are free.
+  private func probe() -> String? {
+    let start = ContinuousClock.now
+    let ghosts = work.spec.probe?.ghostBatches ?? 0
+    var noise = state.noise
+    for ghost in 0..<ghosts {
+      let from = state.clock + ghost * work.ghost
+      guard gradient(from: from).loss.isFinite else {
+        return "the training loss is no longer finite at sample \(from)"
+      }
+      noise.ghostSquares += squareSum(executor.gradients)
+      Elementwise.copy(
+        state.segment.base, from: executor.gradients.base, adding: ghost > 0,
+        count: network.parameterCount, team: team)
+    }
+    Elementwise.scale(
+      state.segment.base, by: 1 / Float(ghosts), count: network.parameterCount, team: team)
+    noise.close(
+      total: squareSum(state.segment), ghosts: ghosts, ghost: work.ghost, isProbe: true)
+    noise.probeSeconds += (ContinuousClock.now - start) / .seconds(1)
+    state.noise = noise
+    return nil
+  }
+
+  private func squareSum(_ values: Floats) -> Double {
+    Elementwise.squareSum(values.base, count: network.parameterCount, team: team)
+  }
+
   private func accumulate() {
     let ghost = state.ghosts
     let startsSegment = ghost == 0 || work.segmentEnds(after: ghost - 1)
     let count = network.parameterCount
+    if work.ghostsPerUpdate > 1 { state.noise.ghostSquares += squareSum(executor.gradients) }
     Elementwise.copy(
       state.segment.base, from: executor.gradients.base, adding: !startsSegment, count: count,
       team: team)
@@ -153,8 +202,12 @@ package final class StageTrainer {
     if ghosts > 1 {
       Elementwise.scale(gradient.base, by: 1 / Float(ghosts), count: gradient.count, team: team)
     }
-    guard Elementwise.squareSum(gradient.base, count: gradient.count, team: team).isFinite else {
+    let square = squareSum(gradient)
+    guard square.isFinite else {
       return "the gradient is no longer finite at sample \(state.clock)"
+    }
+    if ghosts > 1 {
+      state.noise.close(total: square, ghosts: ghosts, ghost: work.ghost, isProbe: false)
     }
     guard
       Elementwise.squareSum(
@@ -188,8 +241,10 @@ package final class StageTrainer {
         train: .init(
           loss: state.lossSum / Double(state.measured),
           accuracy: Double(state.correct) / Double(state.measured)),
-        test: test, validation: validation, seconds: state.seconds, peakMemory: peakMemory()))
+        gradientNoise: state.noise.means, test: test, validation: validation,
+        seconds: state.seconds, coreSeconds: state.coreSeconds, peakMemory: peakMemory()))
     (state.lossSum, state.correct, state.measured) = (0, 0, 0)
+    state.noise = GradientNoise()
   }
 
   /// Mean loss (without smoothing) and accuracy over samples, by the running statistics.
@@ -218,7 +273,9 @@ package final class StageTrainer {
 
   private func takeTime() {
     let now = ContinuousClock.now
-    state.seconds += (now - since) / .seconds(1)
+    let passed = (now - since) / .seconds(1)
+    state.seconds += passed
+    state.coreSeconds += passed * Double(team.width)
     since = now
   }
 
@@ -228,7 +285,8 @@ package final class StageTrainer {
     hooks.progressed(
       StageProgress(
         updates: (state.clock - work.start) / work.law.batch, samples: state.clock,
-        seconds: state.seconds, samplesPerSecond: speed.perSecond, threads: team.width,
+        seconds: state.seconds, coreSeconds: state.coreSeconds,
+        samplesPerSecond: speed.perSecond, threads: team.width,
         learningRate: rate))
   }
 }

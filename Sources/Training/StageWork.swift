@@ -4,6 +4,7 @@ import Experiments
 package struct StageWork: Sendable {
   package var digest: String
   package var spec: TrainingSpec
+  package var seed: Int
   package var law: Law
   /// Sample clock at the start and at the end; both are update boundaries.
   package var start: Int
@@ -12,10 +13,12 @@ package struct StageWork: Sendable {
   package var startUpdates: Int
 
   package init(
-    digest: String, spec: TrainingSpec, law: Law, start: Int, end: Int, startUpdates: Int
+    digest: String, spec: TrainingSpec, seed: Int, law: Law, start: Int, end: Int,
+    startUpdates: Int
   ) {
     self.digest = digest
     self.spec = spec
+    self.seed = seed
     self.law = law
     self.start = start
     self.end = end
@@ -51,10 +54,14 @@ package struct Measurement: Sendable, Equatable {
   package var noiseScale: Double?
   /// Means over the training samples since the measurement before, as they were trained on.
   package var train: Score
+  /// Since the measurement before; nil where no update had several ghost batches, and nothing probed.
+  package var gradientNoise: GradientNoise.Means?
   package var test: Score
   package var validation: Score?
   /// Seconds of training this stage so far, over all attempts.
   package var seconds: Double
+  /// The same, each second once a core.
+  package var coreSeconds: Double
   /// Highest resident memory of the worker's process so far.
   package var peakMemory: Int
 
@@ -79,6 +86,7 @@ package struct StageProgress: Sendable {
   /// Sample clock.
   package var samples: Int
   package var seconds: Double
+  package var coreSeconds: Double
   package var samplesPerSecond: Double
   package var threads: Int
   package var learningRate: Float

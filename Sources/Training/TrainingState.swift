@@ -24,13 +24,15 @@ package final class TrainingState {
   var lossSum = 0.0
   var correct = 0
   var measured = 0
+  var noise = GradientNoise()
   /// Seconds of training this stage so far.
   var seconds = 0.0
+  var coreSeconds = 0.0
 
   /// The state at the start of training.
   init(_ work: StageWork, network: Network) {
     self.network = network
-    parameters = network.initialParameters(seed: work.spec.seed)
+    parameters = network.initialParameters(seed: work.seed)
     statistics = network.initialStatistics()
     optimizer = Optimizer(work.spec.optimizer, network: network)
     finishedSegments = Floats(count: network.parameterCount)
@@ -88,10 +90,12 @@ package final class TrainingState {
       add("partial.segment.", segment)
     }
     arrays.append(.init("measurement.sums", doubles: [lossSum, Double(correct), Double(measured)]))
+    arrays.append(.init("measurement.gradient_noise", doubles: noise.sums))
     let metadata = [
-      "format": "1", "stage": work.digest, "spec": TrainingState.specDigest(work.spec),
+      "format": "1", "stage": work.digest, "spec": TrainingState.specDigest(work),
       "samples": String(clock), "updates": String(updates), "ghosts": String(ghosts),
-      "seconds": String(seconds), "numerics_version": String(numericsVersion),
+      "seconds": String(seconds), "core_seconds": String(coreSeconds),
+      "numerics_version": String(numericsVersion),
       "numerics_fingerprint": kernelDescription,
     ]
     return Content(
@@ -99,13 +103,16 @@ package final class TrainingState {
       ghosts: ghosts, parameterCount: network.parameters.count)
   }
 
-  private static func specDigest(_ spec: TrainingSpec) -> String {
-    var numbers = spec
+  private static func specDigest(_ work: StageWork) -> String {
+    var numbers = work.spec
     numbers.dataset.path = nil
     // The base rate is the laws' business: stages of one checkpoint may have others.
     numbers.optimizer.learningRate = .one
     numbers.optimizer.momentum = nil
-    return Digest.sha256(of: numbers.json.encoded(sorted: true))
+    // A probe is of no influence.
+    let members = (numbers.json.members ?? []).filter { $0.key != "gradient_probe" }
+    return Digest.sha256(
+      of: JSON.object(members + [.init("seed", .integer(work.seed))]).encoded(sorted: true))
   }
 
   /// A checkpoint that does not belong to this stage, or lacks something.
@@ -121,7 +128,7 @@ package final class TrainingState {
       }
       return value
     }
-    guard checkpoint.metadata["spec"] == TrainingState.specDigest(work.spec) else {
+    guard checkpoint.metadata["spec"] == TrainingState.specDigest(work) else {
       throw Mismatch(description: "the checkpoint is of another experiment")
     }
     (clock, updates, ghosts) = (try number("samples"), try number("updates"), try number("ghosts"))
@@ -154,7 +161,11 @@ package final class TrainingState {
       throw Mismatch(description: "the checkpoint lacks measurement.sums")
     }
     (lossSum, correct, measured) = (sums[0], Int(sums[1]), Int(sums[2]))
-    seconds = isOwn ? checkpoint.metadata["seconds"].flatMap { Double($0) } ?? 0 : 0
+    noise = GradientNoise(sums: checkpoint["measurement.gradient_noise"]?.doubles ?? [])
+    func time(_ key: String) -> Double {
+      isOwn ? checkpoint.metadata[key].flatMap { Double($0) } ?? 0 : 0
+    }
+    (seconds, coreSeconds) = (time("seconds"), time("core_seconds"))
   }
 
   private func fill(

@@ -107,8 +107,8 @@ struct StageRunner: Sendable {
   private func stageWork() throws -> StageWork {
     guard let law = Law(claimed.law) else { throw WorkerError.unreadableLaw }
     return StageWork(
-      digest: claimed.digest, spec: try TrainingSpec(claimed.spec), law: law, start: claimed.start,
-      end: claimed.end, startUpdates: claimed.startUpdates)
+      digest: claimed.digest, spec: try TrainingSpec(claimed.spec), seed: claimed.seed, law: law,
+      start: claimed.start, end: claimed.end, startUpdates: claimed.startUpdates)
   }
 
   private func report(_ error: CheckpointError) async throws -> String {
@@ -290,14 +290,16 @@ extension StageProgress {
   var totals: JSON {
     [
       "updates": .integer(updates), "samples": .integer(samples), "seconds": .real(seconds),
-      "samples_per_second": .real(samplesPerSecond), "threads": .integer(threads),
+      "core_seconds": .real(coreSeconds), "samples_per_second": .real(samplesPerSecond),
+      "threads": .integer(threads),
     ]
   }
 }
 
 extension Training.Measurement {
   var json: JSON {
-    [
+    let noise = gradientNoise
+    return [
       "samples": .integer(samples), "updates": .integer(updates), "epoch": .real(epoch),
       "batch": .integer(batch), "learning_rate": .real(learningRate),
       "noise_scale": noiseScale.map(JSON.real) ?? .null, "train_loss": .real(train.loss),
@@ -305,7 +307,13 @@ extension Training.Measurement {
       "test_accuracy": .real(test.accuracy),
       "validation_loss": validation.map { .real($0.loss) } ?? .null,
       "validation_accuracy": validation.map { .real($0.accuracy) } ?? .null,
-      "seconds": .real(seconds), "peak_memory_bytes": .integer(peakMemory),
+      "seconds": .real(seconds), "core_seconds": .real(coreSeconds),
+      "peak_memory_bytes": .integer(peakMemory),
+      "gradient_square": noise.map { .real($0.square) } ?? .null,
+      "gradient_variance": noise.map { .real($0.variance) } ?? .null,
+      "gradient_estimates": noise.map { .integer($0.estimates) } ?? .null,
+      "gradient_probes": noise.map { .integer($0.probes) } ?? .null,
+      "probe_seconds": noise.map { .real($0.probeSeconds) } ?? .null,
     ]
   }
 }

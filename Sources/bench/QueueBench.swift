@@ -135,10 +135,10 @@ private struct QueueUnderLoad {
             optimizer, updates, samples, epochs)
           select (select id from jobs.grid), 'seed=' || i, i, i, '{}', 0.1, 'constant', 'sgd', 100,
             12800, 1 from generate_series(1, \(count)) i;
-          insert into jobs.stage(digest, spec_digest, numerics_version, memory_bytes, state,
+          insert into jobs.stage(digest, seed, spec_digest, numerics_version, memory_bytes, state,
             start_samples, end_samples, start_updates, updates, batch, ghost, learning_rate,
             learning_rate_end, law, epochs)
-          select encode(sha256(i::text::bytea), 'hex'), repeat('0', 64), \(numericsVersion), 1,
+          select encode(sha256(i::text::bytea), 'hex'), i, repeat('0', 64), \(numericsVersion), 1,
             'ready', 0, 12800, 0, 100, 128, 128, 0.1, 0.1, '{}', 1
           from generate_series(1, \(count)) i;
           insert into jobs.run_stage(run_id, position, stage_id)
@@ -263,31 +263,24 @@ private struct QueueUnderLoad {
       quantiles("ms", latencies) + quantiles("with_the_submission_ms", whole).dropFirst())
   }
 
-  private func oneStage(_ name: String) -> JSON {
-    let digest = JSON.string(Digest.sha256(of: name))
-    return [
-      "format": 1,
-      "grid": [
-        "name": .string(name), "content_digest": digest, "document": [:], "priority": 0,
-      ],
-      "specs": [["digest": digest, "document": [:]]], "datasets": [],
-      "runs": [
+  private func oneStage(_ name: String) -> Submission {
+    let digest = Digest.sha256(of: name)
+    return Submission(
+      header: Submission.header(
+        name: name, contentDigest: digest, document: [:], priority: nil),
+      specs: [[.text(digest), "{}"]],
+      settings: [
         [
-          "name": "run", "position": 0, "seed": 1, "labels": [:], "learning_rate": .number("0.1"),
-          "schedule": "constant", "optimizer": "sgd", "updates": 100, "samples": 12800,
-          "epochs": 1, "stages": [digest],
+          0, "", "{}", .real(0.1), "constant", "sgd", .null, 100, 12800, 1, 10,
+          12800, .integers([0]),
         ]
       ],
-      "stages": [
+      stages: [
         [
-          "digest": digest, "parent": .null, "spec": digest, "dataset": .null,
-          "numerics_version": .integer(numericsVersion), "memory_bytes": 1, "start_samples": 0,
-          "end_samples": 12800, "start_updates": 0, "updates": 100, "batch": 128, "ghost": 128,
-          "learning_rate": .number("0.1"), "learning_rate_end": .number("0.1"), "law": [:],
-          "epochs": 1,
+          0, 0, .null, .text(digest), .null, .integer(numericsVersion), 1, .bool(false), 0, 12800,
+          0, 100, 128, 128, .real(0.1), .real(0.1), "{}", .null, .null, .null, 1,
         ]
-      ],
-    ]
+      ], seeds: [1], digest: { _, _ in digest })
   }
 
   /// Throughput while somebody's transaction keeps vacuum from removing anything.

@@ -82,7 +82,7 @@ final class TrainingStep {
       ],
       "batch": ["size": .integer(batch), "ghost": .integer(batch)], "schedule": "constant",
     ])
-    let training = grid.runs[0].spec.training
+    let training = grid.settings[0].spec.training
     let (side, classes) =
       switch training.network {
       case .resNet50: (224, 1000)

@@ -39,7 +39,7 @@ import Postgres
     let calm = try Site(folder: folder + "/calm", program: program, hasSmallDisk: false)
     let start = ContinuousClock.now
     let expected = try await calm.whileOpen(submitting: file) {
-      guard try await calm.worker(through: nil).ended(by: deadline) == 0 else {
+      guard try await calm.worker(through: nil, slots: 2).ended(by: deadline) == 0 else {
         throw ValidationError("the undisturbed worker did not come to its end")
       }
       return try await Results(of: calm.database)
@@ -63,7 +63,7 @@ import Postgres
       contradictions = try await site.database.query(
         "select what, stage_id from report.contradiction"
       ).map { "stage \($0["stage_id"] ?? ""): \($0["what"] ?? "")" }
-      print(tormentor.table)
+      print(try await tormentor.table())
       print(try await tormentor.recoveries())
     }
     let wrong = expected.differences(from: found)
@@ -164,11 +164,11 @@ final class Site {
     _ = await collector.ended(by: .now + .seconds(30))
   }
 
-  func worker(through proxy: Proxy?) throws -> WorkerProcess {
+  func worker(through proxy: Proxy?, slots: Int = 1) throws -> WorkerProcess {
     try start(
       [
-        "worker", "--until-empty", "--slots", "1", "--threads", "1", "--checkpoints", store,
-        "--checkpoint-every", "1", "--log-level", "error",
+        "worker", "--until-empty", "--slots", "\(slots)", "--threads", "\(slots)",
+        "--checkpoints", store, "--checkpoint-every", "1", "--log-level", "error",
       ], through: proxy)
   }
 

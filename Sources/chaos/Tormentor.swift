@@ -37,15 +37,16 @@ final class Tormentor {
     }
   }
 
-  private let site: Site
+  let site: Site
   private let proxy: Proxy
   private let count: Int
   private var random: SystemSeed
   private var workers: [WorkerProcess] = []
-  private var caused: [Fault: Int] = [:]
-  private var missed: [Fault: Int] = [:]
-  private var unparked = 0
-  private var started = 0
+  var caused: [(fault: Fault, at: Date)] = []
+  var kills: [(pid: pid_t, at: Date)] = []
+  var missed: [Fault: Int] = [:]
+  var unparked = 0
+  var started = 0
   private var collected = ContinuousClock.now
 
   init(_ site: Site, seed: Int, workers: Int) async throws {
@@ -66,12 +67,14 @@ final class Tormentor {
       if left > 0, try await hasWork() {
         let fault = first.popLast() ?? bag[Int.random(in: 0..<bag.count, using: &random)]
         if try await cause(fault) {
-          caused[fault, default: 0] += 1
+          caused.append((fault, Date()))
           left -= 1
         } else {
           missed[fault, default: 0] += 1
         }
-        try await Task.sleep(for: .milliseconds(Int.random(in: 200...2500, using: &random)))
+        // Faults keep ahead of the work, so that it lasts for all of them.
+        let pace = try await doneShare() > Double(faults - left) / Double(faults) ? 100 : 2500
+        try await Task.sleep(for: .milliseconds(Int.random(in: 50...pace, using: &random)))
       } else {
         if try await !hasWork() { break }
         try await Task.sleep(for: .milliseconds(200))
@@ -93,6 +96,15 @@ final class Tormentor {
   private func hasWork() async throws -> Bool {
     try await JobQueue(site.database).state(grid: nil, patience: .upTo(.seconds(120))).isEmpty
       == false
+  }
+
+  /// Of the stages, those that are over.
+  private func doneShare() async throws -> Double {
+    let counts = try await JobQueue(site.database).state(
+      grid: nil, patience: .upTo(.seconds(120))
+    ).counts
+    let all = counts.filter { $0.key != "able" }.values.reduce(0, +)
+    return Double(counts["done"] ?? 0) / Double(max(all, 1))
   }
 
   private func replaceWorkers() {
@@ -125,15 +137,21 @@ final class Tormentor {
     workers.filter { $0.stoppedUntil == nil }.randomElement(using: &random)
   }
 
+  private func kill(_ victim: WorkerProcess) {
+    guard victim.isRunning else { return }
+    kills.append((victim.pid, Date()))
+    victim.signal(SIGKILL)
+  }
+
   /// False where there was no occasion for it.
   private func cause(_ fault: Fault) async throws -> Bool {
     switch fault {
     case .kill:
       guard let victim else { return false }
-      victim.signal(SIGKILL)
+      kill(victim)
     case .killWriting:
       guard let victim = try await writer() else { return false }
-      victim.signal(SIGKILL)
+      kill(victim)
     case .killRegistering:
       guard let victim = try await writer() else { return false }
       // Until its file has been renamed; then at once, before the queue has heard of it.
@@ -141,7 +159,7 @@ final class Tormentor {
         guard isWriting(victim) else { break }
         usleep(200)
       }
-      victim.signal(SIGKILL)
+      kill(victim)
     case .killFinishing: return try await killFinishing()
     case .stop, .pause:
       guard let victim else { return false }
@@ -197,7 +215,7 @@ final class Tormentor {
         """)
       let names = waiting.compactMap { $0["application_name"] }
       if let victim = workers.first(where: { names.contains("jobctl \($0.pid)") }) {
-        victim.signal(SIGKILL)
+        kill(victim)
         // Every other time the server's side of it goes too: then nothing is committed.
         if Bool.random(using: &random) {
           _ = try await site.database.query(
@@ -217,8 +235,8 @@ final class Tormentor {
     let file = site.cluster.folder + "/data/postmaster.pid"
     let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
     guard let pid = text.split(separator: "\n").first.flatMap({ pid_t($0) }) else { return }
-    kill(pid, SIGQUIT)
-    for _ in 0..<500 where kill(pid, 0) == 0 { usleep(10_000) }
+    Glibc.kill(pid, SIGQUIT)
+    for _ in 0..<500 where Glibc.kill(pid, 0) == 0 { usleep(10_000) }
     try await site.cluster.ensureRunning()
   }
 
@@ -247,7 +265,7 @@ final class Tormentor {
     ).compactMap { $0["file"] }
     guard let file = files.randomElement(using: &random) else { return false }
     // Whoever trains it now holds its state in memory: only the next one reads the file.
-    defer { victim?.signal(SIGKILL) }
+    defer { if let victim { kill(victim) } }
     let path = site.store + "/" + file
     if truncating { return Glibc.truncate(path, 1000) == 0 }
     let descriptor = open(path, O_RDWR)
@@ -261,51 +279,6 @@ final class Tormentor {
     byte ^= 1 << UInt8.random(in: 0...7, using: &random)
     return pwrite(descriptor, &byte, 1, place) == 1
   }
-
-  // MARK: - What came of it
-
-  var table: String {
-    let kills = Fault.allCases.filter(\.isKill).reduce(0) { $0 + (caused[$1] ?? 0) }
-    var lines = [
-      "", "fault                                                     caused  no occasion",
-    ]
-    for fault in Fault.allCases {
-      let name = fault.rawValue.padding(toLength: 56, withPad: " ", startingAt: 0)
-      lines.append(
-        "\(name) \(String(caused[fault] ?? 0).leftPadded(7)) "
-          + String(missed[fault] ?? 0).leftPadded(12))
-    }
-    lines.append("")
-    lines.append(
-      "\(kills) SIGKILLs, \(caused.values.reduce(0, +)) faults in all, \(started) workers started, "
-        + "\(unparked) stages unparked.")
-    return lines.joined(separator: "\n")
-  }
-
-  /// From the last heartbeat of a crashed attempt, which is before its crash, to the next claim of its
-  /// stage; what follows is reading a checkpoint and an update, well under a second here.
-  func recoveries() async throws -> String {
-    let rows = try await site.database.query(
-      """
-      select outcome, count(*) as count,
-        percentile_cont(0.5) within group (order by seconds) as median,
-        percentile_cont(0.99) within group (order by seconds) as p99
-      from (
-        select a.outcome, extract(epoch from n.claimed_at - (a.lease_until - interval '10 s'))
-          as seconds
-        from jobs.attempt a join jobs.attempt n on n.stage_id = a.stage_id
-          and n.attempt = a.attempt + 1
-        where a.outcome = 'crashed') t
-      group by outcome
-      """)
-    guard let row = rows.map({ $0 }).first else { return "No stage was rescued." }
-    func seconds(_ key: String) -> String {
-      String(format: "%.1f s", row[key].flatMap { Double($0) } ?? 0)
-    }
-    return
-      "\(row["count"] ?? "") stages were rescued; from the last heartbeat of a crashed attempt to the "
-      + "next claim: median \(seconds("median")), p99 \(seconds("p99"))."
-  }
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
@@ -318,11 +291,5 @@ private struct SystemSeed: RandomNumberGenerator {
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
     z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
     return z ^ (z >> 31)
-  }
-}
-
-extension String {
-  fileprivate func leftPadded(_ width: Int) -> String {
-    String(repeating: " ", count: max(0, width - count)) + self
   }
 }

@@ -76,16 +76,16 @@ struct PlanCommand: ParsableCommand {
 }
 
 extension Plan {
-  /// For people: a table a run, then the totals.
+  /// For people: a table a setting, then the totals.
   var text: String {
     var parts: [String] = []
-    for planned in runs {
+    for planned in settings {
       var table = TextTable([
         ("stage", .right), ("batch", .right), ("ghost", .right), ("learning rate", .right),
         ("law", .left), ("momentum", .right), ("noise scale", .right), ("epochs", .right),
         ("updates", .right), ("digest", .left),
       ])
-      let optimizer = planned.run.spec.training.optimizer.name
+      let optimizer = planned.setting.spec.training.optimizer.name
       for (index, stage) in stages(of: planned).enumerated() {
         let (first, last) = (JSON.text(of: stage.rate), JSON.text(of: stage.rateAtEnd))
         table.add([
@@ -94,18 +94,22 @@ extension Plan {
           stage.law.momentum.map { JSON.text(of: $0.float) } ?? "",
           stage.noiseScale(optimizer: optimizer).map { number($0.approximate, 1) } ?? "",
           number(stage.epochs, 2), String(stage.updates),
-          stage.digest.map { String($0.prefix(12)) } ?? "unknown: no data here",
+          self.stages[planned.stages[index]].digest(seed: grid.seeds[0])
+            .map { String($0.prefix(12)) } ?? "unknown: no data here",
         ])
       }
       let updates = stages(of: planned).reduce(0) { $0 + $1.updates }
-      let cost = planned.run.spec.training.cost(planned.facts, threads: 1)
+      let cost = planned.setting.spec.training.cost(planned.facts, threads: 1)
       let memory =
         ", about \(cost.memoryBytes >> 20) MiB of memory, checkpoints of "
         + "\(number(Double(cost.checkpointBytes) / 1e6, 1)) MB"
       let off = deviation(of: planned).map {
         ", first noise scale \(number(100 * $0, 1)) % off the reference point's"
       }
-      parts.append("\(planned.run.name): \(updates) updates\(memory)\(off ?? "")\n\(table.text)")
+      let name = Setting.runName(planned.setting.name, seed: String(grid.seeds[0]))
+      let others = grid.seeds.count - 1
+      let more = others == 0 ? "" : " and \(others) more seed\(others == 1 ? "" : "s")"
+      parts.append("\(name)\(more): \(updates) updates\(memory)\(off ?? "")\n\(table.text)")
     }
     let totals = totals
     parts.append(
@@ -124,12 +128,12 @@ extension Plan {
 extension Plan {
   /// How far a scaled first batch misses the noise scale of its reference point, as a share: batches
   /// are whole ghost batches, and the rate is not touched.
-  private func deviation(of planned: PlannedRun) -> Double? {
-    guard let reference = planned.run.spec.batch.scaling, let first = stages(of: planned).first
+  private func deviation(of planned: PlannedSetting) -> Double? {
+    guard let reference = planned.setting.spec.batch.scaling, let first = stages(of: planned).first
     else {
       return nil
     }
-    let optimizer = planned.run.spec.training.optimizer
+    let optimizer = planned.setting.spec.training.optimizer
     let own = optimizer.momentum?.double ?? 0
     func noise(_ rate: Rational, _ batch: Int, _ momentum: Double) -> Double {
       NoiseScale.approximate(
@@ -181,9 +185,8 @@ struct SubmitCommand: AsyncParsableCommand {
             + "nothing was submitted")
       return
     }
-    let document = plan.submission(priority: priority) { $0.cost($1, threads: 1).memoryBytes }
-    let queue = JobQueue(try await database.open())
-    let reply = try await queue.submit(document)
+    let submission = Submission(plan, priority: priority) { $0.cost($1, threads: 1).memoryBytes }
+    let reply = try await JobQueue(database.open()).submit(submission)
     if json {
       let result: JSON = [
         "format": 1, "grid": .string(plan.grid.name), "id": .integer(reply.id),

@@ -175,37 +175,3 @@ struct MigrateCommand: AsyncParsableCommand {
     print("The schema of \(target.masked) is current.")
   }
 }
-
-struct ReportCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "report", abstract: "Reports a grid: its runs, the sweep, the work saved.",
-    discussion: "With --output the tables (CSV, JSON) and figures (SVG) are written to a folder.")
-
-  enum Format: String, ExpressibleByArgument, CaseIterable { case table, csv, json }
-
-  @OptionGroup var grid: GridArgument
-  @OptionGroup var database: DatabaseOptions
-  @Option(help: "What to print.") var format = Format.table
-  @Option(help: "A folder for tables and figures.", completion: .directory) var output: String?
-
-  func run() async throws {
-    let report = try await GridReport(of: grid.grid, from: database.open())
-    switch format {
-    case .table: print(report.text)
-    case .csv: print(report.csv, terminator: "")
-    case .json: print(report.json.pretty())
-    }
-    guard let output else { return }
-    try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
-    try report.csv.write(toFile: "\(output)/runs.csv", atomically: true, encoding: .utf8)
-    try report.sweepCSV.write(toFile: "\(output)/sweep.csv", atomically: true, encoding: .utf8)
-    try (report.json.pretty() + "\n").write(
-      toFile: "\(output)/report.json", atomically: true, encoding: .utf8)
-    let figures = try await Figures(report, folder: output).draw()
-    if format == .table {
-      print(
-        "\n\(figures.count) figures and 3 tables are in\n\(URL(filePath: output).standardizedFileURL.path)"
-      )
-    }
-  }
-}

@@ -94,6 +94,6 @@ private func problems(_ rest: String) -> [String] {
 
   @Test func shortFormsAndObjectsMixWithAxes() throws {
     let grid = try Grid(parsing: valid + #", "grid": {"dataset.validation": [0, 5000]}}"#)
-    #expect(grid.runs.map { $0.spec.training.dataset.validation } == [0, 5000])
+    #expect(grid.settings.map { $0.spec.training.dataset.validation } == [0, 5000])
   }
 }

@@ -16,7 +16,7 @@ func plan(example name: String, changing changes: [(String, JSON)] = []) throws 
 /// Updates of each stage as its own run would have them, by the run's name.
 private func updates(_ plan: Plan) -> [String: [Int]] {
   var table: [String: [Int]] = [:]
-  for run in plan.runs {
+  for run in plan.settings {
     // Adjacent stages of one law were cut for sharing only; the paper's tables count phases.
     var phases: [(Law, Int)] = []
     for stage in plan.stages(of: run) {
@@ -26,7 +26,7 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
         phases.append((stage.law, stage.updates))
       }
     }
-    table[run.run.name] = phases.map(\.1)
+    table[Setting.runName(run.setting.name, seed: "1")] = phases.map(\.1)
   }
   return table
 }
@@ -72,7 +72,7 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
   @Test func section52HasThePapersRatesAndBatches() throws {
     let plan = try plan(example: "section-5.2")
     func rows(_ name: String) throws -> [(Int, Float)] {
-      let run = try #require(plan.runs.first { $0.run.variant == name })
+      let run = try #require(plan.settings.first { $0.setting.variant == name })
       return plan.stages(of: run).map { ($0.law.batch, $0.rate) }
     }
     func expect(_ name: String, _ batches: [Int], _ rates: [Float]) throws {
@@ -87,7 +87,7 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
 
   @Test func allRowsOfSection52StartAtTheSameNoiseScale() throws {
     let plan = try plan(example: "section-5.2")
-    for run in plan.runs {
+    for run in plan.settings {
       let noise = try #require(plan.stages(of: run)[0].noiseScale(optimizer: .momentum))
       #expect(abs(noise.approximate - 390.625) < 1e-9)
     }
@@ -128,9 +128,9 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
 
   @Test func theScaledSweepHoldsTheNoiseScale() throws {
     let plan = try plan(example: "lr-sweep-scaled")
-    for run in plan.runs {
+    for run in plan.settings {
       let first = plan.stages(of: run)[0]
-      let rate = run.run.spec.training.optimizer.learningRate
+      let rate = run.setting.spec.training.optimizer.learningRate
       #expect(first.law.batch == (rate.double * 1280).rounded().exactInt)
       #expect(try #require(first.noiseScale(optimizer: .momentum)).approximate.rounded() == 469)
     }
@@ -138,8 +138,8 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
 
   @Test func constantBatchesPlanCeilingOfSamplesOverBatch() throws {
     let plan = try plan(example: "constant-batch")
-    #expect(plan.runs.count == 28)
-    for run in plan.runs {
+    #expect(plan.settings.count == 28)
+    for run in plan.settings {
       let stages = plan.stages(of: run)
       #expect(stages.count == 1)
       #expect(stages[0].updates == (360_000 + stages[0].law.batch - 1) / stages[0].law.batch)
@@ -158,7 +158,7 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
       "optimizer": ["name": "sgd", "learning_rate": .number("0.1")], "batch": ["size": 128],
       "schedule": "constant", "grid": ["epochs": [1, 2, 3]],
     ])
-    #expect(plan.runs.map { $0.stages.count } == [1, 2, 3])
+    #expect(plan.settings.map { $0.stages.count } == [1, 2, 3])
     #expect(plan.stages.count == 3)
     #expect(plan.stages.map(\.parent) == [nil, 0, 1])
   }
@@ -169,7 +169,7 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
         "name": "cuts", "dataset": "fashion-mnist", "network": "cnn", "epochs": 2,
         "optimizer": ["name": "sgd", "learning_rate": .number("0.1")], "batch": ["size": 128],
         "schedule": "constant", "grid": ["epochs": epochs],
-      ]).stages.last?.stage.digest
+      ]).stages.last?.digest(seed: 1)
     }
     #expect(try last([2]) == last([1, 2]))
     #expect(try last([2]) != last([1]))
@@ -182,7 +182,7 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
       "batch": ["size": 128, "ghost": 128, "maximum": 2048],
       "schedule": ["name": "increase", "curve": ["shape": "cosine"]],
     ])
-    let stages = plan.stages(of: plan.runs[0])
+    let stages = plan.stages(of: plan.settings[0])
     #expect(stages.map(\.law.batch) == [128, 256, 512, 1024, 2048])
     for stage in stages {
       let t = Double(stage.start) / 1_800_000

@@ -20,6 +20,7 @@ CREATE TABLE jobs.attempt (
     peak_memory_bytes bigint,
     fingerprint text,
     reason text,
+    core_seconds double precision DEFAULT 0 NOT NULL,
     CONSTRAINT attempt_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
     CONSTRAINT attempt_outcome_check CHECK ((outcome = ANY (ARRAY['finished'::text, 'diverged'::text, 'failed'::text, 'crashed'::text, 'preempted'::text, 'cancelled'::text, 'damaged'::text])))
 )
@@ -116,8 +117,17 @@ CREATE TABLE jobs.measurement (
     validation_loss double precision,
     validation_accuracy double precision,
     seconds double precision NOT NULL,
-    peak_memory_bytes bigint
+    peak_memory_bytes bigint,
+    gradient_square double precision,
+    gradient_variance double precision,
+    gradient_estimates bigint,
+    gradient_probes bigint,
+    probe_seconds double precision,
+    core_seconds double precision
 );
+COMMENT ON COLUMN jobs.measurement.gradient_square IS 'Mean estimate of the true gradient''s squared norm since the measurement before; unbiased.';
+COMMENT ON COLUMN jobs.measurement.gradient_variance IS 'Mean estimate of the trace of one sample''s gradient covariance; unbiased.';
+COMMENT ON COLUMN jobs.measurement.gradient_probes IS 'Of the estimates, those by extra gradients that trained nothing; they took probe_seconds.';
 CREATE TABLE jobs.migration (
     number integer NOT NULL,
     name text NOT NULL,
@@ -159,8 +169,12 @@ CREATE TABLE jobs.run (
     updates bigint NOT NULL,
     samples bigint NOT NULL,
     epochs double precision NOT NULL,
-    cancelled_at timestamp with time zone
+    cancelled_at timestamp with time zone,
+    classes integer,
+    samples_per_epoch bigint,
+    setting text DEFAULT ''::text NOT NULL
 );
+COMMENT ON COLUMN jobs.run.setting IS 'What it has in common with runs of other seeds: the axes'' values but the seed''s.';
 ALTER TABLE jobs.run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.run_id_seq
     START WITH 1
@@ -185,7 +199,7 @@ CREATE TABLE jobs.spec (
     digest jobs.digest NOT NULL,
     document jsonb NOT NULL
 );
-COMMENT ON TABLE jobs.spec IS 'What all stages of a run have in common: network, data, optimizer, seed, ghost batch.';
+COMMENT ON TABLE jobs.spec IS 'What stages have in common, whatever their seeds: network, data, optimizer, ghost batch.';
 CREATE TABLE jobs.stage (
     id bigint NOT NULL,
     digest jobs.digest NOT NULL,
@@ -222,6 +236,7 @@ CREATE TABLE jobs.stage (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     finished_at timestamp with time zone,
     held boolean DEFAULT false NOT NULL,
+    seed bigint NOT NULL,
     CONSTRAINT stage_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT stage_batch_check CHECK ((batch > 0)),
     CONSTRAINT stage_check CHECK ((end_samples > start_samples)),

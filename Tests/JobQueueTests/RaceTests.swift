@@ -14,12 +14,12 @@ import Testing
   /// Runs `first` in an open transaction, then `second` beside it; commits when `second` waits for a
   /// lock or is through.
   private func during<Result: Sendable>(
-    _ first: String, _ parameters: [Parameter] = [],
+    _ first: @Sendable (isolated Connection) throws(PostgresError) -> Void,
     _ second: @escaping @Sendable (JobQueue) async throws -> Result
   ) async throws -> Result {
     let holder = try await Connection.open(queue.database.target)
     try await holder.query("begin")
-    try await holder.query(first, parameters)
+    try await first(holder)
     let beside = JobQueue(Database(queue.database.target, logger: quietLogger))
     return try await withThrowingTaskGroup(of: Result?.self) { group in
       group.addTask { try await second(beside) }
@@ -42,6 +42,18 @@ import Testing
     }
   }
 
+  private func during<Result: Sendable>(
+    _ first: String, _ parameters: [Parameter] = [],
+    _ second: @escaping @Sendable (JobQueue) async throws -> Result
+  ) async throws -> Result {
+    try await during(
+      { connection throws(PostgresError) in _ = try connection.query(first, parameters) }, second)
+  }
+
+  private func submission(_ document: JSON, priority: Int = 0) throws -> Submission {
+    Submission(try plan(document), priority: priority) { _, _ in 1 << 20 }
+  }
+
   private func finishCall(_ stage: ClaimedStage) -> (String, [Parameter]) {
     (
       "select api.finish($1, $2, $3, $4, $5)",
@@ -54,18 +66,18 @@ import Testing
 
   @Test func aSubmissionKeepsTheStagesThatAreCancelledBesideIt() async throws {
     try await queue.submit(plan(smallGrid("a")))
-    let document = try plan(smallGrid("b")).submission(priority: 0) { _, _ in 1 << 20 }
-    let cancelled = try await during("select api.submit($1)", [.text(document.encoded())]) {
-      try await $0.cancel(grid: "a", run: nil)
-    }
+    let other = try submission(smallGrid("b"))
+    let cancelled = try await during(
+      { connection throws(PostgresError) in _ = try other.send(on: connection) },
+      { try await $0.cancel(grid: "a", run: nil) })
     #expect(cancelled.runs == 3 && cancelled.stages == 0)
     #expect(try await states() == ["ready": 1, "blocked": 5])
   }
 
   @Test func aSubmissionRevivesWhatIsCancelledBesideIt() async throws {
     try await queue.submit(plan(smallGrid("a")))
-    let document = try plan(smallGrid("b")).submission(priority: 0) { _, _ in 1 << 20 }
-    let reply = try await during("select api.cancel('a')") { try await $0.submit(document) }
+    let other = try submission(smallGrid("b"))
+    let reply = try await during("select api.cancel('a')") { try await $0.submit(other) }
     #expect(reply.revived == 6)
     #expect(try await states() == ["ready": 1, "blocked": 5])
   }
@@ -133,22 +145,21 @@ import Testing
 
   @Test func manyChangesAtOnceEndInAQueueThatCanBeEmptied() async throws {
     let seeds = JSON.array((1...4).map(JSON.integer))
-    let documents = try (0..<3).map { (number: Int) in
-      try plan(smallGrid("g\(number)", changing: [("seeds", seeds)]))
-        .submission(priority: number) { _, _ in 1 << 20 }
+    let submissions = try (0..<3).map { (number: Int) in
+      try submission(smallGrid("g\(number)", changing: [("seeds", seeds)]), priority: number)
     }
-    for document in documents { _ = try await queue.submit(document) }
+    for submission in submissions { _ = try await queue.submit(submission) }
     let target = queue.database.target
     let datasets = try await queue.datasetsWanted().map(\.digest)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for (index, document) in documents.enumerated() {
+      for (index, submission) in submissions.enumerated() {
         group.addTask {
           let own = JobQueue(Database(target, logger: quietLogger))
           for _ in 0..<15 {
             _ = try await own.cancel(grid: "g\(index)", run: nil)
             _ = try await own.retry(grid: "g\(index)", run: nil)
             _ = try await own.cancel(grid: "g\(index)", run: "schedule=decay,seed=2")
-            _ = try await own.submit(document)
+            _ = try await own.submit(submission)
           }
         }
       }

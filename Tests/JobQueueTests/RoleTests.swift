@@ -65,7 +65,7 @@ import Testing
       #expect(try await isRefused("jobctl_worker", "select from \(table)"), "\(table)")
     }
     for call in [
-      "api.submit('{}')", "api.cancel('g')", "api.retry('g')", "api.pause()",
+      "api.open_submission('{}')", "api.cancel('g')", "api.retry('g')", "api.pause()",
       "api.delete_grid('g')", "api.gc('final', 'store-1')", "api.report_lost(1, 'x')",
       "api.internal_checkpoint(1, 1, '{}', true)",
     ] {
@@ -89,7 +89,7 @@ import Testing
     for table in Self.tables {
       #expect(try await isRefused("jobctl_reporter", "select from \(table)"), "\(table)")
     }
-    for call in ["api.submit('{}')", "api.cancel('g')", "api.rescue()", "api.pause()"] {
+    for call in ["api.open_submission('{}')", "api.cancel('g')", "api.rescue()", "api.pause()"] {
       #expect(try await isRefused("jobctl_reporter", "select \(call)"), "\(call)")
     }
   }
@@ -98,7 +98,7 @@ import Testing
     _ = try? await queue.database.query("create role jobctl_test_nobody nologin")
     for sql in [
       "select count(*) from report.grid", "select api.queue_state()", "select from jobs.stage",
-      "select api.submit('{}')",
+      "select api.open_submission('{}')",
     ] {
       #expect(try await isRefused("jobctl_test_nobody", sql), "\(sql)")
     }

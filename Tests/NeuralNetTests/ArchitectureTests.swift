@@ -10,7 +10,7 @@ import Testing
       "schedule": "constant",
     ])
     return Network(
-      grid.runs[0].spec.training.network,
+      grid.settings[0].spec.training.network,
       input: Extent(height: side, width: side, channels: channels), classes: classes)
   }
 

@@ -23,7 +23,7 @@ import Testing
       Floats(count: network.parameterCount), network.initialStatistics()
     )
     parameters.copy(from: start)
-    let spec = grid.runs[0].spec.training.optimizer
+    let spec = grid.settings[0].spec.training.optimizer
     let rule = Optimizer(spec, network: network)
     let random = Philox(seed: 5, purpose: .syntheticData)
     let count = ghost * network.input.count

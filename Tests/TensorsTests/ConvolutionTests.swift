@@ -26,6 +26,11 @@ import Testing
     // By transformed tiles: sizes that leave parts of tiles, channels that leave parts of vectors.
     Shape(height: 1, width: 1, kernel: (3, 3), pad: (1, 1), inputs: 8, outputs: 9),
     Shape(height: 5, width: 7, kernel: (3, 3), pad: (1, 1), inputs: 17, outputs: 33),
+    Shape(height: 2, width: 3, kernel: (3, 3), pad: (1, 1), inputs: 9, outputs: 10, images: 5),
+    Shape(height: 3, width: 2, kernel: (3, 3), pad: (2, 2), inputs: 12, outputs: 20, images: 4),
+    Shape(height: 14, width: 14, kernel: (3, 3), pad: (1, 1), inputs: 16, outputs: 24, images: 7),
+    Shape(height: 10, width: 8, kernel: (3, 3), pad: (1, 1), inputs: 8, outputs: 8, images: 5),
+    Shape(height: 8, width: 11, kernel: (3, 3), pad: (0, 0), inputs: 8, outputs: 16, images: 4),
     Shape(height: 7, width: 5, kernel: (3, 3), pad: (1, 1), inputs: 48, outputs: 8, images: 9),
     Shape(height: 33, width: 33, kernel: (3, 3), pad: (1, 1), inputs: 16, outputs: 16),
     Shape(height: 8, width: 8, kernel: (3, 3), pad: (1, 1), inputs: 130, outputs: 70, images: 11),

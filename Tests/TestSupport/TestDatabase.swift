@@ -106,8 +106,8 @@ package func plan(_ document: JSON) throws -> Plan {
 
 extension JobQueue {
   @discardableResult
-  package func submit(_ plan: Plan, priority: Int? = nil) async throws -> Submission {
-    try await submit(plan.submission(priority: priority) { _, _ in 1 << 20 })
+  package func submit(_ plan: Plan, priority: Int? = nil) async throws -> Submitted {
+    try await submit(Submission(plan, priority: priority) { _, _ in 1 << 20 })
   }
 
   /// One value of one row.

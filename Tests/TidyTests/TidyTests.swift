@@ -15,7 +15,7 @@ import Testing
     "Training": ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors"],
     "Postgres": ["CPostgres"],
     "JobQueue": ["Experiments", "Postgres"],
-    "Reports": ["Experiments", "Postgres"],
+    "Reports": ["Experiments", "Postgres", "Statistics"],
     "Worker": [
       "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Tensors", "Training",
     ],
@@ -27,6 +27,7 @@ import Testing
       "Checkpoints", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Tensors", "Training",
     ],
     "chaos": ["Experiments", "JobQueue", "Postgres"],
+    "Statistics": [],
     "EmbedSQL": [],
     "EmbedSQLPlugin": [],
     "CKernels": [], "COpenBLAS": [], "CPostgres": [], "CZlib": [], "CZstd": [],

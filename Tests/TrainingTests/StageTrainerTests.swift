@@ -12,7 +12,8 @@ struct SmallRun {
 
   init(
     network: JSON = "cnn", optimizer: JSON = "momentum", augment: Bool = false,
-    smoothing: String = "0", side: Int = 8, samples: Int = 480, ghost: Int = 32
+    smoothing: String = "0", side: Int = 8, samples: Int = 480, ghost: Int = 32,
+    changing changes: [(String, JSON)] = []
   ) throws {
     var data: JSON = [
       "name": "synthetic", "train": .integer(samples), "test": .integer(samples / 5),
@@ -20,7 +21,7 @@ struct SmallRun {
       "channels": 2, "classes": 4,
     ]
     if augment { data = data.setting(["augment"], to: ["crop_padding": 1, "flip": true]) }
-    let grid = try Grid(document: [
+    var document: JSON = [
       "name": "small", "dataset": data, "loss": ["label_smoothing": .number(smoothing)],
       "network": network, "epochs": 3,
       "optimizer": [
@@ -31,16 +32,20 @@ struct SmallRun {
         "size": .integer(ghost), "ghost": .integer(ghost), "maximum": .integer(5 * ghost),
       ],
       "schedule": ["name": "increase", "drops": ["epochs": [1, 2], "factor": 5]], "seeds": [3],
-    ])
-    let plan = try Plan(grid) { spec throws(InvalidGrid) in
+    ]
+    for (path, value) in changes {
+      document = document.setting(path.split(separator: ".").map(String.init)[...], to: value)
+    }
+    let plan = try Plan(Grid(document: document)) { spec throws(InvalidGrid) in
       try spec.facts(from: DataFolders(roots: []))
     }
-    let spec = plan.runs[0].run.spec.training
+    let spec = plan.settings[0].setting.spec.training
     dataset = try Dataset.load(spec.dataset, from: DataFolders(roots: []))
-    stages = plan.stages(of: plan.runs[0]).map {
-      StageWork(
-        digest: $0.digest ?? "", spec: spec, law: $0.law, start: $0.start, end: $0.end,
-        startUpdates: $0.startUpdates)
+    stages = plan.stages.map { planned in
+      let stage = planned.stage
+      return StageWork(
+        digest: planned.digest(seed: 3) ?? "", spec: spec, seed: 3, law: stage.law,
+        start: stage.start, end: stage.end, startUpdates: stage.startUpdates)
     }
   }
 
@@ -86,7 +91,9 @@ struct SmallRun {
       }
     }
     for i in result.measurements.indices {
-      (result.measurements[i].seconds, result.measurements[i].peakMemory) = (0, 0)
+      (result.measurements[i].seconds, result.measurements[i].coreSeconds) = (0, 0)
+      result.measurements[i].peakMemory = 0
+      result.measurements[i].gradientNoise?.probeSeconds = 0
     }
     return result
   }

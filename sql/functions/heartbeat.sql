@@ -32,13 +32,15 @@ begin
   order by a.stage_id for no key update of a;
   with said as (
     select * from jsonb_to_recordset(held) as h(stage bigint, attempt int, updates bigint,
-      samples bigint, seconds float8, samples_per_second real, threads int)
+      samples bigint, seconds float8, core_seconds float8, samples_per_second real,
+      threads int)
   ), renewed as (
     update jobs.attempt a
     set lease_until = api.internal_now() + lease,
         updates_to = greatest(a.updates_to, coalesce(h.updates, 0)),
         samples_to = greatest(a.samples_to, coalesce(h.samples, 0)),
         seconds = coalesce(h.seconds, a.seconds),
+        core_seconds = coalesce(h.core_seconds, a.core_seconds),
         samples_per_second = coalesce(h.samples_per_second, a.samples_per_second),
         threads = coalesce(h.threads, a.threads)
     from said h join jobs.stage s on s.id = h.stage

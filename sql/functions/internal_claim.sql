@@ -70,7 +70,8 @@ begin
     from resumed
   )
   select array_agg(jsonb_build_object(
-      'stage', t.id, 'attempt', t.attempt, 'digest', t.digest, 'spec', spec.document, 'law', t.law,
+      'stage', t.id, 'attempt', t.attempt, 'digest', t.digest, 'seed', t.seed,
+      'spec', spec.document, 'law', t.law,
       'start_samples', t.start_samples, 'end_samples', t.end_samples,
       'start_updates', t.start_updates, 'updates', t.updates, 'batch', t.batch, 'ghost', t.ghost,
       'priority', t.priority, 'lease_seconds', extract(epoch from lease),

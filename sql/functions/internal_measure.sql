@@ -5,17 +5,26 @@ language sql as $$
   insert into jobs.measurement
   select stage, m.samples, attempt_number, m.epoch, m.updates, m.batch, m.learning_rate,
          m.noise_scale, m.train_loss, m.train_accuracy, m.test_loss, m.test_accuracy,
-         m.validation_loss, m.validation_accuracy, m.seconds, m.peak_memory_bytes
+         m.validation_loss, m.validation_accuracy, m.seconds, m.peak_memory_bytes,
+         m.gradient_square, m.gradient_variance, m.gradient_estimates, m.gradient_probes,
+         m.probe_seconds, m.core_seconds
   from jsonb_to_recordset(coalesce(measurements, '[]')) as m(
     samples bigint, epoch float8, updates bigint, batch bigint, learning_rate real,
     noise_scale float8, train_loss float8, train_accuracy float8, test_loss float8,
     test_accuracy float8, validation_loss float8, validation_accuracy float8, seconds float8,
-    peak_memory_bytes bigint)
+    peak_memory_bytes bigint, gradient_square float8, gradient_variance float8,
+    gradient_estimates bigint, gradient_probes bigint, probe_seconds float8,
+    core_seconds float8)
   on conflict (stage_id, samples) do update
   set attempt = excluded.attempt, seconds = excluded.seconds,
+      core_seconds = excluded.core_seconds,
       train_loss = excluded.train_loss, train_accuracy = excluded.train_accuracy,
       test_loss = excluded.test_loss, test_accuracy = excluded.test_accuracy,
       validation_loss = excluded.validation_loss,
       validation_accuracy = excluded.validation_accuracy,
-      peak_memory_bytes = excluded.peak_memory_bytes
+      peak_memory_bytes = excluded.peak_memory_bytes,
+      gradient_square = excluded.gradient_square,
+      gradient_variance = excluded.gradient_variance,
+      gradient_estimates = excluded.gradient_estimates,
+      gradient_probes = excluded.gradient_probes, probe_seconds = excluded.probe_seconds
 $$;

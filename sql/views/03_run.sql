@@ -17,7 +17,17 @@ select r.grid_id, g.name::text as grid, r.id as run_id, r.name::text as run, r.p
   t.samples, m.test_accuracy, b.best as best_test_accuracy, m.test_loss, m.train_loss,
   m.train_accuracy, m.validation_accuracy, m.validation_loss, t.seconds,
   greatest(b.peak_memory_bytes, t.peak_memory_bytes) as peak_memory_bytes,
-  t.parameters_digest, t.reason
+  t.parameters_digest, t.reason,
+  r.setting,
+  case
+    when t.last_state = 'done' and m.train_loss >= ln(r.classes) then 'collapsed'
+    when t.last_state = 'done' then 'finished'
+    when t.diverged > 0 then 'diverged'
+    when r.cancelled_at is null and t.failed + t.parked > 0 then 'failed'
+    else 'missing'
+  end as outcome,
+  r.classes, r.samples_per_epoch, t.core_seconds, t.batch, t.batch_most, t.momentum,
+  t.attempts, t.crashes, t.preemptions, t.fingerprints
 from jobs.run r
 join jobs.grid g on g.id = r.grid_id
 cross join lateral (
@@ -32,14 +42,19 @@ cross join lateral (
     coalesce(sum(a.reached), 0)::bigint as updates,
     coalesce(sum(a.executed - a.reached), 0)::bigint as updates_redone,
     coalesce(max(a.samples), 0)::bigint as samples,
-    sum(a.seconds) as seconds, max(a.peak_memory_bytes) as peak_memory_bytes,
+    sum(a.seconds) as seconds, sum(a.core_seconds) as core_seconds,
+    max(a.peak_memory_bytes) as peak_memory_bytes,
+    (array_agg(s.batch order by rs.position))[1] as batch, max(s.batch) as batch_most,
+    (array_agg(s.momentum order by rs.position))[1] as momentum,
+    sum(s.attempt)::bigint as attempts, sum(s.crashes)::bigint as crashes,
+    sum(s.preemptions)::bigint as preemptions, array_agg(distinct c.fingerprint) as fingerprints,
     max(s.reason) filter (where s.state in ('diverged', 'failed', 'parked')) as reason
   from jobs.run_stage rs
   join jobs.stage s on s.id = rs.stage_id
   left join jobs.checkpoint c on c.id = s.checkpoint_id
   left join lateral (
     select max(a.updates_to) as reached, sum(a.updates_to - a.updates_from) as executed,
-      max(a.samples_to) as samples, max(a.seconds) as seconds,
+      max(a.samples_to) as samples, max(a.seconds) as seconds, max(a.core_seconds) as core_seconds,
       max(a.peak_memory_bytes) as peak_memory_bytes
     from jobs.attempt a where a.stage_id = s.id
   ) a on true
@@ -56,4 +71,7 @@ left join lateral (
 ) b on true;
 comment on view report.run is
   'Runs: updates counts each planned update once, updates_redone those done again after a crash. '
-  'best_test_accuracy is optimistic: it is chosen on the test data.';
+  'best_test_accuracy is optimistic: it is chosen on the test data. setting is what a run has in '
+  'common with those of other seeds. outcome: finished, collapsed (finished with a training loss '
+  'not below that of guessing, ln(classes)), diverged, failed, or missing (not over, or '
+  'cancelled).';

@@ -8,7 +8,10 @@ select r.grid_id, r.grid, r.optimizer, r.variant, r.schedule, r.learning_rate, c
   stddev_samp(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_deviation,
   min(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_least,
   max(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_most,
-  avg(r.updates) filter (where r.state = 'finished') as updates_mean
+  avg(r.updates) filter (where r.state = 'finished') as updates_mean,
+  count(*) filter (where r.outcome = 'collapsed') as collapsed,
+  count(*) filter (where r.outcome = 'failed') as failed,
+  count(*) filter (where r.outcome = 'missing') as missing
 from report.run r
 group by r.grid_id, r.grid, r.optimizer, r.variant, r.schedule, r.learning_rate;
 comment on view report.sweep is

@@ -1,7 +1,8 @@
 -- Attempts, workers, checkpoints and events, readable.
 create or replace view report.attempt as
 select a.stage_id, a.attempt, w.name as worker, a.claimed_at, a.ended_at, a.outcome, a.reason,
-  a.updates_from, a.updates_to, a.seconds, a.threads, a.fingerprint
+  a.updates_from, a.updates_to, a.seconds, a.threads, a.fingerprint, a.core_seconds,
+  a.peak_memory_bytes, w.version, w.host
 from jobs.attempt a join jobs.worker w on w.id = a.worker_id;
 comment on view report.attempt is 'Attempts: each claim of a stage, and how it ended.';
 
@@ -33,3 +34,8 @@ comment on view report.event is 'Who did what, when.';
 
 create or replace view report.queue as select paused_at, paused_by from jobs.queue;
 comment on view report.queue is 'Whether the queue as a whole is paused.';
+
+create or replace view report.dataset as
+select d.digest::text as digest, d.description ->> 'name' as name, d.description
+from jobs.dataset d;
+comment on view report.dataset is 'Data sets that stages name by the digest of their content.';

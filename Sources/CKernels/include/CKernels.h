@@ -98,15 +98,21 @@ void ck_sum_of_two(float *y, const float *a, ck_view view_a, const float *b, ck_
 // `tile_stride` apart; of each tile the channels. Channels are counted up to a multiple of 16, with
 // room for that, except where whole pixels of an image are written.
 
-// Tiles of six lines and six pixels of a band, four pixels apart.
+// A tile has `tall` lines of `wide` outputs, 2, 3 or 4 of each. Those of 3 have no numbers at the
+// fifth line or column of positions, those of 2 none at the fourth and fifth.
+
+// Tiles of tall + 2 lines and wide + 2 pixels of a band, four pixels apart.
 void ck_winograd_input(float *v, long position, long tile_stride, const float *band, long line,
-                       long pixel, int tiles, int channels);
-// The same of four by four gradients of outputs.
+                       long pixel, int tiles, int channels, int tall, int wide);
+// The same of gradients of outputs. Tiles of two lines or pixels may have `lines` and `pixels` that
+// are fewer; what they lack is zero.
 void ck_winograd_gradient(float *m, long position, long tile_stride, const float *band, long line,
-                          long pixel, int tiles, int channels);
-// Outputs of a line of tiles: up to four lines, and `pixels` pixels in all; added when add.
+                          long pixel, int lines, int pixels, int tiles, int channels, int tall,
+                          int wide);
+// Outputs of a line of tiles; tiles of two lines or pixels may write fewer. Added when add.
 void ck_winograd_output(float *y, long line, long pixel, int lines, int pixels, int channels,
-                        const float *m, long position, long tile_stride, int tiles, int add);
+                        const float *m, long position, long tile_stride, int tiles, int add,
+                        int tall, int wide);
 // Weights w[3][3][rows][columns], packed for ck_row_product at every position; rows [first, last).
 void ck_winograd_weights(float *u, long position, const float *w, int rows, int columns, int first,
                          int last);

@@ -30,8 +30,8 @@ final class ServerUnderTest {
     _ = try await queue.database.query("update public.test_clock set ms = $1", [.integer(now)])
     switch event {
     case .submit(let submission): try await submit(submission, model)
-    case .cancel(let grid, let run): _ = try await queue.cancel(grid: grid, run: run)
-    case .retry(let grid, let run): _ = try await queue.retry(grid: grid, run: run)
+    case .cancel(let grid, let run): _ = try await queue.cancel(grid: grid, run: named(run))
+    case .retry(let grid, let run): _ = try await queue.retry(grid: grid, run: named(run))
     case .prioritize(let grid, let priority): _ = try await queue.setPriority(grid: grid, priority)
     case .pause(let grid, true): _ = try await queue.pause(grid: grid)
     case .pause(let grid, false): _ = try await queue.resume(grid: grid)
@@ -141,6 +141,9 @@ final class ServerUnderTest {
     "stage-\(stage)-attempt-\(attempt)-samples-\(samples)"
   }
 
+  /// A run as the queue knows it: a setting with its only seed.
+  private func named(_ run: String?) -> String? { run.map { $0 + ",seed=1" } }
+
   private func checkpoint(_ lease: Lease, _ samples: Int) -> JSON {
     [
       "store": "store-1", "file": .string(file(lease.stage, lease.attempt, samples)),
@@ -151,44 +154,41 @@ final class ServerUnderTest {
   }
 
   private func submit(_ submission: QueueModel.Submission, _ model: QueueModel) async throws {
-    var planned: [String: JSON] = [:]
-    var order: [String] = []
-    let runs = submission.runs.enumerated().map { position, run -> JSON in
+    let spec = Digest.sha256(of: "spec")
+    var numbers: [String: Int] = [:]
+    var rows: [[Parameter]] = []
+    let settings = submission.runs.enumerated().map { position, run -> [Parameter] in
       var start = 0
-      var parent: String?
+      var parent: Int?
       for (name, end) in run.chain {
-        if planned[name] == nil { order.append(name) }
-        planned[name] = [
-          "digest": .string(Digest.sha256(of: name)),
-          "parent": parent.map { .string(Digest.sha256(of: $0)) } ?? .null,
-          "spec": .string(Digest.sha256(of: "spec")), "dataset": .null,
-          "numerics_version": .integer(numericsVersion), "memory_bytes": 1,
-          "start_samples": .integer(start), "end_samples": .integer(end),
-          "start_updates": .integer(start), "updates": .integer(end - start), "batch": 1,
-          "ghost": 1, "learning_rate": .number("0.1"), "learning_rate_end": .number("0.1"),
-          "law": [:], "epochs": 1,
-        ]
-        parent = name
+        if numbers[name] == nil {
+          numbers[name] = rows.count
+          rows.append([
+            .integer(rows.count), .integer(position), Parameter(parent), .text(spec), .null,
+            .integer(numericsVersion), 1, .bool(false), .integer(start), .integer(end),
+            .integer(start), .integer(end - start), 1, 1, .real(0.1), .real(0.1), "{}", .null,
+            .null, .null, 1,
+          ])
+        }
+        parent = numbers[name]
         start = end
       }
       return [
-        "name": .string(run.name), "position": .integer(position), "seed": 1, "labels": [:],
-        "learning_rate": .number("0.1"), "schedule": "constant", "optimizer": "sgd",
-        "updates": .integer(start), "samples": .integer(start), "epochs": 1,
-        "stages": .array(run.chain.map { .string(Digest.sha256(of: $0.name)) }),
+        .integer(position), .text(run.name), "{}", .real(0.1), "constant", "sgd", .null,
+        .integer(start), .integer(start), 1, .null, .null,
+        .integers(run.chain.compactMap { numbers[$0.name] }),
       ]
     }
+    let planned = Dictionary(uniqueKeysWithValues: numbers.map { ($0.value, $0.key) })
+    let header = Submission.header(
+      name: submission.grid, contentDigest: Digest.sha256(of: submission.grid), document: [:],
+      priority: submission.priority)
     // The same grid again says nothing new; its digest is that of its first submission.
-    _ = try await queue.submit([
-      "format": 1,
-      "grid": [
-        "name": .string(submission.grid),
-        "content_digest": .string(Digest.sha256(of: submission.grid)), "document": [:],
-        "priority": .integer(submission.priority),
-      ],
-      "specs": [["digest": .string(Digest.sha256(of: "spec")), "document": [:]]], "datasets": [],
-      "runs": .array(runs), "stages": .array(order.compactMap { planned[$0] }),
-    ])
+    _ = try await queue.submit(
+      Submission(
+        header: header.setting(["sets_priority"], to: false),
+        specs: [[.text(spec), "{}"]], settings: settings, stages: rows, seeds: [1],
+        digest: { stage, _ in Digest.sha256(of: planned[stage] ?? "") }))
     for index in stages.count..<model.stages.count {
       let name = model.stages[index].name
       let id = try await queue.value(

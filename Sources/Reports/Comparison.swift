@@ -1,0 +1,88 @@
+import Statistics
+
+/// Two settings compared by final test accuracy: in pairs where they have seeds in common, unpaired
+/// where they have nothing in common, and otherwise not at all.
+package struct Comparison: Sendable {
+  /// Places among the report's settings.
+  package let subject: Int
+  package let reference: Int
+  package let test: Result<Test, StatisticsError>
+  /// Of pairs, where a margin is given.
+  package let equivalence: Equivalence?
+  /// Two-sided, corrected by Holm over all of the report's comparisons.
+  package private(set) var adjustedP: Double?
+
+  package enum Test: Sendable {
+    case paired(PairedComparison)
+    case unpaired(UnpairedComparison)
+
+    /// Subject minus reference.
+    package var difference: Double {
+      switch self {
+      case .paired(let pairs): pairs.differences.mean
+      case .unpaired(let groups): groups.difference
+      }
+    }
+
+    package var estimate: Estimate? {
+      switch self {
+      case .paired(let pairs): pairs.estimate
+      case .unpaired(let groups): groups.estimate
+      }
+    }
+
+    package var words: String {
+      switch self {
+      case .paired(let pairs): "\(pairs.seeds.count) pairs"
+      case .unpaired(let groups): "unpaired, \(groups.subject.n) and \(groups.reference.n)"
+      }
+    }
+  }
+
+  init(
+    subject: Int, reference: Int, settings: [SettingResult], grids: [GridReport], margin: Double?
+  ) {
+    self.subject = subject
+    self.reference = reference
+    let (first, second) = (settings[subject], settings[reference])
+    do throws(StatisticsError) {
+      let (test, equivalence) = try Comparison.compare(first, second, grids, margin)
+      self.test = .success(test)
+      self.equivalence = equivalence
+    } catch {
+      test = .failure(error)
+      equivalence = nil
+    }
+  }
+
+  private static func compare(
+    _ first: SettingResult, _ second: SettingResult, _ grids: [GridReport], _ margin: Double?
+  ) throws(StatisticsError) -> (Test, Equivalence?) {
+    guard Set(first.values.keys).isDisjoint(with: second.values.keys) else {
+      let pairs = try PairedComparison(first.values, minus: second.values)
+      guard let margin, pairs.estimate != nil else { return (.paired(pairs), nil) }
+      return (.paired(pairs), try Equivalence(pairs, margin: margin))
+    }
+    func group(_ setting: SettingResult) -> UnpairedComparison.Group {
+      let trained = setting.runs.filter { $0.outcome.value != nil }
+      let known = grids.first { $0.name == setting.grid }?.runStages ?? [:]
+      return .init(values: setting.values, stages: Set(trained.flatMap { known[$0.id] ?? [] }))
+    }
+    return (.unpaired(try UnpairedComparison(group(first), minus: group(second))), nil)
+  }
+
+  /// Each p of `comparisons` corrected for there being so many of them.
+  static func corrected(_ comparisons: [Comparison]) -> [Comparison] {
+    let tested = comparisons.indices.compactMap { place -> (Int, Double)? in
+      guard case .success(let test) = comparisons[place].test, let estimate = test.estimate else {
+        return nil
+      }
+      return (place, estimate.twoSidedP())
+    }
+    var corrected = comparisons
+    for ((place, _), p) in zip(tested, Holm(tested.map(\.1)).adjusted) {
+      corrected[place].adjustedP = p
+    }
+    return corrected
+  }
+}

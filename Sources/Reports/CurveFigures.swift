@@ -1,0 +1,139 @@
+import Experiments
+import Statistics
+
+/// Figures over the course of training: the schedule itself (the paper's figure 1), curves against
+/// epochs and updates (its figures 2 to 5), and the noise scale.
+extension Report {
+  /// Of more groups than this the curves are left to curves.csv.
+  private static let mostGroups = 12
+
+  var curveFigures: [Figure] {
+    let drawn =
+      groups.isEmpty
+      ? [(label: "", arms: Array(settings.indices))]
+      : groups.map {
+        (label: $0.label, arms: $0.arms)
+      }
+    var figures = drawn.first.map { scheduleFigures(arms(of: $0.arms)) } ?? []
+    for (number, group) in drawn.prefix(Report.mostGroups).enumerated() {
+      let suffix = drawn.count > 1 ? "-\(number + 1)" : ""
+      figures += curves(arms(of: group.arms), suffix: suffix, at: group.label)
+    }
+    return figures
+  }
+
+  private func arms(of places: [Int]) -> [(label: String, setting: SettingResult)] {
+    places.prefix(Figure.mostStyles).map { place in
+      let setting = settings[place]
+      return (axis.flatMap { setting[$0] } ?? setting.label, setting)
+    }
+  }
+
+  // MARK: - The plan
+
+  private func scheduleFigures(_ arms: [(label: String, setting: SettingResult)]) -> [Figure] {
+    func paths(_ value: (GridReport.StageRow) -> (Double, Double)?) -> [Figure.Series] {
+      arms.enumerated().map { style, arm in
+        let rows = arm.setting.stages.flatMap { stage -> [[Double]] in
+          guard let (first, last) = value(stage) else { return [] }
+          return [[stage.start, first], [stage.end, last]]
+        }
+        return Figure.Series(kind: .path, label: arm.label, style: style, rows: rows)
+      }
+    }
+    let place = arms.first.map { arm in axis.map { arm.setting.label(without: [$0]) } ?? "" } ?? ""
+    let at = place.isEmpty ? "" : " At \(place)."
+    let measured = arms.enumerated().map { style, arm in
+      Figure.Series(
+        kind: .points, label: "\(arm.label), measured", style: style,
+        rows: arm.setting.curve.compactMap { point in
+          point.gradientNoise.map { [point.epoch, $0] }
+        }.filter { $0[1] > 0 })
+    }
+    return [
+      Figure(
+        name: "learning-rate-by-epoch", title: "Learning rate against epochs",
+        caption: "As planned, stage by stage.\(at)", x: "epochs", y: "learning rate (log scale)",
+        options: "set logscale y; set format y '%g'; set key bottom left",
+        series: paths { ($0.learningRate, $0.learningRateEnd) }),
+      Figure(
+        name: "batch-by-epoch", title: "Batch size against epochs",
+        caption: "As planned, stage by stage.\(at)", x: "epochs", y: "batch size (log scale)",
+        options: "set logscale y 2; set key top left",
+        series: paths { (Double($0.batch), Double($0.batch)) }),
+      Figure(
+        name: "noise-scale-by-epoch", title: "Noise scale against epochs",
+        caption: "Lines: planned, g = εN/(B(1−m)). Marks: the gradient noise scale tr(Σ)/|G|² as "
+          + "measured, in samples, of means over updates and seeds (McCandlish et al. 2018); the two "
+          + "are different quantities.\(at)",
+        x: "epochs", y: "noise scale (log scale)",
+        options: "set logscale y; set format y '%g'; set key outside bottom center horizontal",
+        series: paths { stage in
+          stage.noiseScale.map { noise in
+            let fall = stage.learningRate > 0 ? stage.learningRateEnd / stage.learningRate : 1
+            return (noise, noise * fall)
+          }
+        } + measured),
+    ]
+  }
+
+  // MARK: - Curves
+
+  private func curves(
+    _ arms: [(label: String, setting: SettingResult)], suffix: String, at place: String
+  ) -> [Figure] {
+    let at = place.isEmpty ? "" : ", at \(place)"
+    let caption =
+      "Mean over seeds with the 95 % interval of the mean (Student's t), each point at its "
+      + "own sample count. Diverged runs are in it as far as they came."
+    func series(
+      x: (GridReport.CurvePoint) -> Double,
+      y: (GridReport.CurvePoint) -> GridReport.CurvePoint.Moments, scale: Double
+    ) -> [Figure.Series] {
+      let bands = arms.enumerated().map { style, arm in
+        Figure.Series(
+          kind: .band, label: nil, style: style,
+          rows: arm.setting.curve.compactMap { point in
+            interval(y(point), point.runs).map { [x(point), scale * $0.low, scale * $0.high] }
+          })
+      }
+      return bands
+        + arms.enumerated().map { style, arm in
+          Figure.Series(
+            kind: .line, label: arm.label, style: style,
+            rows: arm.setting.curve.compactMap { point in
+              y(point).mean.map { [x(point), scale * $0] }
+            })
+        }
+    }
+    let epochs: (GridReport.CurvePoint) -> Double = { $0.epoch }
+    let updates: (GridReport.CurvePoint) -> Double = { Double($0.updates) }
+    return [
+      Figure(
+        name: "accuracy-by-epoch\(suffix)", title: "Test accuracy against epochs\(at)",
+        caption: caption, x: "epochs", y: "test accuracy (%)", options: "set key bottom right",
+        series: series(x: epochs, y: \.testAccuracy, scale: 100)),
+      Figure(
+        name: "accuracy-by-update\(suffix)", title: "Test accuracy against updates\(at)",
+        caption: caption, x: "parameter updates", y: "test accuracy (%)",
+        options: "set key bottom right", series: series(x: updates, y: \.testAccuracy, scale: 100)),
+      Figure(
+        name: "loss-by-epoch\(suffix)", title: "Training loss against epochs\(at)",
+        caption: caption, x: "epochs", y: "training loss (log scale)",
+        options: "set logscale y; set format y '%g'; set key top right",
+        series: series(x: epochs, y: \.trainLoss, scale: 1)),
+      Figure(
+        name: "loss-by-update\(suffix)", title: "Training loss against updates\(at)",
+        caption: caption, x: "parameter updates", y: "training loss (log scale)",
+        options: "set logscale y; set format y '%g'; set key top right",
+        series: series(x: updates, y: \.trainLoss, scale: 1)),
+    ]
+  }
+
+  private func interval(_ moments: GridReport.CurvePoint.Moments, _ runs: Int) -> Interval? {
+    guard runs > 1, let mean = moments.mean, let deviation = moments.deviation else { return nil }
+    return Interval(
+      around: mean, standardError: deviation / Double(runs).squareRoot(), df: Double(runs - 1),
+      confidence: 0.95)
+  }
+}

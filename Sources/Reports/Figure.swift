@@ -1,0 +1,162 @@
+import Foundation
+import Subprocess
+import SystemPackage
+
+/// A figure, drawn as SVG by gnuplot. No text of a grid is ever part of a gnuplot command: it stands in
+/// data files, where it is data.
+package struct Figure: Sendable {
+  /// Of the file, and fixed: letters, digits and dashes.
+  package var name: String
+  package var title: String
+  /// What is drawn, with what it is the mean of.
+  package var caption: String
+  var x: String
+  var y: String
+  /// gnuplot commands without any text from outside.
+  var options = ""
+  var series: [Series]
+
+  struct Series: Sendable {
+    enum Kind: Sendable {
+      /// x, y: points joined by lines.
+      case line
+      /// x, y: lines alone.
+      case path
+      /// x, y: points alone.
+      case points
+      /// x, low, high.
+      case band
+      /// x, y, low, high: points with bars, joined.
+      case bars
+      /// x, y, low, high: points with bars, alone.
+      case loneBars
+      /// x, y and a word: crosses.
+      case crosses
+    }
+
+    var kind: Kind
+    /// In the key; none where nil.
+    var label: String?
+    /// Which of the colours, dashes and marks.
+    var style: Int
+    var rows: [[Double]]
+    /// A word beside each row, for crosses.
+    var words: [String] = []
+  }
+
+  var isEmpty: Bool { series.allSatisfy(\.rows.isEmpty) }
+
+  package enum Failure: Error, CustomStringConvertible {
+    case noGnuplot
+    case gnuplot(output: String)
+
+    package var description: String {
+      switch self {
+      case .noGnuplot: "figures need gnuplot: apt-get install gnuplot-nox"
+      case .gnuplot(let output): "gnuplot could not draw the figures: \(output)"
+      }
+    }
+  }
+
+  // MARK: - gnuplot
+
+  /// Dark to light, told apart by dash and mark as well: legible in grey and by colour-blind readers
+  /// (colours after Okabe and Ito).
+  private static let colours = [
+    "#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999",
+  ]
+  private static let dashes = [1, 2, 4, 5, 3, 1, 2, 4]
+  private static let marks = [7, 5, 9, 11, 13, 6, 4, 8]
+  /// More lines than these are not told apart.
+  static let mostStyles = colours.count
+
+  /// Draws figures into a folder, each as NAME.svg.
+  package static func draw(_ figures: [Figure], in folder: String) async throws {
+    guard FileManager.default.isExecutableFile(atPath: "/usr/bin/gnuplot") else {
+      throw Failure.noGnuplot
+    }
+    let scratch = folder + "/.data-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(
+      atPath: scratch, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    defer { try? FileManager.default.removeItem(atPath: scratch) }
+    for figure in figures {
+      try figure.data.write(
+        toFile: "\(scratch)/\(figure.name).dat", atomically: true, encoding: .utf8)
+    }
+    let script = scratch + "/figures.gnuplot"
+    try figures.map(\.script).joined(separator: "\n").write(
+      toFile: script, atomically: true, encoding: .utf8)
+    let result = try await Subprocess.run(
+      .path("/usr/bin/gnuplot"), arguments: ["-c", .init(script), .init(folder), .init(scratch)],
+      output: .string(limit: 1 << 16), error: .combinedWithOutput)
+    guard result.terminationStatus.isSuccess else {
+      throw Failure.gnuplot(output: result.standardOutput)
+    }
+  }
+
+  /// A block a series; gnuplot takes its title from the first line.
+  private var data: String {
+    series.map { line in
+      let rows = line.rows.enumerated().map { place, row in
+        row.map { String($0) }.joined(separator: " ")
+          + (line.kind == .crosses ? " \(Figure.quoted(line.words[place]))" : "")
+      }
+      return ([Figure.quoted(line.label ?? "")] + rows).joined(separator: "\n")
+    }.joined(separator: "\n\n\n") + "\n"
+  }
+
+  private static func quoted(_ text: String) -> String {
+    "\"" + printable(text).replacing("\"", with: "'").replacing("\\", with: "/") + "\""
+  }
+
+  private var script: String {
+    let plots = series.indices.filter { !series[$0].rows.isEmpty }.flatMap { index in
+      clauses(of: series[index]).map { "data index \(index) \($0)" }
+    }
+    return """
+      reset
+      set terminal svg size 800,500 font 'sans-serif,14' noenhanced background '#FFFFFF'
+      set output ARG1.'/\(name).svg'
+      data = ARG2.'/\(name).dat'
+      set xlabel '\(x)'
+      set ylabel '\(y)'
+      set grid lc rgb '#DDDDDD'
+      set border 3
+      set tics nomirror
+      set key autotitle columnheader
+      \(options)
+      plot \(plots.joined(separator: ", "))
+      set output
+
+      """
+  }
+
+  private func clauses(of line: Series) -> [String] {
+    let style = line.style % Figure.mostStyles
+    let colour = "lc rgb '\(Figure.colours[style])'"
+    let dash = "dt \(Figure.dashes[style])"
+    let mark = "pt \(Figure.marks[style])"
+    let title = line.label == nil ? "notitle" : "title columnheader(1)"
+    switch line.kind {
+    case .line:
+      return ["using 1:2 with linespoints ps 0.5 lw 1.6 \(colour) \(dash) \(mark) \(title)"]
+    case .path: return ["using 1:2 with lines lw 2 \(colour) \(dash) \(title)"]
+    case .points: return ["using 1:2 with points ps 0.7 \(colour) \(mark) \(title)"]
+    case .band:
+      return ["using 1:2:3 with filledcurves fs transparent solid 0.15 noborder \(colour) notitle"]
+    case .bars:
+      return [
+        "using 1:2 with linespoints ps 0.7 lw 1.6 \(colour) \(dash) \(mark) \(title)",
+        "using 1:2:3:4 with yerrorbars ps 0 lw 1.2 \(colour) notitle",
+      ]
+    case .loneBars:
+      return ["using 1:2:3:4 with yerrorbars ps 0.8 lw 1.2 \(colour) \(mark) \(title)"]
+    case .crosses:
+      return [
+        "using 1:2 with points pt 2 ps 0.9 lw 2 \(colour) \(title)",
+        "using 1:2:3 with labels left offset 0.7,0 font ',11' textcolor rgb "
+          + "'\(Figure.colours[style])' notitle",
+      ]
+    }
+  }
+}

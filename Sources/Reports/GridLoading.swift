@@ -1,0 +1,114 @@
+import Experiments
+import Postgres
+import Statistics
+
+/// Reads a grid's report from the views of schema `report`.
+extension GridReport {
+  /// `grid` is a grid's name or id.
+  package init(of grid: String, from database: Database) async throws {
+    let (id, name) = try await GridReport.resolve(grid, in: database)
+    self.id = id
+    self.name = name
+    let runs = try await database.query(
+      "select * from report.run where grid_id = $1 order by position", [.integer(id)]
+    ).map(RunRow.init)
+    self.runs = runs
+    sweep = try await database.query(
+      """
+      select * from report.sweep where grid_id = $1
+      order by optimizer, variant nulls first, schedule, learning_rate
+      """, [.integer(id)]
+    ).map(SweepRow.init)
+    sharing =
+      try await database.query("select * from report.sharing where grid_id = $1", [.integer(id)])
+      .map(Sharing.init).first ?? Sharing()
+    // Curves of more settings than can be told apart are not drawn, and not asked for.
+    let drawn = Set(runs.map(\.setting)).count <= GridReport.mostCurves
+    var curves: [String: [CurvePoint]] = [:]
+    var stages: [String: [StageRow]] = [:]
+    if drawn {
+      let points = try await database.query(
+        "select * from report.setting_curve where grid_id = $1 order by setting, samples",
+        [.integer(id)])
+      for row in points { curves[row["setting"] ?? "", default: []].append(CurvePoint(row)) }
+      for row in try await database.query(GridReport.stageQuery, [.integer(id)]) {
+        stages[row["setting"] ?? "", default: []].append(StageRow(row))
+      }
+    }
+    (self.curves, self.stages) = (curves, stages)
+    var runStages: [Int: [Int]] = [:]
+    let chains = try await database.query(
+      "select run_id, stage_id from report.run_stage where grid_id = $1", [.integer(id)])
+    for row in chains {
+      runStages[row.int("run_id") ?? 0, default: []].append(row.int("stage_id") ?? 0)
+    }
+    self.runStages = runStages
+    provenance = try await Provenance(of: id, from: database)
+  }
+
+  /// A page of more curves than this is read by nobody.
+  static let mostCurves = 400
+
+  private static let stageQuery = """
+    select f.setting, s.batch, s.learning_rate, s.learning_rate_end, s.noise_scale,
+      s.start_samples / f.per_epoch as start_epoch, s.end_samples / f.per_epoch as end_epoch
+    from (
+      select setting, min(run_id) as run_id,
+        coalesce(max(samples_per_epoch)::float8,
+          max(samples_planned) / nullif(max(epochs_planned), 0)) as per_epoch
+      from report.run where grid_id = $1 group by setting
+    ) f
+    join report.run_stage rs on rs.run_id = f.run_id
+    join report.stage s on s.id = rs.stage_id
+    order by f.setting, rs.position
+    """
+
+  /// The grid with this name or, where there is none, this id.
+  package static func resolve(_ grid: String, in database: Database) async throws -> (Int, String) {
+    let rows = try await database.query(
+      """
+      select id, grid from report.grid where grid = $1 or id::text = $1
+      order by (grid = $1) desc limit 1
+      """, [.text(grid)])
+    guard let row = rows.map({ $0 }).first, let id = row["id"].flatMap({ Int($0) }) else {
+      let names = try await database.query("select grid from report.grid").compactMap { $0["grid"] }
+      throw NotFound(name: grid, near: nearest(grid, among: names))
+    }
+    return (id, row["grid"] ?? grid)
+  }
+}
+
+extension GridReport.Provenance {
+  fileprivate init(of grid: Int, from database: Database) async throws {
+    let attempts = try await database.query(
+      """
+      select string_agg(distinct a.version, ', ') as versions,
+        string_agg(distinct a.host, ', ') as hosts,
+        string_agg(distinct a.fingerprint, '; ') as fingerprints, count(*) as attempts,
+        count(*) filter (where a.outcome = 'crashed') as crashed,
+        count(*) filter (where a.outcome = 'preempted') as preempted,
+        count(*) filter (where a.outcome = 'failed') as failed
+      from report.attempt a where a.stage_id in (
+        select rs.stage_id from report.run_stage rs where rs.grid_id = $1)
+      """, [.integer(grid)])
+    if let row = attempts.map({ $0 }).first {
+      (versions, hosts) = (row["versions"] ?? "", row["hosts"] ?? "")
+      fingerprints = row["fingerprints"] ?? ""
+      (self.attempts, crashed) = (row.int("attempts") ?? 0, row.int("crashed") ?? 0)
+      (preempted, failed) = (row.int("preempted") ?? 0, row.int("failed") ?? 0)
+    }
+    let data = try await database.query(
+      """
+      select distinct d.digest, d.name, s.numerics_version
+      from report.run_stage rs join report.stage s on s.id = rs.stage_id
+      left join report.dataset d on d.digest = s.dataset_digest where rs.grid_id = $1
+      """, [.integer(grid)])
+    var seen: Set<String> = []
+    for row in data {
+      guard let digest = row["digest"], seen.insert(digest).inserted else { continue }
+      datasets.append((digest, row["name"] ?? ""))
+    }
+    numericsVersions = Set(data.compactMap { $0["numerics_version"] }).sorted()
+      .joined(separator: ", ")
+  }
+}

@@ -1,0 +1,118 @@
+import Foundation
+
+/// The report as one self-contained page: verdict first, figures inside.
+extension Report {
+  package func page(figures: [(figure: Figure, svg: Data)], madeBy version: String) -> String {
+    let title = grids.map(\.name).joined(separator: ", ")
+    return """
+      <!DOCTYPE html>
+      <html lang="en">
+      <head>
+      <meta charset="utf-8">
+      <meta name="viewport" content="width=device-width, initial-scale=1">
+      <title>\(escaped(title))</title>
+      <style>
+      \(Report.style)
+      </style>
+      </head>
+      <body>
+      <h1>\(escaped(title))</h1>
+      \(paragraphs(grids.map { "Grid \($0.name): \($0.outcomes)." }))
+      <section>
+      <h2>Verdict</h2>
+      \(verdict.isEmpty ? "<p>Nothing to compare.</p>" : list(verdict))
+      </section>
+      <section>
+      <h2>Settings</h2>
+      <p>Mean final test accuracy in percent over the seeds that trained, with its 95 % interval.</p>
+      \(settingTable().html)
+      \(comparisonSection)
+      \(paperSection)
+      </section>
+      <section>
+      <h2>Figures</h2>
+      \(figures.map(block).joined(separator: "\n"))
+      </section>
+      <section>
+      <h2>Work</h2>
+      \(paragraphs(grids.map(\.sharingText)))
+      </section>
+      <section>
+      <h2>Where it comes from</h2>
+      \(grids.map(\.provenanceTable.html).joined(separator: "\n"))
+      <p>Reported by jobctl \(escaped(version)).</p>
+      </section>
+      <section>
+      <h2>How to read it</h2>
+      \(list(notes))
+      </section>
+      </body>
+      </html>
+
+      """
+  }
+
+  private var comparisonSection: String {
+    guard !comparisons.isEmpty else { return "" }
+    return "<h3>Differences of final test accuracy, in points</h3>\n\(comparisonTable.html)"
+  }
+
+  private var paperSection: String {
+    guard let paperTable else { return "" }
+    return "<h3>Section 5.2 of the paper</h3>\n<p>The paper's rows are single runs of WRN-16-4 on "
+      + "CIFAR-10. Where this grid trains another network, other data or fewer epochs, only the "
+      + "order of its rows can be compared.</p>\n\(paperTable.html)"
+  }
+
+  private func block(_ figure: Figure, _ svg: Data) -> String {
+    """
+    <figure>
+    <h3>\(escaped(figure.title))</h3>
+    <img alt="\(escaped(figure.title))" src="data:image/svg+xml;base64,\(svg.base64EncodedString())">
+    <figcaption>\(escaped(figure.caption))</figcaption>
+    </figure>
+    """
+  }
+
+  private func paragraphs(_ lines: [String]) -> String {
+    lines.map { "<p>\(escaped($0))</p>" }.joined(separator: "\n")
+  }
+
+  private func list(_ lines: [String]) -> String {
+    "<ul>\n" + lines.map { "<li>\(escaped($0))</li>\n" }.joined() + "</ul>"
+  }
+
+  private static let style = """
+    body { font: 16px/1.5 sans-serif; color: #111; background: #fff; max-width: 60rem;
+      margin: 2rem auto; padding: 0 1rem; }
+    h1, h2, h3 { line-height: 1.2; }
+    h2 { border-bottom: 1px solid #ccc; margin-top: 2.5rem; }
+    table { border-collapse: collapse; font-size: 0.85rem; display: block; overflow-x: auto; }
+    th, td { padding: 0.2rem 0.6rem; border-bottom: 1px solid #ddd; text-align: left; }
+    .right { text-align: right; font-variant-numeric: tabular-nums; }
+    figure { margin: 2rem 0; }
+    figure img { max-width: 100%; }
+    figcaption { font-size: 0.85rem; color: #444; }
+    """
+}
+
+extension GridReport {
+  package var provenanceTable: TextTable {
+    var table = TextTable([("grid \(name)", .left), ("", .left)])
+    table.add(["jobctl that trained", provenance.versions])
+    table.add(["hosts", provenance.hosts])
+    table.add(["numerics version", provenance.numericsVersions])
+    table.add(["numerics fingerprints", provenance.fingerprints])
+    for data in provenance.datasets {
+      table.add(["data set \(data.name)", "sha256 \(data.digest)"])
+    }
+    table.add(["attempts at stages", String(provenance.attempts)])
+    table.add(["of them crashed and resumed", String(provenance.crashed)])
+    table.add(["drained and resumed", String(provenance.preempted)])
+    table.add(["failed and retried", String(provenance.failed)])
+    table.add(["stages shared", "\(sharing.uniqueStages) trained for \(sharing.stages)"])
+    table.add(["stages of earlier grids", String(sharing.reusedStages)])
+    table.add(["updates redone", String(runs.reduce(0) { $0 + $1.updatesRedone })])
+    return table
+  }
+}

@@ -1,0 +1,115 @@
+import Experiments
+import Statistics
+
+/// Runs that differ in the seed alone, and what came of them.
+package struct SettingResult: Sendable {
+  package let grid: String
+  /// As in its grid: "learning_rate=0.1,schedule=decay"; empty where a grid has no axis but the seed.
+  package let name: String
+  /// The axes' values in file order; the grid first, where there are several.
+  package let labels: [(key: String, value: String)]
+  package let runs: [GridReport.RunRow]
+  package let outcomes: OutcomeSummary
+  /// Of the mean final test accuracy of the runs that trained; nil for fewer than two.
+  package let accuracy: Interval?
+  package let curve: [GridReport.CurvePoint]
+  package let stages: [GridReport.StageRow]
+
+  init(
+    _ name: String, _ runs: [GridReport.RunRow], of grid: GridReport, severalGrids: Bool,
+    interval: Report.IntervalMethod
+  ) throws(StatisticsError) {
+    self.grid = grid.name
+    self.name = name
+    self.runs = runs
+    outcomes = OutcomeSummary(runs.map(\.outcome))
+    let own = SettingResult.labels(of: runs.first)
+    labels = (severalGrids ? [(key: "grid", value: grid.name)] : []) + own
+    switch interval {
+    case .student: accuracy = outcomes.values?.interval()
+    case .bootstrap:
+      let values = runs.compactMap(\.outcome.value)
+      accuracy = values.isEmpty ? nil : try Bootstrap(values, seed: 1).interval(.bca)
+    }
+    curve = grid.curves[name] ?? []
+    stages = grid.stages[name] ?? []
+  }
+
+  /// The database forgets the order of labels; the name of the run remembers it.
+  private static func labels(of run: GridReport.RunRow?) -> [(key: String, value: String)] {
+    guard let run else { return [] }
+    let name = "," + run.name
+    func place(_ key: String) -> String.Index {
+      name.firstRange(of: ",\(key)=")?.lowerBound ?? name.endIndex
+    }
+    return (run.labels.members ?? []).filter { $0.key != "seed" }
+      .sorted { place($0.key) < place($1.key) }
+      .map { member in
+        let value = member.value
+        return (member.key, value.stringValue ?? value["name"]?.stringValue ?? value.encoded())
+      }
+  }
+
+  package subscript(key: String) -> String? { labels.first { $0.key == key }?.value }
+
+  package func label(without keys: Set<String>) -> String {
+    labels.filter { !keys.contains($0.key) }.map { "\($0.key)=\($0.value)" }
+      .joined(separator: ", ")
+  }
+
+  /// "learning_rate=0.1, schedule=decay", or the grid's name where nothing varies.
+  package var label: String { labels.isEmpty ? grid : label(without: []) }
+
+  /// Final test accuracies of the runs that trained, by seed.
+  package var values: [Int: Double] {
+    Dictionary(
+      runs.compactMap { run in run.outcome.value.map { (run.seed, $0) } },
+      uniquingKeysWith: { first, _ in first })
+  }
+
+  var sweepRuns: LearningRateBreak.Runs {
+    LearningRateBreak.Runs(
+      outcomes: Dictionary(
+        runs.map { ($0.seed, $0.outcome) }, uniquingKeysWith: { first, _ in first }),
+      validation: Dictionary(
+        runs.compactMap { run in
+          run.outcome.value == nil ? nil : run.validationAccuracy.map { (run.seed, $0) }
+        }, uniquingKeysWith: { first, _ in first }))
+  }
+
+  package var learningRate: Double { runs.first?.learningRate ?? 0 }
+  package var schedule: String { runs.first?.schedule ?? "" }
+  package var optimizer: String { runs.first?.optimizer ?? "" }
+  package var momentum: Double? { runs.first?.momentum }
+  package var batch: Int { runs.first?.batch ?? 0 }
+  package var batchMost: Int { runs.first?.batchMost ?? 0 }
+  package var updates: Int { runs.first?.updatesPlanned ?? 0 }
+  package var samples: Int { runs.first?.samplesPlanned ?? 0 }
+  package var hasConstantBatch: Bool { batch == batchMost }
+
+  /// Means over the runs that trained.
+  package var seconds: Double? { mean(\.seconds) }
+  package var coreSeconds: Double? { mean(\.coreSeconds) }
+  package var peakMemory: Int? { runs.compactMap(\.peakMemory).max() }
+
+  private func mean(_ value: (GridReport.RunRow) -> Double?) -> Double? {
+    Summary(runs.filter { $0.outcome.value != nil }.compactMap(value))?.mean
+  }
+
+  /// "4 of 5", and what became of the others.
+  package var counts: String {
+    let others = [
+      (outcomes.collapsed, "collapsed"), (outcomes.diverged, "diverged"),
+      (outcomes.failed, "failed"), (outcomes.missing, "missing"),
+    ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+    return outcomes.trained.description
+      + (others.isEmpty ? "" : " (\(others.joined(separator: ", ")))")
+  }
+
+  /// "92.16 [91.95, 92.37]", in percent.
+  package var accuracyText: String {
+    guard let mean = outcomes.values?.mean else { return "" }
+    return percent(mean)
+      + (accuracy.map { " [\(percent($0.low)), \(percent($0.high))]" } ?? "")
+  }
+}

@@ -1,0 +1,84 @@
+import ArgumentParser
+import Experiments
+import Foundation
+import Reports
+
+/// `jobctl report`: reads grids, prints, and writes a page with tables and figures.
+
+extension Report.IntervalMethod: ExpressibleByArgument {}
+
+struct ReportCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Reports grids: what reaches what accuracy in how many updates, how surely.",
+    discussion: """
+      Several grids are compared with each other. With --output a page (HTML), tables (CSV, JSON) and \
+      figures (SVG) are written to a folder.
+      """)
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case table, csv, json }
+
+  @Argument(help: "Grids, by name or id.") var grids: [String]
+  @OptionGroup var database: DatabaseOptions
+  @Option(
+    help: ArgumentHelp(
+      "Points of accuracy that count as the same: tests equivalence, and where the rate breaks.",
+      valueName: "points"))
+  var margin: Double?
+  @Option(help: "How intervals are made; the bootstrap needs 20 seeds.")
+  var interval = Report.IntervalMethod.student
+  @Option(help: "What to print.") var format = Format.table
+  @Option(help: "A folder for the page, tables and figures.", completion: .directory)
+  var output: String?
+
+  func validate() throws {
+    if let margin, !(margin > 0 && margin < 100) {
+      throw ValidationError("--margin is in points of accuracy, above 0 and below 100.")
+    }
+    if Set(grids).count < grids.count { throw ValidationError("A grid is named twice.") }
+  }
+
+  func run() async throws {
+    let database = try await database.open()
+    var loaded: [GridReport] = []
+    for grid in grids { loaded.append(try await GridReport(of: grid, from: database)) }
+    let report = try Report(
+      loaded, options: .init(margin: margin.map { $0 / 100 }, interval: interval))
+    switch format {
+    case .table: print(report.text)
+    case .csv:
+      for grid in report.grids { print(grid.csv, terminator: "") }
+    case .json: print(report.json.pretty())
+    }
+    guard let output else { return }
+    let count = try await write(report, to: output)
+    if format == .table {
+      print(
+        "\n\(count) figures, report.html and the tables are in\n"
+          + URL(filePath: output).standardizedFileURL.path)
+    }
+  }
+
+  /// Gives the number of figures.
+  private func write(_ report: Report, to folder: String) async throws -> Int {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    func write(_ text: String, _ name: String) throws {
+      try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
+    }
+    for (number, grid) in report.grids.enumerated() {
+      let suffix = report.grids.count > 1 ? "-\(number + 1)" : ""
+      try write(grid.csv, "runs\(suffix).csv")
+      try write(grid.sweepCSV, "sweep\(suffix).csv")
+    }
+    try write(report.settingCSV, "settings.csv")
+    try write(report.curveCSV, "curves.csv")
+    try write(report.json.pretty() + "\n", "report.json")
+    let figures = report.figures
+    try await Figure.draw(figures, in: folder)
+    let drawn = try figures.map { figure in
+      (figure: figure, svg: try Data(contentsOf: URL(filePath: "\(folder)/\(figure.name).svg")))
+    }
+    try write(report.page(figures: drawn, madeBy: Jobctl.version), "report.html")
+    return figures.count
+  }
+}

@@ -1,0 +1,59 @@
+-- Makes runs and stages of what was copied since open_submission: stages that exist already are
+-- reused.
+create or replace function api.close_submission() returns jsonb
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
+declare
+  grid_number bigint := api.internal_submitted();
+  grid_row    jobs.grid;
+  run_count   bigint;
+  seed_count  bigint;
+  first_run   bigint;
+  known       bigint[];
+  revived     int;
+  result      jsonb;
+begin
+  select * into grid_row from jobs.grid where id = grid_number;
+  select count(*) into seed_count from pg_temp.submitted_seed;
+  select count(*) * seed_count into run_count from pg_temp.submitted_setting;
+  insert into jobs.spec(digest, document) select digest, document from pg_temp.submitted_spec
+  on conflict do nothing;
+
+  first_run := api.internal_reserve('jobs.run', run_count);
+  insert into jobs.run(id, grid_id, name, position, seed, labels, learning_rate, schedule,
+    optimizer, variant, updates, samples, epochs, classes, samples_per_epoch,
+    setting)
+  overriding system value
+  select first_run + g.number * seed_count + d.number, grid_number,
+    concat_ws(',', nullif(g.name, ''), 'seed=' || d.seed), g.number * seed_count + d.number,
+    d.seed, g.labels || jsonb_build_object('seed', d.seed), g.learning_rate, g.schedule,
+    g.optimizer, g.variant, g.updates, g.samples, g.epochs, g.classes, g.samples_per_epoch,
+    coalesce(g.name, '')
+  from pg_temp.submitted_setting g cross join pg_temp.submitted_seed d
+  order by g.number, d.number;
+
+  perform api.internal_new_stages(grid_row.priority);
+  known := api.internal_new_chains(first_run, seed_count);
+  if cardinality(known) > 0 then
+    revived := api.internal_revive(known);
+    perform api.internal_settle(api.internal_unearth(known || array(
+      select s.id from pg_temp.new_stage n join jobs.stage s on s.id = n.id
+      where s.parent_id = any (known))));
+    perform api.internal_prioritize(known);
+  end if;
+
+  select jsonb_build_object('grid', grid_row.name, 'id', grid_number, 'runs', run_count,
+    'stages', jsonb_build_object(
+      'created', (select count(*) from pg_temp.new_stage),
+      'shared', (select count(*) from (select from jobs.run_stage rs
+         where rs.run_id between first_run and first_run + run_count - 1
+         group by rs.stage_id having count(*) > 1) several),
+      'reused', cardinality(known)),
+    'unchanged', false, 'revived', coalesce(revived, 0),
+    'failed', (select count(*) from jobs.stage where id = any (known)
+               and state in ('failed', 'parked')))
+  into result;
+  perform api.internal_event('submitted', grid => grid_number, detail => result);
+  perform api.internal_disorder();
+  perform api.internal_notify();
+  return result;
+end $$;

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short schedules test simulate chaos chaos-short lint format bench peers peers-sweep peers-queue install clean
+.PHONY: help setup build demo demo-short study study-long schedules test simulate chaos chaos-short lint format bench peers peers-sweep peers-queue install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -24,6 +24,14 @@ demo: setup ## Train the learning-rate sweep on Fashion-MNIST and report it
 demo-short: setup ## The same path in a minute: two rates, one epoch, a subset
 	$(BUILD) --product jobctl
 	@ops/demo examples/lr-sweep-short.json
+
+study: setup ## Train the study of docs/RESULTS.md and report it (up to two hours; resumes)
+	$(BUILD) --product jobctl
+	@ops/study
+
+study-long: setup ## The same with a wide residual network, on CIFAR-10 too where it is present (a day; resumes)
+	$(BUILD) --product jobctl
+	@STUDY_HOME=$${STUDY_HOME:-.study-long} ops/study examples/schedules.json examples/study/long/*.json
 
 schedules: setup ## Train three schedules over five seeds and print their differences (up to 90 minutes; resumes)
 	$(BUILD) --product jobctl

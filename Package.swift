@@ -101,8 +101,8 @@ let package = Package(
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Checkpoints", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Tensors", "Training",
-        argumentParser, logging,
+        "Checkpoints", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Reports", "Tensors",
+        "Training", argumentParser, logging,
       ],
       swiftSettings: strict),
 
@@ -133,7 +133,9 @@ let package = Package(
       ["jobctl", "Experiments", "JobQueue", "Postgres", "TestSupport", subprocess, system]),
     tests("Checkpoints", ["Checkpoints", "TestSupport", subprocess, system]),
     tests("Datasets", ["Datasets", "Experiments", "Tensors", "TestSupport"]),
-    tests("Reports", ["Reports"]),
+    tests(
+      "Reports",
+      ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "TestSupport"]),
     tests("Statistics", ["Statistics", "TestSupport"]),
     tests("Tidy", ["TestSupport"]),
     tests("NeuralNet", ["Experiments", "NeuralNet", "Tensors", "TestSupport"]),

@@ -73,7 +73,7 @@ package struct TrainingSpec: Hashable, Sendable {
 }
 
 /// Extra ghost batches, now and then, that measure the gradient noise scale where an update has one
-/// ghost batch only.
+/// ghost batch only. Stages that were trained before keep what was measured then.
 package struct GradientProbe: Hashable, Sendable {
   /// Updates from one probe to the next, counted from the start of training.
   package var every: Int

@@ -29,6 +29,8 @@ package struct JobQueue: Sendable {
     package var failed: Int
   }
 
+  private static let manyStages = 50_000
+
   package func submit(_ submission: Submission) async throws -> Submitted {
     let answer = try await database.withConnection { connection throws(PostgresError) in
       try await connection.transaction { connection throws(PostgresError) in
@@ -40,6 +42,11 @@ package struct JobQueue: Sendable {
       let stages = reply["stages"], let created = stages["created"]?.intValue,
       let shared = stages["shared"]?.intValue, let reused = stages["reused"]?.intValue
     else { throw UnexpectedAnswer(function: "api.close_submission") }
+    if created >= JobQueue.manyStages {
+      // Counting them would read every row until a vacuum has passed. Who may not do it waits a minute
+      // for the server's own.
+      _ = try? await database.query("vacuum (analyze) jobs.stage")
+    }
     return Submitted(
       id: id, runs: runs, created: created, shared: shared, reused: reused,
       isUnchanged: reply["unchanged"]?.boolValue ?? false, revived: reply["revived"]?.intValue ?? 0,
@@ -248,7 +255,7 @@ package struct JobQueue: Sendable {
     let rows = try await database.query(
       "select api.claim($1, $2, $3, $4)",
       [.integer(claim.worker), .integer(claim.slots), .text(request.encoded()), interval(lease)],
-      timeout: .seconds(30))
+      timeout: .seconds(30), keeping: true)
     return try rows.map { row in
       guard let stage = row.values[0].flatMap({ try? JSON(parsing: $0) }).flatMap(ClaimedStage.init)
       else { throw UnexpectedAnswer(function: "api.claim") }
@@ -341,7 +348,8 @@ package struct JobQueue: Sendable {
   ) async throws -> Bool {
     let parameters: [Parameter] = [.integer(lease.stage), .integer(lease.attempt)] + rest
     let rows = try await database.query(
-      sql, parameters, timeout: .seconds(30), patience: .upTo(patience ?? JobQueue.longestOutage))
+      sql, parameters, timeout: .seconds(30), patience: .upTo(patience ?? JobQueue.longestOutage),
+      keeping: true)
     return rows.single == "t"
   }
 
@@ -349,7 +357,8 @@ package struct JobQueue: Sendable {
     _ function: String, _ sql: String, _ parameters: [Parameter], timeout: Duration? = nil,
     patience: Database.Patience = .none
   ) async throws -> JSON {
-    let rows = try await database.query(sql, parameters, timeout: timeout, patience: patience)
+    let rows = try await database.query(
+      sql, parameters, timeout: timeout, patience: patience, keeping: true)
     guard let text = rows.single, let node = try? JSON(parsing: text) else {
       throw UnexpectedAnswer(function: "api.\(function)")
     }

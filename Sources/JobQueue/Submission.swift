@@ -41,16 +41,16 @@ package struct Submission: Sendable {
     let open = try connection.query("select api.open_submission($1)", [.text(header.encoded())])
     if let answer = open.single { return answer }
     let numbered = seeds.enumerated().map { $0 }
-    try copy(specs, "spec(digest, document)", on: connection) { [$0] }
+    try copy(specs, "spec(digest, document)", on: connection) { $0 }
     try copy(
       settings,
       """
       setting(number, name, labels, learning_rate, schedule, optimizer, variant, updates, samples,
         epochs, classes, samples_per_epoch, chain)
       """, on: connection
-    ) { [$0] }
+    ) { $0 }
     try copy(numbered, "seed(number, seed)", on: connection) {
-      [[.integer($0.offset), .integer($0.element)]]
+      [.integer($0.offset), .integer($0.element)]
     }
     try copy(
       stages,
@@ -59,25 +59,26 @@ package struct Submission: Sendable {
         start_samples, end_samples, start_updates, updates, batch, ghost, learning_rate,
         learning_rate_end, law, momentum, noise_scale, noise_scale_exact, epochs)
       """, on: connection
-    ) { [$0] }
-    try copy(numbered, "digest(stage, seed, digest)", on: connection) { seed in
-      stages.indices.map {
-        [.integer($0), .integer(seed.offset), .text(digest($0, seed.element))]
-      }
+    ) { $0 }
+    let pairs = numbered.lazy.flatMap { seed in stages.indices.lazy.map { (seed: seed, stage: $0) }
+    }
+    try copy(pairs, "digest(stage, seed, digest)", on: connection) { pair in
+      [
+        .integer(pair.stage), .integer(pair.seed.offset),
+        .text(digest(pair.stage, pair.seed.element)),
+      ]
     }
     return try connection.query("select api.close_submission()").single
   }
 
-  private func copy<Item>(
-    _ items: [Item], _ table: String, on connection: isolated Connection,
-    _ rows: (Item) -> [[Parameter]]
+  private func copy<Items: Sequence>(
+    _ items: Items, _ table: String, on connection: isolated Connection,
+    _ row: (Items.Element) -> [Parameter]
   ) throws(PostgresError) {
-    var rest = items[...]
+    var rest = items.makeIterator()
     try connection.copy("copy pg_temp.submitted_\(table) from stdin") {
       var lines = CopyLines()
-      while !lines.isFull, let item = rest.popFirst() {
-        for row in rows(item) { lines.add(row) }
-      }
+      while !lines.isFull, let item = rest.next() { lines.add(row(item)) }
       return lines.isEmpty ? nil : lines
     }
   }

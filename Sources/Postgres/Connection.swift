@@ -8,6 +8,8 @@ package actor Connection {
   private let owned: Handle
   private var handle: OpaquePointer { owned.pointer }
   private let executor: ThreadExecutor
+  /// Statements that the server keeps parsed, by their text.
+  private var prepared: [String: String] = [:]
 
   package nonisolated var unownedExecutor: UnownedSerialExecutor {
     executor.asUnownedSerialExecutor()
@@ -64,17 +66,36 @@ package actor Connection {
 
   // MARK: - Statements
 
-  /// Runs one statement with bound parameters.
+  /// Runs one statement with bound parameters. What is kept is parsed once a connection: for statements
+  /// that are sent often, and whose result never changes its columns.
   @discardableResult
   package func query(
-    _ sql: String, _ parameters: [Parameter] = [], timeout: Duration? = nil
+    _ sql: String, _ parameters: [Parameter] = [], timeout: Duration? = nil, keeping: Bool = false
   ) throws(PostgresError) -> Rows {
     let values = parameters.map { $0.wire.map { strdup($0) } ?? nil }
     defer { for value in values { free(value) } }
-    let sent = PQsendQueryParams(
-      handle, sql, Int32(values.count), nil, values.map { UnsafePointer($0) }, nil, nil, 0)
+    let pointers = values.map { UnsafePointer($0) }
+    let sent =
+      if keeping {
+        PQsendQueryPrepared(
+          handle, try statement(sql, timeout), Int32(values.count), pointers, nil, nil, 0)
+      } else {
+        PQsendQueryParams(handle, sql, Int32(values.count), nil, pointers, nil, nil, 0)
+      }
     guard sent == 1 else { throw .connectionLost(Connection.message(of: handle)) }
     return try results(timeout: timeout)
+  }
+
+  /// The name under which the server knows a statement.
+  private func statement(_ sql: String, _ timeout: Duration?) throws(PostgresError) -> String {
+    if let name = prepared[sql] { return name }
+    let name = "jobctl_\(prepared.count)"
+    guard PQsendPrepare(handle, name, sql, 0, nil) == 1 else {
+      throw .connectionLost(Connection.message(of: handle))
+    }
+    _ = try results(timeout: timeout)
+    prepared[sql] = name
+    return name
   }
 
   /// Runs a script of several statements without parameters, in one implicit transaction.

@@ -27,10 +27,10 @@ package final class Database: Sendable {
 
   package func query(
     _ sql: String, _ parameters: [Parameter] = [], timeout: Duration? = nil,
-    patience: Patience = .none
+    patience: Patience = .none, keeping: Bool = false
   ) async throws -> Rows {
     try await withConnection(patience: patience) { connection throws(PostgresError) in
-      try await connection.query(sql, parameters, timeout: timeout)
+      try await connection.query(sql, parameters, timeout: timeout, keeping: keeping)
     }
   }
 

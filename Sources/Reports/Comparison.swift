@@ -7,7 +7,7 @@ package struct Comparison: Sendable {
   package let subject: Int
   package let reference: Int
   package let test: Result<Test, StatisticsError>
-  /// Of pairs, where a margin is given.
+  /// Of pairs, where a margin is given and every run of both settings trained.
   package let equivalence: Equivalence?
   /// Two-sided, corrected by Holm over all of the report's comparisons.
   package private(set) var adjustedP: Double?
@@ -58,9 +58,11 @@ package struct Comparison: Sendable {
   private static func compare(
     _ first: SettingResult, _ second: SettingResult, _ grids: [GridReport], _ margin: Double?
   ) throws(StatisticsError) -> (Test, Equivalence?) {
-    guard Set(first.values.keys).isDisjoint(with: second.values.keys) else {
+    guard Set(first.runs.map(\.seed)).isDisjoint(with: second.runs.map(\.seed)) else {
       let pairs = try PairedComparison(first.values, minus: second.values)
-      guard let margin, pairs.estimate != nil else { return (.paired(pairs), nil) }
+      guard let margin, pairs.estimate != nil, first.isComplete, second.isComplete else {
+        return (.paired(pairs), nil)
+      }
       return (.paired(pairs), try Equivalence(pairs, margin: margin))
     }
     func group(_ setting: SettingResult) -> UnpairedComparison.Group {

@@ -17,9 +17,17 @@ extension Report {
     var figures = drawn.first.map { scheduleFigures(arms(of: $0.arms)) } ?? []
     for (number, group) in drawn.prefix(Report.mostGroups).enumerated() {
       let suffix = drawn.count > 1 ? "-\(number + 1)" : ""
-      figures += curves(arms(of: group.arms), suffix: suffix, at: group.label)
+      figures += curves(
+        arms(of: group.arms), suffix: suffix, at: group.label,
+        note: leftOut(group.arms.count, "settings")
+          + leftOut(drawn.count, "groups", most: Report.mostGroups))
     }
     return figures
+  }
+
+  /// What a caption says of more than can be drawn.
+  func leftOut(_ count: Int, _ what: String, most: Int = Figure.mostStyles) -> String {
+    count > most ? " Of \(count) \(what) the first \(most) are drawn; curves.csv has all." : ""
   }
 
   private func arms(of places: [Int]) -> [(label: String, setting: SettingResult)] {
@@ -53,7 +61,8 @@ extension Report {
     return [
       Figure(
         name: "learning-rate-by-epoch", title: "Learning rate against epochs",
-        caption: "As planned, stage by stage.\(at)", x: "epochs", y: "learning rate (log scale)",
+        caption: "As planned, stage by stage; one seed, since all have the same.\(at)", x: "epochs",
+        y: "learning rate (log scale)",
         options: "set logscale y; set format y '%g'; set key bottom left",
         series: paths { ($0.learningRate, $0.learningRateEnd) }),
       Figure(
@@ -67,7 +76,7 @@ extension Report {
           + "measured, in samples, of means over updates and seeds (McCandlish et al. 2018); the two "
           + "are different quantities.\(at)",
         x: "epochs", y: "noise scale (log scale)",
-        options: "set logscale y; set format y '%g'; set key outside bottom center horizontal",
+        options: "set logscale y; set format y '%g'; set key tmargin center horizontal",
         series: paths { stage in
           stage.noiseScale.map { noise in
             let fall = stage.learningRate > 0 ? stage.learningRateEnd / stage.learningRate : 1
@@ -80,21 +89,29 @@ extension Report {
   // MARK: - Curves
 
   private func curves(
-    _ arms: [(label: String, setting: SettingResult)], suffix: String, at place: String
+    _ arms: [(label: String, setting: SettingResult)], suffix: String, at place: String,
+    note: String
   ) -> [Figure] {
     let at = place.isEmpty ? "" : ", at \(place)"
     let caption =
       "Mean over seeds with the 95 % interval of the mean (Student's t), each point at its "
-      + "own sample count. Diverged runs are in it as far as they came."
+      + "own sample count. Diverged runs are in it as far as they came." + note
+    let lossCaption =
+      caption + " Where an interval reaches down to zero it is drawn to half of the least mean."
     func series(
       x: (GridReport.CurvePoint) -> Double,
       y: (GridReport.CurvePoint) -> GridReport.CurvePoint.Moments, scale: Double
     ) -> [Figure.Series] {
+      // A logarithmic axis has no zero.
+      let means = arms.flatMap { $0.setting.curve.compactMap { y($0).mean } }.filter { $0 > 0 }
+      let floor = scale * (means.min() ?? 0) / 2
       let bands = arms.enumerated().map { style, arm in
         Figure.Series(
           kind: .band, label: nil, style: style,
           rows: arm.setting.curve.compactMap { point in
-            interval(y(point), point.runs).map { [x(point), scale * $0.low, scale * $0.high] }
+            interval(y(point), point.runs).map {
+              [x(point), max(floor, scale * $0.low), scale * $0.high]
+            }
           })
       }
       return bands
@@ -108,6 +125,7 @@ extension Report {
     }
     let epochs: (GridReport.CurvePoint) -> Double = { $0.epoch }
     let updates: (GridReport.CurvePoint) -> Double = { Double($0.updates) }
+    let lossTics = Figure.tics(arms.flatMap { $0.setting.curve.compactMap(\.trainLoss.mean) })
     return [
       Figure(
         name: "accuracy-by-epoch\(suffix)", title: "Test accuracy against epochs\(at)",
@@ -119,13 +137,15 @@ extension Report {
         options: "set key bottom right", series: series(x: updates, y: \.testAccuracy, scale: 100)),
       Figure(
         name: "loss-by-epoch\(suffix)", title: "Training loss against epochs\(at)",
-        caption: caption, x: "epochs", y: "training loss (log scale)",
-        options: "set logscale y; set format y '%g'; set key top right",
+        caption: lossCaption, x: "epochs", y: "training loss (log scale)",
+        options: "set logscale y; set ytics (\(lossTics)); set autoscale yfix; "
+          + "set offsets 0, 0, graph 0.05, graph 0.05; set key top right",
         series: series(x: epochs, y: \.trainLoss, scale: 1)),
       Figure(
         name: "loss-by-update\(suffix)", title: "Training loss against updates\(at)",
-        caption: caption, x: "parameter updates", y: "training loss (log scale)",
-        options: "set logscale y; set format y '%g'; set key top right",
+        caption: lossCaption, x: "parameter updates", y: "training loss (log scale)",
+        options: "set logscale y; set ytics (\(lossTics)); set autoscale yfix; "
+          + "set offsets 0, 0, graph 0.05, graph 0.05; set key top right",
         series: series(x: updates, y: \.trainLoss, scale: 1)),
     ]
   }

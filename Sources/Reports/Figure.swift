@@ -46,6 +46,38 @@ package struct Figure: Sendable {
 
   var isEmpty: Bool { series.allSatisfy(\.rows.isEmpty) }
 
+  /// Without what a logarithmic axis has no place for, or gnuplot would end.
+  var drawable: Figure {
+    var figure = self
+    let (logX, logY) = (options.contains("logscale x"), options.contains("logscale y"))
+    for index in series.indices where logX || logY {
+      let line = series[index]
+      let kept = line.rows.indices.filter { place in
+        let row = line.rows[place]
+        return (!logX || row[0] > 0) && (!logY || row.dropFirst().allSatisfy { $0 > 0 })
+      }
+      figure.series[index].rows = kept.map { line.rows[$0] }
+      if !line.words.isEmpty { figure.series[index].words = kept.map { line.words[$0] } }
+    }
+    return figure
+  }
+
+  /// Places to label on a logarithmic axis that need not reach from one power of ten to the next.
+  static func tics(_ values: [Double]) -> String {
+    let positive = values.filter { $0 > 0 && $0.isFinite }
+    guard let least = positive.min(), let most = positive.max() else { return "1" }
+    let decades = Int(log10(least).rounded(.down))...Int(log10(most).rounded(.up))
+    let mantissas: [[Double]] = [
+      [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8], [1, 2, 3, 5], [1, 2, 5], [1],
+    ]
+    let choices = mantissas.map { marks in
+      decades.flatMap { decade in marks.map { $0 * pow(10, Double(decade)) } }
+        .filter { $0 >= 0.8 * least && $0 <= 1.25 * most }
+    }
+    let chosen = choices.first { $0.count <= 8 } ?? choices[3]
+    return chosen.map { String(format: "%g", $0) }.joined(separator: ", ")
+  }
+
   package enum Failure: Error, CustomStringConvertible {
     case noGnuplot
     case gnuplot(output: String)
@@ -145,10 +177,7 @@ package struct Figure: Sendable {
     case .band:
       return ["using 1:2:3 with filledcurves fs transparent solid 0.15 noborder \(colour) notitle"]
     case .bars:
-      return [
-        "using 1:2 with linespoints ps 0.7 lw 1.6 \(colour) \(dash) \(mark) \(title)",
-        "using 1:2:3:4 with yerrorbars ps 0 lw 1.2 \(colour) notitle",
-      ]
+      return ["using 1:2:3:4 with yerrorlines ps 0.7 lw 1.4 \(colour) \(dash) \(mark) \(title)"]
     case .loneBars:
       return ["using 1:2:3:4 with yerrorbars ps 0.8 lw 1.2 \(colour) \(mark) \(title)"]
     case .crosses:

@@ -22,11 +22,10 @@ extension GridReport {
     sharing =
       try await database.query("select * from report.sharing where grid_id = $1", [.integer(id)])
       .map(Sharing.init).first ?? Sharing()
-    // Curves of more settings than can be told apart are not drawn, and not asked for.
-    let drawn = Set(runs.map(\.setting)).count <= GridReport.mostCurves
+    let hasCurves = Set(runs.map(\.setting)).count <= GridReport.mostCurves
     var curves: [String: [CurvePoint]] = [:]
     var stages: [String: [StageRow]] = [:]
-    if drawn {
+    if hasCurves {
       let points = try await database.query(
         "select * from report.setting_curve where grid_id = $1 order by setting, samples",
         [.integer(id)])
@@ -46,8 +45,8 @@ extension GridReport {
     provenance = try await Provenance(of: id, from: database)
   }
 
-  /// A page of more curves than this is read by nobody.
-  static let mostCurves = 400
+  /// Of more settings neither curves.csv nor the figures have curves: SQL is the way to them.
+  static let mostCurves = 10_000
 
   private static let stageQuery = """
     select f.setting, s.batch, s.learning_rate, s.learning_rate_end, s.noise_scale,
@@ -67,11 +66,13 @@ extension GridReport {
   package static func resolve(_ grid: String, in database: Database) async throws -> (Int, String) {
     let rows = try await database.query(
       """
-      select id, grid from report.grid where grid = $1 or id::text = $1
+      select id, grid from report.submission where grid = $1 or id::text = $1
       order by (grid = $1) desc limit 1
       """, [.text(grid)])
     guard let row = rows.map({ $0 }).first, let id = row["id"].flatMap({ Int($0) }) else {
-      let names = try await database.query("select grid from report.grid").compactMap { $0["grid"] }
+      let names = try await database.query("select grid from report.submission").compactMap {
+        $0["grid"]
+      }
       throw NotFound(name: grid, near: nearest(grid, among: names))
     }
     return (id, row["grid"] ?? grid)

@@ -40,7 +40,12 @@ extension GridReport {
     return table
   }
 
-  var hasSweep: Bool { Set(sweep.map(\.learningRate)).count > 1 }
+  /// Whether rates are swept, and nothing varies that the sweep would average over.
+  var hasSweep: Bool {
+    let keys = Set(runs.flatMap { ($0.labels.members ?? []).map(\.key) })
+    return Set(sweep.map(\.learningRate)).count > 1
+      && keys.isSubset(of: ["learning_rate", "schedule", "optimizer", "variant", "seed"])
+  }
 
   /// Learning rates down, schedules (or variants) across.
   package var sweepTable: TextTable {
@@ -65,9 +70,6 @@ extension GridReport {
   private func sweepLabel(_ row: SweepRow) -> String {
     Set(sweep.map(\.optimizer)).count > 1 ? "\(row.label), \(row.optimizer)" : row.label
   }
-
-  /// One row a run, every number in full.
-  package var csv: String { TextTable(runs.map(\.json)).csv }
 
   package var sweepCSV: String { TextTable(sweep.map(\.json)).csv }
 

@@ -30,8 +30,17 @@ package struct Report: Sendable {
   package struct Group: Sendable {
     package let label: String
     package let arms: [Int]
-    /// Whether all arms are equivalent; nil without a margin, or where a pair could not be tested.
-    package let equivalence: IntersectionUnion?
+    /// Whether all arms are equivalent; nil where no margin was stated.
+    package let equivalence: Result<GroupEquivalence, Refusal>?
+  }
+
+  /// Why nothing is said of a group's equivalence.
+  package struct Refusal: Error, Sendable { package let reason: String }
+
+  package struct GroupEquivalence: Sendable {
+    package let all: IntersectionUnion
+    /// Some pair lies wholly outside of the margin, at a level that is shared among all pairs.
+    package let hasDifferentPair: Bool
   }
 
   /// Settings that are alike but for the learning rate.
@@ -40,7 +49,7 @@ package struct Report: Sendable {
     package let result: Result<LearningRateBreak, StatisticsError>
   }
 
-  package init(_ grids: [GridReport], options: Options) throws(StatisticsError) {
+  package init(_ grids: [GridReport], options: Options) {
     self.grids = grids
     self.options = options
     var settings: [SettingResult] = []
@@ -51,7 +60,7 @@ package struct Report: Sendable {
       for run in grid.runs where seen.insert(run.setting).inserted { order.append(run.setting) }
       for name in order {
         settings.append(
-          try SettingResult(
+          SettingResult(
             name, bySetting[name] ?? [], of: grid, severalGrids: grids.count > 1,
             interval: options.interval))
       }
@@ -60,9 +69,9 @@ package struct Report: Sendable {
     axis = Report.axis(of: settings)
     let found = Report.groups(of: settings, axis: axis)
     let compared = found.flatMap { group in
-      group.arms.dropFirst().map { arm in
+      Report.pairs(of: group.arms).map { reference, subject in
         Comparison(
-          subject: arm, reference: group.arms[0], settings: settings, grids: grids,
+          subject: subject, reference: reference, settings: settings, grids: grids,
           margin: options.margin)
       }
     }
@@ -106,22 +115,42 @@ package struct Report: Sendable {
     return order.map { ($0, arms[$0] ?? []) }
   }
 
+  /// Each with each, of few arms; of many, each with the first.
+  private static func pairs(of arms: [Int]) -> [(reference: Int, subject: Int)] {
+    guard arms.count <= 4 else { return arms.dropFirst().map { (arms[0], $0) } }
+    return arms.enumerated().flatMap { place, first in
+      arms[(place + 1)...].map { (first, $0) }
+    }
+  }
+
   private static func equivalence(
     of arms: [Int], _ settings: [SettingResult], _ margin: Double?
-  ) -> IntersectionUnion? {
+  ) -> Result<GroupEquivalence, Refusal>? {
     guard let margin, arms.count > 1 else { return nil }
+    for arm in arms where !settings[arm].isComplete {
+      return .failure(
+        Refusal(reason: "of \(settings[arm].label) only \(settings[arm].counts) runs trained"))
+    }
     do throws(StatisticsError) {
-      var tests: [Equivalence] = []
+      var pairs: [PairedComparison] = []
       for (place, first) in arms.enumerated() {
         for second in arms[(place + 1)...] {
-          let pair = try PairedComparison(
-            settings[second].values, minus: settings[first].values)
-          tests.append(try Equivalence(pair, margin: margin))
+          pairs.append(
+            try PairedComparison(settings[second].values, minus: settings[first].values))
         }
       }
-      return try IntersectionUnion(tests)
+      var tests: [Equivalence] = []
+      var hasDifferentPair = false
+      for pair in pairs {
+        tests.append(try Equivalence(pair, margin: margin))
+        let strict = try Equivalence(pair, margin: margin, alpha: 0.05 / Double(pairs.count))
+        hasDifferentPair = hasDifferentPair || strict.verdict == .notEquivalent
+      }
+      return .success(
+        GroupEquivalence(
+          all: try IntersectionUnion(tests), hasDifferentPair: hasDifferentPair))
     } catch {
-      return nil
+      return .failure(Refusal(reason: error.description))
     }
   }
 

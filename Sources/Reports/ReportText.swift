@@ -5,11 +5,11 @@ import Statistics
 /// The report in words and tables: for terminals, CSV and pages.
 extension Report {
   /// Of more runs than this a terminal gets settings only.
-  private static let mostRuns = 60
+  private static let mostRuns = 40
 
   package var text: String {
     var parts = grids.map { "Grid \($0.name): \($0.outcomes)" }
-    if !verdict.isEmpty { parts.append(verdict.joined(separator: "\n")) }
+    if !verdict.isEmpty { parts.append(verdict.map(printable).joined(separator: "\n")) }
     parts.append("Settings: mean final test accuracy in percent, with its 95 % interval\n")
     parts[parts.count - 1] += settingTable(sparklines: true).text
     if !comparisons.isEmpty {
@@ -78,7 +78,7 @@ extension Report {
             + (options.margin == nil
               ? []
               : [
-                equivalence.map { Report.words($0.verdict) } ?? "",
+                equivalence.map { Report.words($0.verdict) } ?? "not tested",
                 equivalence.map { Report.text(p: $0.p) } ?? "",
               ]))
       }
@@ -107,6 +107,17 @@ extension Report {
   }
 
   // MARK: - Files
+
+  /// One row a run, every number in full; the grid first, where there are several.
+  package var runCSV: String {
+    csv(
+      grids.flatMap { grid in
+        grid.runs.map { run in
+          guard grids.count > 1 else { return run.json }
+          return .object([.init("grid", .string(grid.name))] + (run.json.members ?? []))
+        }
+      })
+  }
 
   package var settingCSV: String {
     csv(settings.map(\.json))

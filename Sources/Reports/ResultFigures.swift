@@ -6,7 +6,9 @@ import Statistics
 extension Report {
   var resultFigures: [Figure] { rateFigures + costFigures + [batchFigure, memoryFigure] }
 
-  package var figures: [Figure] { (curveFigures + resultFigures).filter { !$0.isEmpty } }
+  package var figures: [Figure] {
+    (curveFigures + resultFigures).map(\.drawable).filter { !$0.isEmpty }
+  }
 
   /// Lines of settings that are alike but for some labels, no more than can be told apart.
   private func lines(
@@ -78,7 +80,7 @@ extension Report {
         + "accuracy: of so many runs so many collapsed or diverged.",
       x: "learning rate (log scale)", y: "final test accuracy (%)",
       options: "set logscale x 2; set xtics (\(tics)); set offsets graph 0.02, graph 0.08, 0, 0; "
-        + "set key outside bottom center horizontal",
+        + "set key tmargin center horizontal",
       series: series)
   }
 
@@ -107,8 +109,8 @@ extension Report {
     _ name: String, _ cost: String, _ x: String, _ samples: Int,
     _ points: [(setting: SettingResult, cost: Double)]
   ) -> Figure {
-    let arms = lines(points.map(\.setting), without: Set(["learning_rate"])).prefix(
-      Figure.mostStyles)
+    let all = lines(points.map(\.setting), without: ["learning_rate"])
+    let arms = all.prefix(Figure.mostStyles)
     var series = arms.enumerated().map { style, arm in
       Figure.Series(
         kind: .loneBars, label: arm.label.isEmpty ? "all" : arm.label, style: style,
@@ -121,14 +123,17 @@ extension Report {
     let front = ParetoFront.places(of: values).map { values[$0] }.sorted { $0.cost < $1.cost }
     series.append(
       .init(
-        kind: .path, label: "Pareto front", style: 7, rows: front.map { [$0.cost, $0.value] }))
+        kind: .line, label: "Pareto front", style: 7, rows: front.map { [$0.cost, $0.value] }))
     return Figure(
       name: name, title: "Final test accuracy against \(cost)",
       caption:
         "Settings that train \(samples) samples; mean over the seeds that trained, with its 95 % "
-        + "interval. On the front: nothing cheaper is better. Shared stages count in full.",
+        + "interval. On the front: nothing cheaper is better. Shared stages count in full."
+        + leftOut(all.count, "lines"),
       x: x, y: "final test accuracy (%)",
-      options: "set logscale x; set format x '%g'; set key outside bottom center horizontal",
+      options:
+        "set logscale x; set xtics (\(Figure.tics(points.map(\.cost)))); set autoscale xfix; "
+        + "set offsets graph 0.05, graph 0.05, 0, 0; set key tmargin center horizontal",
       series: series)
   }
 
@@ -146,7 +151,7 @@ extension Report {
         "Mean over the seeds that trained, with its 95 % interval; B_opt ∝ εN would move each "
         + "line's summit with its learning rate (Smith and Le 2017).",
       x: "batch size (log scale)", y: "final test accuracy (%)",
-      options: "set logscale x 2; set key outside bottom center horizontal",
+      options: "set logscale x 2; set key tmargin center horizontal",
       series: found.enumerated().map { style, line in
         Figure.Series(
           kind: .bars, label: line.label.isEmpty ? "all" : line.label, style: style,
@@ -163,7 +168,8 @@ extension Report {
         "Highest resident memory of the worker's process while the setting trained, with whatever "
         + "else it trained beside.",
       x: "largest batch size (log scale)", y: "peak memory (MiB)",
-      options: "set logscale x 2; set yrange [0:*]; set key off",
+      options: "set logscale x 2; set yrange [0:*]; set key off; "
+        + "set offsets graph 0.05, graph 0.05, 0, 0",
       series: [
         Figure.Series(
           kind: .points, label: "settings", style: 0,

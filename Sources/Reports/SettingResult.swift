@@ -12,13 +12,15 @@ package struct SettingResult: Sendable {
   package let outcomes: OutcomeSummary
   /// Of the mean final test accuracy of the runs that trained; nil for fewer than two.
   package let accuracy: Interval?
+  /// Why there is no interval, where the method asked for has a reason.
+  package let refusal: StatisticsError?
   package let curve: [GridReport.CurvePoint]
   package let stages: [GridReport.StageRow]
 
   init(
     _ name: String, _ runs: [GridReport.RunRow], of grid: GridReport, severalGrids: Bool,
     interval: Report.IntervalMethod
-  ) throws(StatisticsError) {
+  ) {
     self.grid = grid.name
     self.name = name
     self.runs = runs
@@ -26,13 +28,20 @@ package struct SettingResult: Sendable {
     let own = SettingResult.labels(of: runs.first)
     labels = (severalGrids ? [(key: "grid", value: grid.name)] : []) + own
     switch interval {
-    case .student: accuracy = outcomes.values?.interval()
+    case .student: (accuracy, refusal) = (outcomes.values?.interval(), nil)
     case .bootstrap:
-      let values = runs.compactMap(\.outcome.value)
-      accuracy = values.isEmpty ? nil : try Bootstrap(values, seed: 1).interval(.bca)
+      (accuracy, refusal) = SettingResult.bootstrapped(runs.compactMap(\.outcome.value))
     }
     curve = grid.curves[name] ?? []
     stages = grid.stages[name] ?? []
+  }
+
+  private static func bootstrapped(_ values: [Double]) -> (Interval?, StatisticsError?) {
+    do throws(StatisticsError) {
+      return (try Bootstrap(values, seed: 1).interval(.bca), nil)
+    } catch {
+      return (nil, error)
+    }
   }
 
   /// The database forgets the order of labels; the name of the run remembers it.
@@ -66,6 +75,9 @@ package struct SettingResult: Sendable {
       runs.compactMap { run in run.outcome.value.map { (run.seed, $0) } },
       uniquingKeysWith: { first, _ in first })
   }
+
+  /// Whether every run trained: no value stands for one that did not.
+  package var isComplete: Bool { outcomes.finished == runs.count }
 
   var sweepRuns: LearningRateBreak.Runs {
     LearningRateBreak.Runs(

@@ -98,7 +98,7 @@ package final class StageTrainer {
       case .abandon: return .abandoned
       }
       if hooks.wantsCheckpoint() { hooks.checkpointed(snapshot().content) }
-      if isProbeDue, let reason = probe() { return .diverged(reason: reason) }
+      if isProbeDue { probe() }
       if let reason = ghostBatch() { return .diverged(reason: reason) }
     }
     if let reason = applyUpdate(rate) { return .diverged(reason: reason) }
@@ -154,15 +154,14 @@ package final class StageTrainer {
 
   /// Gradients of the next ghost batches at the weights of now, for the noise scale alone. Touches
   /// nothing that training goes on from: the sums of an update that has not begun are free.
-  private func probe() -> String? {
+  private func probe() {
     let start = ContinuousClock.now
     let ghosts = work.spec.probe?.ghostBatches ?? 0
     var noise = state.noise
     for ghost in 0..<ghosts {
       let from = state.clock + ghost * work.ghost
-      guard gradient(from: from).loss.isFinite else {
-        return "the training loss is no longer finite at sample \(from)"
-      }
+      // Training meets these samples at other weights: whether it diverges is for it to say.
+      guard gradient(from: from).loss.isFinite else { return }
       noise.ghostSquares += squareSum(executor.gradients)
       Elementwise.copy(
         state.segment.base, from: executor.gradients.base, adding: ghost > 0,
@@ -174,7 +173,6 @@ package final class StageTrainer {
       total: squareSum(state.segment), ghosts: ghosts, ghost: work.ghost, isProbe: true)
     noise.probeSeconds += (ContinuousClock.now - start) / .seconds(1)
     state.noise = noise
-    return nil
   }
 
   private func squareSum(_ values: Floats) -> Double {

@@ -4,5 +4,8 @@ import ArgumentParser
 @main struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures jobctl's parts on this machine.",
-    subcommands: [TrainBench.self, KernelBench.self, CheckpointBench.self, QueueBench.self])
+    subcommands: [
+      TrainBench.self, KernelBench.self, CheckpointBench.self, QueueBench.self,
+      ReportBench.self,
+    ])
 }

@@ -5,12 +5,15 @@ import Postgres
 
 /// What came of the faults: whether work went on after each, and how soon.
 extension Tormentor {
-  /// Faults by kind. One is survived where some later attempt registered a checkpoint after it; that
-  /// what it wrote is right is compared at the end.
+  /// Faults by kind. One is survived where an attempt that was claimed after it went on to register a
+  /// checkpoint; that what was written is right is compared at the end.
   func table() async throws -> String {
     let last =
       try await site.database.query(
-        "select coalesce(extract(epoch from max(created_at)), 0) from jobs.checkpoint"
+        """
+        select coalesce(extract(epoch from max(a.claimed_at)), 0)
+        from jobs.attempt a join jobs.checkpoint c using (stage_id, attempt)
+        """
       ).single.flatMap(Double.init) ?? 0
     var lines = [
       "", "fault                                                     caused  survived  no occasion",
@@ -46,7 +49,7 @@ extension Tormentor {
         from jsonb_to_recordset($1) as k(pid int, at float8)
         join jobs.worker w on w.pid = k.pid and w.started_at < to_timestamp(k.at)
         join jobs.attempt a on a.worker_id = w.id and a.outcome = 'crashed'
-          and a.claimed_at < to_timestamp(k.at)
+          and a.claimed_at < to_timestamp(k.at) and a.ended_at > to_timestamp(k.at)
         order by a.stage_id, a.attempt, k.at
       ), recovery as (
         select extract(epoch from n.claimed_at) - crash.at as claimed,

@@ -103,7 +103,7 @@ final class Tormentor {
     let counts = try await JobQueue(site.database).state(
       grid: nil, patience: .upTo(.seconds(120))
     ).counts
-    let all = counts.filter { $0.key != "able" }.values.reduce(0, +)
+    let all = counts.values.reduce(0, +)
     return Double(counts["done"] ?? 0) / Double(max(all, 1))
   }
 

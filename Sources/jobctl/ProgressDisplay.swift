@@ -86,16 +86,9 @@ final class ProgressDisplay: Sendable {
         "[\(picture)] \(done)/\(bar.stage.updates) updates, "
         + "\(number(bar.progress?.samplesPerSecond, 0)) samples/s, \(name)"
       // A line that wraps could not be taken back.
-      write(line.prefix(columns - 1) + "\n")
+      write(line.prefix(Terminal.size(of: STDERR_FILENO).columns - 1) + "\n")
       state.drawn += 1
     }
-  }
-
-  /// Of the terminal as it is now.
-  private var columns: Int {
-    var size = winsize()
-    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 1 else { return 80 }
-    return Int(size.ws_col)
   }
 
   /// Takes back the bars that were drawn last.

@@ -177,34 +177,10 @@ struct StatusCommand: AsyncParsableCommand {
   @Flag(help: "JSON instead of text.") var json = false
 
   func run() async throws {
-    let status = try await QueueStatus(database.open(), grid: grid)
-    print(json ? status.json.pretty() : status.text)
-  }
-}
-
-struct WatchCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "watch", abstract: "Shows the queue's state until it is empty.",
-    discussion: "On a terminal the picture is redrawn; elsewhere each change is a line.")
-
-  @OptionGroup var database: DatabaseOptions
-  @Option(help: "Only this grid.") var grid: String?
-
-  func run() async throws {
     let database = try await database.open()
-    let isTerminal = isatty(STDOUT_FILENO) == 1
-    var last = ""
-    while true {
-      let status = try await QueueStatus(database, grid: grid)
-      let text = isTerminal ? status.text : status.line
-      if text != last {
-        print((isTerminal ? "\u{1B}[H\u{1B}[2J" : "") + text)
-        fflush(nil)
-      }
-      last = text
-      guard !status.isEmpty else { return }
-      try await Task.sleep(for: .seconds(1))
-    }
+    let found = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database)
+    let status = try await QueueStatus(database, grid: found)
+    print(json ? status.json.pretty() : status.text)
   }
 }
 

@@ -11,8 +11,8 @@ struct QueueStatus {
   private let running: Rows
   let isEmpty: Bool
 
-  init(_ database: Database, grid: String?) async throws {
-    let found = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database)
+  /// `found` is a grid's number and name; of the whole queue where it is nil.
+  init(_ database: Database, grid found: (Int, String)?) async throws {
     let state = try await JobQueue(database).state(grid: found?.1)
     counts = [
       "ready", "running", "blocked", "done", "diverged", "failed", "parked", "skipped", "cancelled",
@@ -28,11 +28,21 @@ struct QueueStatus {
     running = try await database.query(
       """
       select s.id, s.batch, s.learning_rate, s.updates, s.updates_done, s.samples_per_second,
-        s.threads, s.worker, (select min(rs.run) from report.run_stage rs
-          where rs.stage_id = s.id) as run, s.runs
-      from report.stage s where s.state = 'running' and ($1::bigint is null or exists (
-        select from report.run_stage rs where rs.stage_id = s.id and rs.grid_id = $1))
-      order by s.id limit 50
+        s.threads, s.worker, f.run, f.position, s.runs,
+        (select count(*) from report.run_stage c where c.run_id = f.run_id) as of_run,
+        (s.end_samples - coalesce(s.samples_done, s.start_samples))
+          / nullif(s.samples_per_second, 0) as seconds_left,
+        coalesce(
+          (select m.test_accuracy from report.measurement m where m.stage_id = s.id
+            order by m.samples desc limit 1),
+          (select m.test_accuracy from report.measurement m where m.stage_id = s.parent_id
+            order by m.samples desc limit 1)) as test_accuracy
+      from report.stage s
+      cross join lateral (
+        select rs.run, rs.run_id, rs.position from report.run_stage rs where rs.stage_id = s.id
+          and not rs.is_cancelled and ($1::bigint is null or rs.grid_id = $1)
+        order by rs.run_id limit 1) f
+      where s.state = 'running' order by s.id limit 50
       """, [Parameter(found?.0)])
   }
 
@@ -44,14 +54,18 @@ struct QueueStatus {
   var text: String {
     var parts = [line]
     var table = TextTable([
-      ("stage", .right), ("run", .left), ("runs", .right), ("batch", .right),
-      ("learning rate", .right), ("updates", .right), ("samples/s", .right), ("worker", .left),
+      ("run", .left), ("runs", .right), ("stage", .right), ("batch", .right),
+      ("learning rate", .right), ("updates", .right), ("samples/s", .right), ("test %", .right),
+      ("left", .right), ("worker", .left),
     ])
     for row in running {
       table.add([
-        row["id"] ?? "", row["run"] ?? "", row["runs"] ?? "", row["batch"] ?? "",
-        row["learning_rate"] ?? "", "\(row["updates_done"] ?? "0")/\(row["updates"] ?? "")",
-        number(row.double("samples_per_second"), 0), row["worker"] ?? "",
+        row["run"] ?? "", row["runs"] ?? "", "\(row["position"] ?? "") of \(row["of_run"] ?? "")",
+        row["batch"] ?? "", row["learning_rate"] ?? "",
+        "\(row["updates_done"] ?? "0")/\(row["updates"] ?? "")",
+        number(row.double("samples_per_second"), 0), percent(row.double("test_accuracy")),
+        row.double("seconds_left").map { GridProgress.words(.seconds($0)) } ?? "",
+        row["worker"] ?? "",
       ])
     }
     if !table.isEmpty { parts.append(table.text) }

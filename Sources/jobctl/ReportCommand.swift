@@ -35,19 +35,20 @@ struct ReportCommand: AsyncParsableCommand {
     if let margin, !(margin > 0 && margin < 100) {
       throw ValidationError("--margin is in points of accuracy, above 0 and below 100.")
     }
-    if Set(grids).count < grids.count { throw ValidationError("A grid is named twice.") }
   }
 
   func run() async throws {
     let database = try await database.open()
     var loaded: [GridReport] = []
     for grid in grids { loaded.append(try await GridReport(of: grid, from: database)) }
-    let report = try Report(
+    guard Set(loaded.map(\.id)).count == loaded.count else {
+      throw ValidationError("A grid is named twice.")
+    }
+    let report = Report(
       loaded, options: .init(margin: margin.map { $0 / 100 }, interval: interval))
     switch format {
     case .table: print(report.text)
-    case .csv:
-      for grid in report.grids { print(grid.csv, terminator: "") }
+    case .csv: print(report.runCSV, terminator: "")
     case .json: print(report.json.pretty())
     }
     guard let output else { return }
@@ -65,10 +66,9 @@ struct ReportCommand: AsyncParsableCommand {
     func write(_ text: String, _ name: String) throws {
       try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
     }
+    try write(report.runCSV, "runs.csv")
     for (number, grid) in report.grids.enumerated() {
-      let suffix = report.grids.count > 1 ? "-\(number + 1)" : ""
-      try write(grid.csv, "runs\(suffix).csv")
-      try write(grid.sweepCSV, "sweep\(suffix).csv")
+      try write(grid.sweepCSV, report.grids.count > 1 ? "sweep-\(number + 1).csv" : "sweep.csv")
     }
     try write(report.settingCSV, "settings.csv")
     try write(report.curveCSV, "curves.csv")

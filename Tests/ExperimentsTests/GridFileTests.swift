@@ -96,4 +96,20 @@ private func problems(_ rest: String) -> [String] {
     let grid = try Grid(parsing: valid + #", "grid": {"dataset.validation": [0, 5000]}}"#)
     #expect(grid.settings.map { $0.spec.training.dataset.validation } == [0, 5000])
   }
+
+  @Test func filesThatNestTooDeepOrSpanTooManyRunsAreRefused() {
+    let deep = String(repeating: "[", count: 70) + String(repeating: "]", count: 70)
+    #expect {
+      _ = try Grid(parsing: "{\"name\": \"g\", \"grid\": \(deep)}")
+    } throws: {
+      "\($0)".contains("nested deeper than 64")
+    }
+    let axis = "[\((1...1001).map(String.init).joined(separator: ","))]"
+    #expect {
+      _ = try Grid(
+        parsing: "{\"name\": \"g\", \"seeds\": \(axis), \"grid\": {\"epochs\": \(axis)}}")
+    } throws: {
+      "\($0)".contains("span more than 1000000 runs")
+    }
+  }
 }

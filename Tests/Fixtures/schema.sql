@@ -1,6 +1,6 @@
 CREATE SCHEMA jobs;
 CREATE DOMAIN jobs.digest AS text
-	CONSTRAINT digest_check CHECK ((VALUE ~ '^[0-9a-f]{64}$'::text));
+	CONSTRAINT digest_check CHECK (((octet_length(VALUE) = 64) AND (octet_length(decode(VALUE, 'hex'::text)) = 32)));
 CREATE DOMAIN jobs.name AS text
 	CONSTRAINT name_check CHECK ((VALUE ~ '^[A-Za-z0-9._=+,-]{1,100}$'::text));
 CREATE TABLE jobs.attempt (
@@ -351,31 +351,22 @@ CREATE INDEX run_stage_stage ON jobs.run_stage USING btree (stage_id, run_id);
 CREATE INDEX stage_parent ON jobs.stage USING btree (parent_id);
 CREATE INDEX stage_ready ON jobs.stage USING btree (((- (priority)::bigint)), id) WHERE ((state = 'ready'::text) AND (NOT held));
 CREATE INDEX stage_running ON jobs.stage USING btree (worker_id) WHERE (state = 'running'::text);
+CREATE INDEX stage_state ON jobs.stage USING btree (state);
 CREATE INDEX worker_idle ON jobs.worker USING btree (id) WHERE (state = 'idle'::text);
 ALTER TABLE ONLY jobs.attempt
     ADD CONSTRAINT attempt_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
-ALTER TABLE ONLY jobs.attempt
-    ADD CONSTRAINT attempt_worker_id_fkey FOREIGN KEY (worker_id) REFERENCES jobs.worker(id);
 ALTER TABLE ONLY jobs.checkpoint
     ADD CONSTRAINT checkpoint_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
-ALTER TABLE ONLY jobs.checkpoint
-    ADD CONSTRAINT checkpoint_store_id_fkey FOREIGN KEY (store_id) REFERENCES jobs.store(id);
 ALTER TABLE ONLY jobs.measurement
     ADD CONSTRAINT measurement_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
 ALTER TABLE ONLY jobs.run
     ADD CONSTRAINT run_grid_id_fkey FOREIGN KEY (grid_id) REFERENCES jobs.grid(id) ON DELETE CASCADE;
-ALTER TABLE ONLY jobs.run_stage
-    ADD CONSTRAINT run_stage_run_id_fkey FOREIGN KEY (run_id) REFERENCES jobs.run(id) ON DELETE CASCADE;
-ALTER TABLE ONLY jobs.run_stage
-    ADD CONSTRAINT run_stage_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id);
 ALTER TABLE ONLY jobs.stage
     ADD CONSTRAINT stage_dataset_digest_fkey FOREIGN KEY (dataset_digest) REFERENCES jobs.dataset(digest);
 ALTER TABLE ONLY jobs.stage
     ADD CONSTRAINT stage_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES jobs.stage(id);
 ALTER TABLE ONLY jobs.stage
     ADD CONSTRAINT stage_spec_digest_fkey FOREIGN KEY (spec_digest) REFERENCES jobs.spec(digest);
-ALTER TABLE ONLY jobs.stage
-    ADD CONSTRAINT stage_worker_id_fkey FOREIGN KEY (worker_id) REFERENCES jobs.worker(id);
 GRANT USAGE ON SCHEMA jobs TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.attempt TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.checkpoint TO jobctl_owner;

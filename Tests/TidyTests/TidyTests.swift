@@ -24,7 +24,8 @@ import Testing
       "Worker",
     ],
     "bench": [
-      "Checkpoints", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Tensors", "Training",
+      "Checkpoints", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Reports", "Tensors",
+      "Training",
     ],
     "chaos": ["Experiments", "JobQueue", "Postgres"],
     "Statistics": [],

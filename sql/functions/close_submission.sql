@@ -3,7 +3,8 @@
 create or replace function api.close_submission() returns jsonb
 language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 declare
-  grid_number bigint := api.internal_submitted();
+  header      jsonb := api.internal_submitted();
+  grid_number bigint;
   grid_row    jobs.grid;
   run_count   bigint;
   seed_count  bigint;
@@ -12,7 +13,20 @@ declare
   revived     int;
   result      jsonb;
 begin
-  select * into grid_row from jobs.grid where id = grid_number;
+  -- One submission at a time: two could otherwise make the same stage, or wait for each other.
+  perform api.internal_serialize();
+  -- Somebody may have submitted the same meanwhile.
+  result := api.internal_resubmit(header);
+  if result is not null then return result; end if;
+
+  insert into jobs.dataset(digest, description)
+  select d ->> 'digest', d -> 'description' from jsonb_array_elements(header -> 'datasets') d
+  on conflict do nothing;
+  insert into jobs.grid(name, content_digest, document, priority)
+  values (header ->> 'name', header ->> 'content_digest', header -> 'document',
+    coalesce((header ->> 'priority')::int, 0))
+  returning * into grid_row;
+  grid_number := grid_row.id;
   select count(*) into seed_count from pg_temp.submitted_seed;
   select count(*) * seed_count into run_count from pg_temp.submitted_setting;
   insert into jobs.spec(digest, document) select digest, document from pg_temp.submitted_spec
@@ -35,9 +49,14 @@ begin
   known := api.internal_new_chains(first_run, seed_count);
   if cardinality(known) > 0 then
     revived := api.internal_revive(known);
+    -- What is new stands below them, at whatever depth.
     perform api.internal_settle(api.internal_unearth(known || array(
-      select s.id from pg_temp.new_stage n join jobs.stage s on s.id = n.id
-      where s.parent_id = any (known))));
+      with recursive below as (
+        select s.id from pg_temp.new_stage n join jobs.stage s on s.id = n.id
+        where s.parent_id = any (known)
+        union
+        select s.id from jobs.stage s join below b on s.parent_id = b.id
+      ) select id from below)));
     perform api.internal_prioritize(known);
   end if;
 

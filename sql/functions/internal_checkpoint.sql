@@ -7,6 +7,10 @@ language plpgsql as $$
 declare
   found_id bigint;
 begin
+  if not exists (select from jobs.store t where t.id = checkpoint ->> 'store') then
+    raise exception 'there is no checkpoint store "%"', checkpoint ->> 'store'
+      using errcode = 'JC002', hint = 'register it with api.register_store first';
+  end if;
   insert into jobs.checkpoint(stage_id, attempt, store_id, file, samples, updates, final, bytes,
     digest, fingerprint, parameters_digest)
   values (stage, attempt_number, checkpoint ->> 'store', checkpoint ->> 'file',

@@ -1,25 +1,37 @@
--- The same grid once more: cancelled runs live again.
-create or replace function api.internal_resubmit(grid bigint) returns jsonb
+-- A grid of this name once more: cancelled runs live again. Null where there is none, and an error
+-- where there is another.
+create or replace function api.internal_resubmit(submission jsonb) returns jsonb
 language plpgsql as $$
 #variable_conflict use_variable
 declare
-  chain   bigint[];
-  revived int;
+  grid_row jobs.grid;
+  chain    bigint[];
+  revived  int;
 begin
-  update jobs.run set cancelled_at = null where grid_id = grid and cancelled_at is not null;
-  chain := api.internal_chain(grid);
+  select * into grid_row from jobs.grid g where g.name = submission ->> 'name';
+  if not found then return null; end if;
+  if grid_row.content_digest <> submission ->> 'content_digest' then
+    raise exception 'there is another grid named "%"', grid_row.name
+      using errcode = 'JC001', hint = 'give this one another name, or delete that one first';
+  end if;
+  if (submission ->> 'sets_priority')::boolean then
+    update jobs.grid set priority = (submission ->> 'priority')::int where id = grid_row.id;
+  end if;
+  update jobs.run set cancelled_at = null
+  where grid_id = grid_row.id and cancelled_at is not null;
+  chain := api.internal_chain(grid_row.id);
   revived := api.internal_revive(chain);
   perform api.internal_settle(api.internal_unearth(chain));
   perform api.internal_prioritize(chain);
-  perform api.internal_event('resubmitted', grid => grid,
+  perform api.internal_event('resubmitted', grid => grid_row.id,
     detail => jsonb_build_object('revived', revived));
   perform api.internal_disorder();
   perform api.internal_notify();
-  return jsonb_build_object('grid', (select name from jobs.grid where id = grid), 'id', grid,
-    'runs', (select count(*) from jobs.run where grid_id = grid),
+  return jsonb_build_object('grid', grid_row.name, 'id', grid_row.id,
+    'runs', (select count(*) from jobs.run where grid_id = grid_row.id),
     'stages', jsonb_build_object('created', 0,
       'shared', (select count(*) from (select from jobs.run_stage rs
-         join jobs.run r on r.id = rs.run_id where r.grid_id = grid
+         join jobs.run r on r.id = rs.run_id where r.grid_id = grid_row.id
          group by rs.stage_id having count(*) > 1) several),
       'reused', cardinality(chain)),
     'unchanged', true, 'revived', revived,

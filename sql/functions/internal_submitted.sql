@@ -1,10 +1,11 @@
--- Checks what was copied since open_submission, and gives the number of the grid that it is for.
-create or replace function api.internal_submitted() returns bigint
+-- Checks what was copied since open_submission, and gives the grid that it is of.
+create or replace function api.internal_submitted() returns jsonb
 language plpgsql as $$
 declare
-  own   int;
-  seeds bigint;
-  found bigint;
+  own      int;
+  settings bigint;
+  seeds    bigint;
+  stages   bigint;
 begin
   -- Whoever submits may make temporary tables too: only ours are read with the owner's rights.
   select count(*) into own from pg_class c
@@ -18,16 +19,37 @@ begin
   end if;
   analyze pg_temp.submitted_setting, pg_temp.submitted_seed, pg_temp.submitted_stage,
     pg_temp.submitted_digest;
+  select count(*) into settings from pg_temp.submitted_setting;
   select count(*) into seeds from pg_temp.submitted_seed;
-  if seeds * (select count(*) from pg_temp.submitted_setting) not between 1 and 1000000 then
-    raise exception 'a submission has 1 to 1000000 runs, not %',
-      seeds * (select count(*) from pg_temp.submitted_setting)
+  select count(*) into stages from pg_temp.submitted_stage;
+  if seeds * settings not between 1 and 1000000 then
+    raise exception 'a submission has 1 to 1000000 runs, not %', seeds * settings
       using errcode = 'JC004', hint = 'submit it as several grids';
   end if;
-  select count(*) into found from pg_temp.submitted_digest;
-  if found <> seeds * (select count(*) from pg_temp.submitted_stage) then
-    raise exception 'the submission has % digests, not one a stage and seed', found
+  if exists (
+      select from (
+        select 'setting' as what, number, settings as n from pg_temp.submitted_setting
+        union all select 'seed', number, seeds from pg_temp.submitted_seed
+        union all select 'stage', number, stages from pg_temp.submitted_stage) all_numbers
+      group by what, n
+      having min(number) is distinct from 0 or max(number) <> n - 1
+        or count(distinct number) <> n)
+    or exists (select from pg_temp.submitted_stage where parent not between 0 and number - 1)
+    or exists (
+      select from pg_temp.submitted_setting g, unnest(g.chain) link
+      where link is null or link not between 0 and stages - 1)
+  then
+    raise exception 'settings, seeds and stages are numbered from 0, parents before children'
       using errcode = 'JC004';
   end if;
-  return (select id from pg_temp.submitted_grid);
+  if (select count(*) from (
+      select from pg_temp.submitted_digest
+      where stage between 0 and stages - 1 and seed between 0 and seeds - 1
+      group by stage, seed) pairs) <> stages * seeds
+    or (select count(*) from pg_temp.submitted_digest) <> stages * seeds
+  then
+    raise exception 'the submission has not one digest for each of % stages with each of % seeds',
+      stages, seeds using errcode = 'JC004';
+  end if;
+  return (select header from pg_temp.submitted_grid);
 end $$;

@@ -8,42 +8,24 @@
 --   pg_temp.submitted_stage    stages of a setting, numbered from 0, parents before children
 --   pg_temp.submitted_digest   of every stage with every seed
 --
--- close_submission() then makes runs and stages of them, in the same transaction.
+-- close_submission() then makes runs and stages of them, in the same transaction. Nothing is locked
+-- until then, however long sending takes.
 create or replace function api.open_submission(submission jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
-declare
-  grid_row jobs.grid;
 begin
   if (submission ->> 'format')::int is distinct from 2 then
     raise exception 'this queue takes submissions of format 2' using errcode = 'JC004',
       hint = 'use the jobctl that the queue was migrated with, or migrate it';
   end if;
-  -- One submission at a time: two could otherwise make the same stage, or wait for each other.
-  perform api.internal_serialize();
-  select * into grid_row from jobs.grid g where g.name = submission ->> 'name';
-  if found then
-    if grid_row.content_digest <> submission ->> 'content_digest' then
-      raise exception 'there is another grid named "%"', grid_row.name
-        using errcode = 'JC001', hint = 'give this one another name, or delete that one first';
-    end if;
-    if (submission ->> 'sets_priority')::boolean then
-      update jobs.grid set priority = (submission ->> 'priority')::int where id = grid_row.id;
-    end if;
-    return api.internal_resubmit(grid_row.id);
+  if exists (select from jobs.grid g where g.name = submission ->> 'name') then
+    perform api.internal_serialize();
+    return api.internal_resubmit(submission);
   end if;
-
-  insert into jobs.dataset(digest, description)
-  select d ->> 'digest', d -> 'description' from jsonb_array_elements(submission -> 'datasets') d
-  on conflict do nothing;
-  insert into jobs.grid(name, content_digest, document, priority)
-  values (submission ->> 'name', submission ->> 'content_digest', submission -> 'document',
-    coalesce((submission ->> 'priority')::int, 0))
-  returning * into grid_row;
 
   drop table if exists pg_temp.submitted_grid, pg_temp.submitted_spec, pg_temp.submitted_setting,
     pg_temp.submitted_seed, pg_temp.submitted_stage, pg_temp.submitted_digest;
-  create temp table submitted_grid on commit drop as select grid_row.id, grid_row.priority;
+  create temp table submitted_grid on commit drop as select submission as header;
   create temp table submitted_spec (digest text, document jsonb) on commit drop;
   create temp table submitted_setting (
     number int, name text, labels jsonb, learning_rate real, schedule text, optimizer text,

@@ -20,7 +20,8 @@ select r.grid_id, g.name::text as grid, r.id as run_id, r.name::text as run, r.p
   t.parameters_digest, t.reason,
   r.setting,
   case
-    when t.last_state = 'done' and m.train_loss >= ln(r.classes) then 'collapsed'
+    when t.last_state = 'done' and b.measurements > 1 and m.train_loss >= ln(r.classes)
+      then 'collapsed'
     when t.last_state = 'done' then 'finished'
     when t.diverged > 0 then 'diverged'
     when r.cancelled_at is null and t.failed + t.parked > 0 then 'failed'
@@ -65,13 +66,14 @@ left join lateral (
   where rs.run_id = r.id and m.samples <= r.samples order by m.samples desc limit 1
 ) m on true
 left join lateral (
-  select max(m.test_accuracy) as best, max(m.peak_memory_bytes) as peak_memory_bytes
+  select max(m.test_accuracy) as best, max(m.peak_memory_bytes) as peak_memory_bytes,
+    count(*) as measurements
   from jobs.run_stage rs join jobs.measurement m on m.stage_id = rs.stage_id
   where rs.run_id = r.id and m.samples <= r.samples
 ) b on true;
 comment on view report.run is
   'Runs: updates counts each planned update once, updates_redone those done again after a crash. '
   'best_test_accuracy is optimistic: it is chosen on the test data. setting is what a run has in '
-  'common with those of other seeds. outcome: finished, collapsed (finished with a training loss '
-  'not below that of guessing, ln(classes)), diverged, failed, or missing (not over, or '
-  'cancelled).';
+  'common with those of other seeds. outcome: finished, collapsed (finished with a mean training '
+  'loss, since the last measurement but one, not below that of guessing, ln(classes)), diverged, '
+  'failed, or missing (not over, or cancelled).';

@@ -1,14 +1,14 @@
--- Final test accuracy by learning rate and schedule, over seeds. Only finished runs are averaged;
--- how many of how many they are stands beside.
+-- Final test accuracy by learning rate and schedule, over all runs that have these in common. Only
+-- those that trained (outcome finished) are averaged; how many of how many stands beside.
 create or replace view report.sweep as
 select r.grid_id, r.grid, r.optimizer, r.variant, r.schedule, r.learning_rate, count(*) as runs,
-  count(*) filter (where r.state = 'finished') as finished,
-  count(*) filter (where r.state = 'diverged') as diverged,
-  avg(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_mean,
-  stddev_samp(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_deviation,
-  min(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_least,
-  max(r.test_accuracy) filter (where r.state = 'finished') as test_accuracy_most,
-  avg(r.updates) filter (where r.state = 'finished') as updates_mean,
+  count(*) filter (where r.outcome = 'finished') as finished,
+  count(*) filter (where r.outcome = 'diverged') as diverged,
+  avg(r.test_accuracy) filter (where r.outcome = 'finished') as test_accuracy_mean,
+  stddev_samp(r.test_accuracy) filter (where r.outcome = 'finished') as test_accuracy_deviation,
+  min(r.test_accuracy) filter (where r.outcome = 'finished') as test_accuracy_least,
+  max(r.test_accuracy) filter (where r.outcome = 'finished') as test_accuracy_most,
+  avg(r.updates) filter (where r.outcome = 'finished') as updates_mean,
   count(*) filter (where r.outcome = 'collapsed') as collapsed,
   count(*) filter (where r.outcome = 'failed') as failed,
   count(*) filter (where r.outcome = 'missing') as missing

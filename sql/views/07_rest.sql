@@ -39,3 +39,17 @@ create or replace view report.dataset as
 select d.digest::text as digest, d.description ->> 'name' as name, d.description
 from jobs.dataset d;
 comment on view report.dataset is 'Data sets that stages name by the digest of their content.';
+
+create or replace view report.measurement as
+select m.stage_id, m.samples, m.attempt, m.epoch, m.updates, m.batch, m.learning_rate,
+  m.train_loss, m.train_accuracy, m.test_loss, m.test_accuracy, m.validation_loss,
+  m.validation_accuracy, m.seconds, m.core_seconds
+from jobs.measurement m;
+comment on view report.measurement is
+  'Measurements of stages, each once; report.run_measurement has them by run.';
+
+create or replace view report.submission as
+select g.id, g.name::text as grid, g.priority, g.submitted_by, g.submitted_at, g.paused_at,
+  g.document
+from jobs.grid g;
+comment on view report.submission is 'Grids as they were submitted; report.grid counts their runs.';

@@ -8,6 +8,10 @@ select 'a blocked stage whose parent is done', s.id
 from jobs.stage s left join jobs.stage p on p.id = s.parent_id
 where s.state = 'blocked' and (p.id is null or p.state = 'done')
 union all
+select 'a blocked stage below one that can not be done any more', s.id
+from jobs.stage s join jobs.stage p on p.id = s.parent_id
+where s.state = 'blocked' and p.state in ('diverged', 'failed', 'skipped')
+union all
 select 'a running stage without an open attempt', s.id
 from jobs.stage s left join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
 where s.state = 'running' and (a.stage_id is null or a.ended_at is not null)
@@ -32,6 +36,17 @@ union all
 select 'a done stage whose checkpoint is not of its end', s.id
 from jobs.stage s join jobs.checkpoint c on c.id = s.checkpoint_id
 where s.state = 'done' and (c.stage_id <> s.id or c.samples <> s.end_samples or not c.final)
+union all
+select 'a run''s stage that does not exist', rs.stage_id
+from jobs.run_stage rs left join jobs.stage s on s.id = rs.stage_id
+left join jobs.run r on r.id = rs.run_id
+where s.id is null or r.id is null
+union all
+select 'an attempt of nobody', a.stage_id
+from jobs.attempt a left join jobs.worker w on w.id = a.worker_id where w.id is null
+union all
+select 'a checkpoint in no store', c.stage_id
+from jobs.checkpoint c left join jobs.store t on t.id = c.store_id where t.id is null
 union all
 select 'a run whose stages do not follow each other', rs.stage_id
 from jobs.run_stage rs join jobs.stage s on s.id = rs.stage_id

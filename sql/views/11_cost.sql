@@ -5,13 +5,14 @@ select r.grid_id, r.grid, r.run_id, r.run, r.setting, r.seed, r.updates, r.sampl
   w.updates_shared, w.updates_alone, w.checkpoint_bytes
 from report.run r
 cross join lateral (
-  select coalesce(sum(s.updates) filter (where o.runs > 1), 0)::bigint as updates_shared,
-    sum(s.updates::float8 / o.runs) as updates_alone,
+  select coalesce(sum(a.reached) filter (where o.runs > 1), 0)::bigint as updates_shared,
+    coalesce(sum(a.reached::float8 / o.runs), 0) as updates_alone,
     (select coalesce(sum(c.bytes), 0) from jobs.run_stage rs2
      join jobs.checkpoint c on c.stage_id = rs2.stage_id
      where rs2.run_id = r.run_id and c.removed_at is null)::bigint as checkpoint_bytes
   from jobs.run_stage rs
-  join jobs.stage s on s.id = rs.stage_id
+  cross join lateral (
+    select max(a.updates_to) as reached from jobs.attempt a where a.stage_id = rs.stage_id) a
   cross join lateral (
     select count(*) as runs from jobs.run_stage x where x.stage_id = rs.stage_id) o
   where rs.run_id = r.run_id

@@ -1,0 +1,198 @@
+import Experiments
+import Foundation
+import JobQueue
+import Logging
+import Postgres
+
+/// A queue with stages and connections that claim and finish them, and train nothing.
+struct QueueUnderLoad {
+  let target: ConnectionTarget
+  let report: @Sendable (String, [JSON.Member]) -> Void
+
+  init(
+    target: ConnectionTarget, report: @escaping @Sendable (String, [JSON.Member]) -> Void
+  ) {
+    self.target = target
+    self.report = report
+  }
+
+  func database() -> Database {
+    Database(target, logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
+  }
+
+  func prepare() async throws {
+    let database = database()
+    try await Migrator(database).migrate()
+    let facts = try await database.query(
+      "select current_setting('server_version') as v, current_setting('synchronous_commit') as s")
+    let row = facts.map { $0 }.first
+    report(
+      "server",
+      [
+        .init("version", .string(row?["v"] ?? "")),
+        .init("synchronous_commit", .string(row?["s"] ?? "")),
+        .init("cores", .integer(ProcessInfo.processInfo.activeProcessorCount)),
+      ])
+    try await JobQueue(database).register(store: "store", path: "/nowhere", host: "bench")
+  }
+
+  /// One grid of so many runs of a ready stage each, and nothing else.
+  func fill(_ count: Int) async throws {
+    try await database().withConnection { connection throws(PostgresError) in
+      try await connection.run(
+        script: """
+          truncate jobs.grid, jobs.stage, jobs.spec, jobs.worker, jobs.event cascade;
+          insert into jobs.spec(digest, document) values (repeat('0', 64), '{}');
+          insert into jobs.grid(name, content_digest, document) values ('bench', repeat('0', 64), '{}');
+          insert into jobs.run(grid_id, name, position, seed, labels, learning_rate, schedule,
+            optimizer, updates, samples, epochs)
+          select (select id from jobs.grid), 'seed=' || i, i, i, '{}', 0.1, 'constant', 'sgd', 100,
+            12800, 1 from generate_series(1, \(count)) i;
+          insert into jobs.stage(digest, seed, spec_digest, numerics_version, memory_bytes, state,
+            start_samples, end_samples, start_updates, updates, batch, ghost, learning_rate,
+            learning_rate_end, law, epochs)
+          select encode(sha256(i::text::bytea), 'hex'), i, repeat('0', 64), \(numericsVersion), 1,
+            'ready', 0, 12800, 0, 100, 128, 128, 0.1, 0.1, '{}', 1
+          from generate_series(1, \(count)) i;
+          insert into jobs.run_stage(run_id, position, stage_id)
+          select r.id, 1, s.id
+          from (select id, row_number() over (order by id) as n from jobs.run) r
+          join (select id, row_number() over (order by id) as n from jobs.stage) s using (n);
+          """)
+      // Not inside of a transaction.
+      _ = try await connection.query("vacuum analyze")
+      _ = try await connection.query("checkpoint")
+    }
+  }
+
+  func worker(_ queue: JobQueue, _ number: Int, slots: Int = 1) async throws -> Int {
+    try await queue.register(
+      worker: [
+        "name": .string("bench-\(number)"), "host": "bench", "pid": .integer(number),
+        "version": "bench", "numerics_version": .integer(numericsVersion), "fingerprint": "bench",
+        "slots": .integer(slots), "threads": 1, "stores": ["store"],
+      ], patience: .none)
+  }
+
+  func claim(_ queue: JobQueue, _ worker: Int) async throws -> ClaimedStage? {
+    try await queue.claim(
+      .init(
+        worker: worker, slots: 1, datasets: [], stores: ["store"], memory: 1 << 30, grid: nil,
+        threads: 1, fingerprint: "bench"), lease: .seconds(10)
+    ).first
+  }
+
+  func finish(_ queue: JobQueue, _ stage: ClaimedStage) async throws -> Bool {
+    try await queue.finish(
+      stage.lease,
+      checkpoint: [
+        "store": "store", "file": .string("s\(stage.lease.stage)-a\(stage.lease.attempt)"),
+        "samples": .integer(stage.end), "updates": .integer(stage.updates), "bytes": 1,
+        "digest": .string(stage.digest), "fingerprint": "bench",
+        "parameters_digest": .string(stage.digest),
+      ], measurements: [],
+      totals: ["updates": .integer(stage.updates), "samples": .integer(stage.end), "seconds": 1])
+  }
+
+  /// Claims and finishes side by side; cycles a second.
+  func work(connections: Int, seconds: Double) async throws -> (
+    rate: Double, claims: [Double]
+  ) {
+    let end = ContinuousClock.now + .seconds(seconds)
+    let start = ContinuousClock.now
+    let counts = try await withThrowingTaskGroup(of: [Double].self) { group in
+      for number in 0..<connections {
+        group.addTask {
+          let queue = JobQueue(database())
+          let worker = try await worker(queue, number)
+          var latencies: [Double] = []
+          while ContinuousClock.now < end {
+            let sent = ContinuousClock.now
+            guard let stage = try await claim(queue, worker) else { break }
+            latencies.append((ContinuousClock.now - sent) / .milliseconds(1))
+            guard try await finish(queue, stage) else { throw Refused() }
+          }
+          return latencies
+        }
+      }
+      return try await group.reduce(into: []) { $0 += $1 }
+    }
+    return (Double(counts.count) / ((ContinuousClock.now - start) / .seconds(1)), counts)
+  }
+
+  struct Refused: Error, CustomStringConvertible {
+    var description: String { "a finish was refused that nobody had fenced" }
+  }
+
+  func cycles(_ name: String, _ connections: Int, seconds: Double) async throws {
+    let (rate, claims) = try await work(connections: connections, seconds: seconds)
+    report(
+      name,
+      [.init("cycles_per_second", .real(tenth(rate)))] + quantiles("claim_ms", claims))
+  }
+
+  /// The latency of a claim in front of so many ready stages.
+  func claims(depth: Int) async throws {
+    let queue = JobQueue(database())
+    let worker = try await worker(queue, 0)
+    var latencies: [Double] = []
+    for round in 0..<min(depth, 550) {
+      let sent = ContinuousClock.now
+      guard try await claim(queue, worker) != nil else { break }
+      // The first ones read the tables and plan the statements.
+      if round >= 50 { latencies.append((ContinuousClock.now - sent) / .milliseconds(1)) }
+    }
+    report(
+      "claim before \(depth) ready stages",
+      [.init("ready", .integer(depth))] + quantiles("claim_ms", latencies))
+  }
+
+  /// From a stage becoming ready to its claim by a worker that idles.
+  func wake(rounds: Int) async throws {
+    let queue = JobQueue(database())
+    let number = try await worker(queue, 0)
+    let listener = try await Connection.open(target)
+    try await listener.listen("jobctl_ready")
+    let submitter = JobQueue(database())
+    var (latencies, whole) = ([Double](), [Double]())
+    for round in 0..<rounds {
+      async let woken = Task {
+        while try await !listener.waitForNotification(.seconds(5)) {}
+        let stage = try await claim(queue, number)
+        return (ContinuousClock.now, stage)
+      }.value
+      try await Task.sleep(for: .milliseconds(5))
+      let sent = ContinuousClock.now
+      _ = try await submitter.submit(oneStage("wake\(round)"))
+      let submitted = ContinuousClock.now
+      let (at, stage) = try await woken
+      guard let stage else { throw Refused() }
+      latencies.append(max(0, (at - submitted) / .milliseconds(1)))
+      whole.append((at - sent) / .milliseconds(1))
+      _ = try await finish(queue, stage)
+    }
+    report(
+      "submitted to claimed by an idle worker",
+      quantiles("ms", latencies) + quantiles("with_the_submission_ms", whole).dropFirst())
+  }
+
+  func oneStage(_ name: String) -> Submission {
+    let digest = Digest.sha256(of: name)
+    return Submission(
+      header: Submission.header(
+        name: name, contentDigest: digest, document: [:], priority: nil),
+      specs: [[.text(digest), "{}"]],
+      settings: [
+        [
+          0, "", "{}", .real(0.1), "constant", "sgd", .null, 100, 12800, 1, 10,
+          12800, .integers([0]),
+        ]
+      ],
+      stages: [
+        [
+          0, 0, .null, .text(digest), .null, .integer(numericsVersion), 1, .bool(false), 0, 12800,
+          0, 100, 128, 128, .real(0.1), .real(0.1), "{}", .null, .null, .null, 1,
+        ]
+      ], seeds: [1], digest: { _, _ in digest })
+  }
+}

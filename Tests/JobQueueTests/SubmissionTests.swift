@@ -1,0 +1,164 @@
+import Experiments
+import JobQueue
+import Postgres
+import TestSupport
+import Testing
+
+/// Submissions: what is sent, what is made of it, and what is refused.
+@Suite struct SubmissionTests: ActsAsWorker {
+  let queue: JobQueue
+
+  init() async throws { queue = try await SubmissionTests.queueWithStore() }
+
+  private func submission(
+    settings: Int = 1, seeds: [Int] = [1], digest: @escaping @Sendable (Int, Int) -> String
+  ) -> Submission {
+    let spec = Digest.sha256(of: "spec")
+    return Submission(
+      header: Submission.header(
+        name: "g", contentDigest: Digest.sha256(of: "g"), document: [:], priority: nil),
+      specs: [[.text(spec), "{}"]],
+      settings: (0..<settings).map { number in
+        [
+          .integer(number), .text("x=\(number)"), "{}", .real(0.1), "constant", "sgd", .null, 10,
+          10,
+          1, 4, 10, .integers([number]),
+        ]
+      },
+      stages: (0..<settings).map { number in
+        [
+          .integer(number), .integer(number), .null, .text(spec), .null, .integer(numericsVersion),
+          1, .bool(false), 0, 10, 0, 10, 1, 1, .real(0.1), .real(0.1), "{}", .null, .null, .null, 1,
+        ]
+      }, seeds: seeds, digest: digest)
+  }
+
+  @Test func seedsHaveStagesOfTheirOwnAndTheirSpecInCommon() async throws {
+    let seeds = JSON.array((1...50).map(JSON.integer))
+    let reply = try await queue.submit(plan(smallGrid("g", changing: [("seeds", seeds)])))
+    #expect(reply.runs == 150 && reply.created == 300 && reply.reused == 0)
+    #expect(try await queue.value("select count(*) from jobs.spec") == "1")
+    #expect(
+      try await queue.value(
+        """
+        select count(*) from report.run_stage rs join report.stage s on s.id = rs.stage_id
+        join report.run r on r.run_id = rs.run_id where s.seed <> r.seed
+        """) == "0")
+    #expect(
+      try await queue.value(
+        "select string_agg(run, ' ' order by run_id) from report.run where position < 2")
+        == "schedule=decay,seed=1 schedule=decay,seed=2")
+    // Half of them again, under another name, and new ones.
+    let others = JSON.array((26...75).map(JSON.integer))
+    let again = try await queue.submit(plan(smallGrid("h", changing: [("seeds", others)])))
+    #expect(again.created == 150 && again.reused == 150)
+    let stage = try #require(try await claim(try await worker()).first)
+    #expect(stage.seed == 1)
+  }
+
+  @Test func textIsSentAsItIs() async throws {
+    let document: JSON = ["text": "a tab\t, a line\n, a backslash \\N and \\t, \"quotes\""]
+    var odd = submission { _, _ in Digest.sha256(of: "odd") }
+    odd.header = odd.header.setting(["document"], to: document)
+    odd.specs = [[.text(Digest.sha256(of: "spec")), .text(document.encoded())]]
+    _ = try await queue.submit(odd)
+    for table in ["grid", "spec"] {
+      let stored = try await queue.value("select document ->> 'text' from jobs.\(table)")
+      #expect(stored == document["text"]?.stringValue)
+    }
+  }
+
+  @Test func moreRunsThanAnyoneMeansAreRefused() async throws {
+    let many = submission(settings: 1001, seeds: Array(1...1000)) { _, _ in
+      Digest.sha256(of: "x")
+    }
+    var few = many
+    few.stages = []
+    await #expect {
+      _ = try await queue.submit(few)
+    } throws: {
+      "\($0)".contains("1 to 1000000 runs, not 1001000")
+    }
+    #expect(try await queue.value("select count(*) from jobs.grid") == "0")
+  }
+
+  @Test func aSubmissionWithoutAllDigestsIsRefusedWhole() async throws {
+    let connection = try await Connection.open(queue.database.target)
+    try await connection.query("begin")
+    let header = submission { _, _ in "" }.header
+    _ = try await connection.query("select api.open_submission($1)", [.text(header.encoded())])
+    _ = try await connection.query("insert into pg_temp.submitted_seed values (0, 1)")
+    _ = try await connection.query(
+      "insert into pg_temp.submitted_setting(number, chain) values (0, '{0}')")
+    _ = try await connection.query("insert into pg_temp.submitted_stage(number) values (0)")
+    await #expect {
+      _ = try await connection.query("select api.close_submission()")
+    } throws: {
+      "\($0)".contains("has not one digest for each of 1 stages with each of 1 seeds")
+    }
+  }
+
+  /// Tables of the caller's own could carry code that would run with the owner's rights.
+  @Test func tablesThatOthersMadeAreNotRead() async throws {
+    await #expect {
+      _ = try await queue.database.query("select api.close_submission()")
+    } throws: {
+      "\($0)".contains("no submission is open")
+    }
+    let connection = try await Connection.open(queue.database.target)
+    try await connection.query("set role jobctl_submitter")
+    try await connection.query("begin")
+    for table in ["grid", "spec", "setting", "seed", "stage", "digest"] {
+      try await connection.query("create temp table submitted_\(table)()")
+    }
+    await #expect {
+      _ = try await connection.query("select api.close_submission()")
+    } throws: {
+      "\($0)".contains("no submission is open")
+    }
+  }
+
+  @Test func whatStandsDeepBelowAnEndIsSkippedAtOnce() async throws {
+    try await queue.submit(
+      plan(smallGrid("a", changing: [("grid", [:]), ("schedule.name", "decay")])))
+    let first = try #require(try await claim(try await worker()).first)
+    #expect(
+      try await queue.diverge(
+        first.lease, reason: "loss", measurements: [], totals: totals(first)))
+    // Another schedule goes on below the same first stage, by two stages of its own.
+    let reply = try await queue.submit(
+      plan(smallGrid("b", changing: [("grid", [:]), ("schedule.name", "increase")])))
+    #expect(reply.created == 2 && reply.reused == 1)
+    #expect(try await states() == ["diverged": 1, "skipped": 4])
+    #expect(try await queue.state(grid: "b").isEmpty)
+    #expect(try await queue.value("select count(*) from report.contradiction") == "0")
+  }
+
+  @Test func numbersThatDoNotFitTogetherAreRefused() async throws {
+    let connection = try await Connection.open(queue.database.target)
+    for (setting, parent, chain) in [(1, nil, "{0}"), (0, 0, "{0}"), (0, nil, "{1}")] {
+      try await connection.query("begin")
+      let header = submission { _, _ in "" }.header
+      _ = try await connection.query("select api.open_submission($1)", [.text(header.encoded())])
+      _ = try await connection.query("insert into pg_temp.submitted_seed values (0, 1)")
+      _ = try await connection.query(
+        "insert into pg_temp.submitted_setting(number, chain) values ($1, $2)",
+        [.integer(setting), .text(chain)])
+      _ = try await connection.query(
+        "insert into pg_temp.submitted_stage(number, parent) values (0, $1)", [Parameter(parent)])
+      _ = try await connection.query("insert into pg_temp.submitted_digest values (0, 0, 'x')")
+      await #expect {
+        _ = try await connection.query("select api.close_submission()")
+      } throws: {
+        "\($0)".contains("numbered from 0, parents before children")
+      }
+      try await connection.query("rollback")
+    }
+  }
+
+  @Test func aSubmissionThatIsNotClosedLeavesNothing() async throws {
+    let header = submission { _, _ in "" }.header
+    _ = try await queue.value("select api.open_submission($1)", [.text(header.encoded())])
+    #expect(try await queue.value("select count(*) from jobs.grid") == "0")
+  }
+}

@@ -1,0 +1,200 @@
+import Experiments
+import Foundation
+import JobQueue
+import Postgres
+import Reports
+import Statistics
+import TestSupport
+import Testing
+
+/// Reports of grids whose runs ended in every way there is, worked off by a worker that trains nothing.
+@Suite struct ReportTests: ActsAsWorker {
+  let queue: JobQueue
+
+  init() async throws { queue = try await ReportTests.queueWithStore() }
+
+  /// Two rates of two schedules over seeds, each run a single stage.
+  private func grid(_ name: String, seeds: ClosedRange<Int> = 1...4) -> JSON {
+    smallGrid(
+      name,
+      changing: [
+        ("grid", ["optimizer.learning_rate": [.number("0.1"), .number("0.2")]]), ("epochs", 1),
+        ("schedule", "constant"), ("seeds", .array(seeds.map(JSON.integer))),
+      ])
+  }
+
+  private func measurement(
+    _ stage: ClaimedStage, at samples: Int, accuracy: Double, loss: Double
+  ) -> JSON {
+    [
+      "samples": .integer(samples), "updates": .integer(stage.updates), "epoch": 1, "batch": 32,
+      "learning_rate": .number("0.1"), "train_loss": .real(loss), "train_accuracy": 0,
+      "test_loss": .real(loss), "test_accuracy": .real(accuracy), "seconds": 2,
+      "core_seconds": 4,
+    ]
+  }
+
+  private func finish(_ stage: ClaimedStage, accuracy: Double, loss: Double = 0.5) async throws {
+    let isAccepted = try await queue.finish(
+      stage.lease, checkpoint: checkpoint(stage),
+      measurements: [stage.end / 2, stage.end].map {
+        measurement(stage, at: $0, accuracy: accuracy, loss: loss)
+      }, totals: totals(stage))
+    #expect(isAccepted)
+  }
+
+  private func report(_ grids: [String], margin: Double? = nil) async throws -> Report {
+    var loaded: [GridReport] = []
+    for grid in grids { loaded.append(try await GridReport(of: grid, from: queue.database)) }
+    return Report(loaded, options: .init(margin: margin))
+  }
+
+  @Test func everyRunIsAccountedFor() async throws {
+    try await queue.submit(plan(grid("g")))
+    let w = try await worker()
+    _ = try await queue.cancel(grid: "g", run: "learning_rate=0.2,seed=4")
+    for round in 0..<6 {
+      let stage = try #require(try await claim(w).first)
+      switch round {
+      case 0, 1: try await finish(stage, accuracy: 0.8 + 0.1 * Double(round))
+      // ln(4) is 1.386: no better than guessing.
+      case 2: try await finish(stage, accuracy: 0.25, loss: 1.39)
+      case 3:
+        #expect(
+          try await queue.diverge(
+            stage.lease, reason: "loss", measurements: [], totals: totals(stage)))
+      case 4:
+        #expect(
+          try await queue.fail(
+            stage.lease, reason: "broken", permanent: true, totals: totals(stage)))
+      default: break
+      }
+    }
+    let report = try await report(["g"])
+    let labels: [String] = report.settings.map { $0.label }
+    #expect(labels == ["learning_rate=0.1", "learning_rate=0.2"])
+    let first = report.settings[0].outcomes
+    #expect(first.finished == 2 && first.collapsed == 1 && first.diverged == 1)
+    let values = try #require(first.values)
+    #expect(values.n == 2 && abs(values.mean - 0.85) < 1e-12)
+    let second = report.settings[1].outcomes
+    // One failed, one is still being trained, one waits, one was cancelled.
+    #expect(second.failed == 1 && second.missing == 3 && second.finished == 0)
+    #expect(second.values == nil)
+    #expect(report.settings.reduce(0) { $0 + $1.runs.count } == 8)
+    let text = report.text
+    for words in [
+      "2 of 4 (1 collapsed, 1 diverged)", "0 of 4 (1 failed, 3 missing)",
+      "3 runs are missing", "85.00 [21.47, 148.53]",
+    ] {
+      #expect(text.contains(words), "\(words)")
+    }
+    let counts = try await queue.database.query(
+      """
+      select runs, finished, collapsed, diverged, failed, missing from report.setting
+      order by position
+      """)
+    let numbers: [[Int]] = counts.map { row in row.values.compactMap { Int($0 ?? "") } }
+    #expect(numbers == [[4, 2, 1, 1, 0, 0], [4, 0, 0, 0, 1, 3]])
+  }
+
+  @Test func equivalenceIsNotClaimedOfThoseThatSurvived() async throws {
+    try await queue.submit(plan(grid("a", seeds: 1...3)))
+    try await queue.submit(plan(grid("b", seeds: 1...3).setting(["epochs"], to: 2)))
+    let w = try await worker()
+    var round = 0
+    while let stage = try await claim(w).first {
+      // The last run of all diverges.
+      if round == 11 {
+        _ = try await queue.diverge(
+          stage.lease, reason: "loss", measurements: [], totals: totals(stage))
+      } else {
+        try await finish(stage, accuracy: 0.9 + 0.001 * Double(round % 3))
+      }
+      round += 1
+    }
+    #expect(round == 12)
+    let report = try await report(["a", "b"], margin: 0.01)
+    let results = report.groups.compactMap(\.equivalence)
+    #expect(results.count == 2)
+    #expect(report.text.contains("only 2 of 3 (1 diverged) runs trained"))
+    #expect(report.text.contains("not tested"))
+  }
+
+  @Test func settingsAreComparedInPairsBySeed() async throws {
+    try await queue.submit(plan(grid("g")))
+    let w = try await worker()
+    // Rate .1 first, seeds 1 to 4, then .2.
+    for accuracy in [0.80, 0.82, 0.84, 0.86, 0.81, 0.835, 0.85, 0.875] {
+      try await finish(try #require(try await claim(w).first), accuracy: accuracy)
+    }
+    let report = try await report(["g"], margin: 0.05)
+    #expect(report.axis == nil)
+    let line = try #require(report.breaks.first)
+    guard case .success(let found) = line.result else {
+      Issue.record("the rates can be compared")
+      return
+    }
+    #expect(found.chosen == 0.2.asFloat && found.end == nil && found.selection == .test)
+  }
+
+  @Test func gridsThatShareNothingAreComparedUnpairedAndOthersInPairs() async throws {
+    try await queue.submit(plan(grid("a", seeds: 1...3)))
+    try await queue.submit(plan(grid("b", seeds: 11...13)))
+    try await queue.submit(plan(grid("c", seeds: 3...3)))
+    let w = try await worker()
+    var accuracy = 0.8
+    while let stage = try await claim(w).first {
+      try await finish(stage, accuracy: accuracy)
+      accuracy += 0.01
+    }
+    let apart = try await report(["a", "b"], margin: 0.01)
+    #expect(apart.axis == "grid" && apart.comparisons.count == 2)
+    for comparison in apart.comparisons {
+      guard case .success(.unpaired(let test)) = comparison.test else {
+        Issue.record("seeds 1 to 3 and 11 to 13 have nothing in common")
+        continue
+      }
+      #expect(abs(test.difference - 0.06) < 1e-9)
+    }
+    // One seed in common is too few for pairs, and one too many for anything else.
+    for comparison in try await report(["a", "c"]).comparisons {
+      guard case .failure(let reason) = comparison.test else {
+        Issue.record("a shared seed must not be compared unpaired")
+        continue
+      }
+      #expect(reason.description.contains("needs 2 seeds"))
+    }
+    let text = try await report(["a", "c"]).text
+    #expect(text.contains("not compared: a paired comparison needs 2 seeds"))
+  }
+
+  @Test func aPageHoldsItsFiguresAndNoTextThatCouldBeATag() async throws {
+    try await queue.submit(plan(grid("g")))
+    let w = try await worker()
+    for _ in 0..<8 { try await finish(try #require(try await claim(w).first), accuracy: 0.9) }
+    let report = try await report(["g"], margin: 0.01)
+    let folder = try TemporaryFolder()
+    let figures = report.figures
+    try await Figure.draw(figures, in: folder.path)
+    let drawn = try figures.map { figure in
+      (
+        figure: figure,
+        svg: try Data(contentsOf: URL(filePath: "\(folder.path)/\(figure.name).svg"))
+      )
+    }
+    #expect(
+      Set(figures.map(\.name)).isSuperset(of: ["accuracy-by-learning-rate", "batch-by-epoch"]))
+    let page = report.page(figures: drawn, madeBy: "<test>")
+    #expect(page.contains("data:image/svg+xml;base64,") && page.contains("&lt;test&gt;"))
+    #expect(!page.contains("<test>") && !page.contains("http"))
+    for section in ["Verdict", "Settings", "Figures", "Work", "Where it comes from"] {
+      #expect(page.contains("<h2>\(section)</h2>"))
+    }
+  }
+}
+
+extension Double {
+  /// As the database has it, in single precision.
+  fileprivate var asFloat: Double { Double("\(Float(self))") ?? self }
+}

@@ -1,0 +1,2 @@
+-- Stages are counted by state without reading them.
+create index stage_state on jobs.stage (state);

@@ -30,8 +30,15 @@ extension GridReport {
         "select * from report.setting_curve where grid_id = $1 order by setting, samples",
         [.integer(id)])
       for row in points { curves[row["setting"] ?? "", default: []].append(CurvePoint(row)) }
-      for row in try await database.query(GridReport.stageQuery, [.integer(id)]) {
-        stages[row["setting"] ?? "", default: []].append(StageRow(row))
+      // As the first run of each setting has them.
+      var first: [Int: RunRow] = [:]
+      var seen: Set<String> = []
+      for run in runs where seen.insert(run.setting).inserted { first[run.id] = run }
+      let rows = try await database.query(
+        GridReport.stageQuery, [.integers(first.keys.sorted())])
+      for row in rows {
+        guard let run = first[row.int("run_id") ?? 0] else { continue }
+        stages[run.setting, default: []].append(StageRow(row, samplesPerEpoch: run.samplesPerEpoch))
       }
     }
     (self.curves, self.stages) = (curves, stages)
@@ -49,17 +56,10 @@ extension GridReport {
   static let mostCurves = 10_000
 
   private static let stageQuery = """
-    select f.setting, s.batch, s.learning_rate, s.learning_rate_end, s.noise_scale,
-      s.start_samples / f.per_epoch as start_epoch, s.end_samples / f.per_epoch as end_epoch
-    from (
-      select setting, min(run_id) as run_id,
-        coalesce(max(samples_per_epoch)::float8,
-          max(samples_planned) / nullif(max(epochs_planned), 0)) as per_epoch
-      from report.run where grid_id = $1 group by setting
-    ) f
-    join report.run_stage rs on rs.run_id = f.run_id
-    join report.stage s on s.id = rs.stage_id
-    order by f.setting, rs.position
+    select rs.run_id, s.start_samples, s.end_samples, s.batch, s.learning_rate, s.learning_rate_end,
+      s.noise_scale
+    from report.run_stage rs join report.stage s on s.id = rs.stage_id
+    where rs.run_id = any ($1::bigint[]) order by rs.run_id, rs.position
     """
 
   /// The grid with this name or, where there is none, this id.

@@ -31,6 +31,8 @@ package struct GridReport: Sendable {
     package let variant: String?
     package let seed: Int
     package let updatesPlanned: Int
+    /// N, the training samples of an epoch.
+    package let samplesPerEpoch: Double
     package let samplesPlanned: Int
     package let updates: Int
     package let updatesRedone: Int

@@ -32,10 +32,13 @@ extension GridReport.RunRow {
     variant = row["variant"]
     seed = row.int("seed") ?? 0
     updatesPlanned = row.int("updates_planned") ?? 0
+    let epochs = max(row.double("epochs_planned") ?? 1, 1e-9)
+    samplesPerEpoch =
+      row.double("samples_per_epoch") ?? (row.double("samples_planned") ?? 0) / epochs
     samplesPlanned = row.int("samples_planned") ?? 0
     updates = row.int("updates") ?? 0
     updatesRedone = row.int("updates_redone") ?? 0
-    epochs = row.double("epochs") ?? 0
+    self.epochs = row.double("epochs") ?? 0
     samples = row.int("samples") ?? 0
     testAccuracy = row.double("test_accuracy")
     bestTestAccuracy = row.double("best_test_accuracy")
@@ -103,7 +106,7 @@ extension GridReport.Sharing {
     uniqueStages = row.int("unique_stages") ?? 0
     updates = row.int("updates") ?? 0
     uniqueUpdates = row.int("unique_updates") ?? 0
-    epochs = row.double("epochs") ?? 0
+    self.epochs = row.double("epochs") ?? 0
     uniqueEpochs = row.double("unique_epochs") ?? 0
     reusedStages = row.int("reused_stages") ?? 0
   }
@@ -136,9 +139,9 @@ extension GridReport.CurvePoint {
 }
 
 extension GridReport.StageRow {
-  init(_ row: Rows.Row) {
-    start = row.double("start_epoch") ?? 0
-    end = row.double("end_epoch") ?? 0
+  init(_ row: Rows.Row, samplesPerEpoch: Double) {
+    start = (row.double("start_samples") ?? 0) / samplesPerEpoch
+    end = (row.double("end_samples") ?? 0) / samplesPerEpoch
     batch = row.int("batch") ?? 0
     learningRate = row.double("learning_rate") ?? 0
     learningRateEnd = row.double("learning_rate_end") ?? 0

@@ -80,10 +80,11 @@ struct ReportBench: AsyncParsableCommand {
             select n, 0.1 * (n / 4 + 1) as rate, (array['decay', 'hybrid', 'increase', 'constant'])
               [n % 4 + 1] as schedule from generate_series(0, \(settings) - 1) n) s,
             generate_series(1, \(seeds)) k;
-          insert into jobs.stage(digest, seed, spec_digest, numerics_version, memory_bytes, state,
+          insert into jobs.stage(parent_id, digest, seed, spec_digest, numerics_version, memory_bytes, state,
             start_samples, end_samples, start_updates, updates, batch, ghost, learning_rate,
             learning_rate_end, law, epochs)
-          select encode(sha256((r.id || '.' || q)::text::bytea), 'hex'), r.seed, repeat('0', 64), 1, 1,
+          select case when q > 0 then row_number() over (order by r.id, q) - 1 end,
+            encode(sha256((r.id || '.' || q)::text::bytea), 'hex'), r.seed, repeat('0', 64), 1, 1,
             'blocked', r.samples / 4 * q, r.samples / 4 * (q + 1), r.updates / 4 * q, r.updates / 4,
             128, 128, 0.1, 0.1, '{}', r.epochs / 4
           from jobs.run r, generate_series(0, 3) q order by r.id, q;

@@ -154,7 +154,7 @@ CREATE SEQUENCE jobs.rescue_clock
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
-COMMENT ON SEQUENCE jobs.rescue_clock IS 'When leases were last looked at, in milliseconds.';
+COMMENT ON SEQUENCE jobs.rescue_clock IS 'When leases are looked at again, in milliseconds.';
 CREATE TABLE jobs.run (
     id bigint NOT NULL,
     grid_id bigint NOT NULL,
@@ -352,6 +352,7 @@ CREATE INDEX stage_parent ON jobs.stage USING btree (parent_id);
 CREATE INDEX stage_ready ON jobs.stage USING btree (((- (priority)::bigint)), id) WHERE ((state = 'ready'::text) AND (NOT held));
 CREATE INDEX stage_running ON jobs.stage USING btree (worker_id) WHERE (state = 'running'::text);
 CREATE INDEX stage_state ON jobs.stage USING btree (state);
+CREATE INDEX stage_wanted ON jobs.stage USING btree (dataset_digest) WHERE (state = ANY (ARRAY['ready'::text, 'running'::text]));
 CREATE INDEX worker_idle ON jobs.worker USING btree (id) WHERE (state = 'idle'::text);
 ALTER TABLE ONLY jobs.attempt
     ADD CONSTRAINT attempt_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;

@@ -1,8 +1,8 @@
 -- Rescues once a second, whoever asks, and one at a time: with many workers the look at all running
--- stages would otherwise be most of the work. Where a transaction that stays open keeps ended stages
--- among the running ones, the look takes longer, and comes more seldom: a twentieth of the time is
--- spent on it, as long as nobody waits for more than four seconds. The moment is kept in a sequence,
--- which is neither locked nor left behind in old versions.
+-- stages would otherwise be most of the work. Where a transaction that stays open keeps ended
+-- stages among the running ones the look takes longer, and comes more seldom: it takes a twentieth
+-- of the time at most, as long as nobody waits for more than four seconds. The moment is kept in a
+-- sequence, which is neither locked nor left behind in old versions.
 create or replace function api.internal_rescue_in_time() returns void
 language plpgsql as $$
 declare

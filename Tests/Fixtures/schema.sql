@@ -351,7 +351,8 @@ CREATE INDEX run_stage_stage ON jobs.run_stage USING btree (stage_id, run_id);
 CREATE INDEX stage_parent ON jobs.stage USING btree (parent_id);
 CREATE INDEX stage_ready ON jobs.stage USING btree (((- (priority)::bigint)), id) WHERE ((state = 'ready'::text) AND (NOT held));
 CREATE INDEX stage_running ON jobs.stage USING btree (worker_id) WHERE (state = 'running'::text);
-CREATE INDEX stage_state ON jobs.stage USING btree (state);
+CREATE INDEX stage_state ON jobs.stage USING btree (state COLLATE "POSIX");
+COMMENT ON INDEX jobs.stage_state IS 'For counting stages by state, and nothing else.';
 CREATE INDEX stage_wanted ON jobs.stage USING btree (dataset_digest) WHERE (state = ANY (ARRAY['ready'::text, 'running'::text]));
 CREATE INDEX worker_idle ON jobs.worker USING btree (id) WHERE (state = 'idle'::text);
 ALTER TABLE ONLY jobs.attempt

@@ -43,7 +43,10 @@ begin
         core_seconds = coalesce(h.core_seconds, a.core_seconds),
         samples_per_second = coalesce(h.samples_per_second, a.samples_per_second),
         threads = coalesce(h.threads, a.threads)
-    from said h join jobs.stage s on s.id = h.stage
+    -- Stage by stage: the plan is made while nothing runs, and would else read all that runs.
+    from said h
+    cross join lateral (
+      select r.state, r.attempt from jobs.stage r where r.id = h.stage offset 0) s
     where a.stage_id = h.stage and a.attempt = h.attempt and a.ended_at is null
       and s.state = 'running' and s.attempt = h.attempt
     returning a.stage_id, a.attempt

@@ -26,8 +26,10 @@ extension Report {
   }
 
   /// What a caption says of more than can be drawn.
-  func leftOut(_ count: Int, _ what: String, most: Int = Figure.mostStyles) -> String {
-    count > most ? " Of \(count) \(what) the first \(most) are drawn; curves.csv has all." : ""
+  func leftOut(
+    _ count: Int, _ what: String, most: Int = Figure.mostStyles, file: String = "curves.csv"
+  ) -> String {
+    count > most ? " Of \(count) \(what) the first \(most) are drawn; \(file) has all." : ""
   }
 
   private func arms(of places: [Int]) -> [(label: String, setting: SettingResult)] {
@@ -100,11 +102,12 @@ extension Report {
       caption + " Where an interval reaches down to zero it is drawn to half of the least mean."
     func series(
       x: (GridReport.CurvePoint) -> Double,
-      y: (GridReport.CurvePoint) -> GridReport.CurvePoint.Moments, scale: Double
+      y: (GridReport.CurvePoint) -> GridReport.CurvePoint.Moments, scale: Double,
+      isLogarithmic: Bool = false
     ) -> [Figure.Series] {
       // A logarithmic axis has no zero.
       let means = arms.flatMap { $0.setting.curve.compactMap { y($0).mean } }.filter { $0 > 0 }
-      let floor = scale * (means.min() ?? 0) / 2
+      let floor = isLogarithmic ? scale * (means.min() ?? 0) / 2 : -.infinity
       let bands = arms.enumerated().map { style, arm in
         Figure.Series(
           kind: .band, label: nil, style: style,
@@ -140,13 +143,13 @@ extension Report {
         caption: lossCaption, x: "epochs", y: "training loss (log scale)",
         options: "set logscale y; set ytics (\(lossTics)); set autoscale yfix; "
           + "set offsets 0, 0, graph 0.05, graph 0.05; set key top right",
-        series: series(x: epochs, y: \.trainLoss, scale: 1)),
+        series: series(x: epochs, y: \.trainLoss, scale: 1, isLogarithmic: true)),
       Figure(
         name: "loss-by-update\(suffix)", title: "Training loss against updates\(at)",
         caption: lossCaption, x: "parameter updates", y: "training loss (log scale)",
         options: "set logscale y; set ytics (\(lossTics)); set autoscale yfix; "
           + "set offsets 0, 0, graph 0.05, graph 0.05; set key top right",
-        series: series(x: updates, y: \.trainLoss, scale: 1)),
+        series: series(x: updates, y: \.trainLoss, scale: 1, isLogarithmic: true)),
     ]
   }
 

@@ -41,15 +41,17 @@ extension Report {
       Set(line.settings.map(\.learningRate)).count > 1
     }
     // As many lines a figure as can be told apart.
-    return stride(from: 0, to: min(all.count, 4 * Figure.mostStyles), by: Figure.mostStyles).map {
-      start in
+    let most = 4 * Figure.mostStyles
+    return stride(from: 0, to: min(all.count, most), by: Figure.mostStyles).map { start in
       let part = Array(all[start..<min(start + Figure.mostStyles, all.count)])
-      return rateFigure(part, suffix: start == 0 ? "" : "-\(start / Figure.mostStyles + 1)")
+      return rateFigure(
+        part, suffix: start == 0 ? "" : "-\(start / Figure.mostStyles + 1)",
+        note: leftOut(all.count, "lines", most: most, file: "settings.csv"))
     }
   }
 
   private func rateFigure(
-    _ lines: [(label: String, settings: [SettingResult])], suffix: String
+    _ lines: [(label: String, settings: [SettingResult])], suffix: String, note: String
   ) -> Figure {
     let values = lines.flatMap(\.settings).compactMap { bars($0, at: 0) }
     let (least, most) = (values.map { $0[2] }.min() ?? 0, values.map { $0[3] }.max() ?? 100)
@@ -77,7 +79,7 @@ extension Report {
       title: "Final test accuracy against learning rate",
       caption:
         "Mean over the seeds that trained, with its 95 % interval. Crosses below the lines, at no "
-        + "accuracy: of so many runs so many collapsed or diverged.",
+        + "accuracy: of so many runs so many collapsed or diverged." + note,
       x: "learning rate (log scale)", y: "final test accuracy (%)",
       options: "set logscale x 2; set xtics (\(tics)); set offsets graph 0.02, graph 0.08, 0, 0; "
         + "set key tmargin center horizontal",
@@ -86,13 +88,16 @@ extension Report {
 
   // MARK: - Costs
 
+  private static let mostBudgets = 3
+
   private var costFigures: [Figure] {
     let costs: [(name: String, axis: String, value: (SettingResult) -> Double?)] = [
       ("updates", "parameter updates (log scale)", { Double($0.updates) }),
       ("seconds", "seconds of training (log scale)", \.seconds),
       ("core-seconds", "core-seconds of training (log scale)", \.coreSeconds),
     ]
-    return budgets.filter { $0.settings.count > 1 }.prefix(3).enumerated().flatMap {
+    return budgets.filter { $0.settings.count > 1 }.prefix(Report.mostBudgets).enumerated().flatMap
+    {
       number, budget in
       costs.map { cost in
         let suffix = number == 0 ? "" : "-\(number + 1)"
@@ -129,7 +134,8 @@ extension Report {
       caption:
         "Settings that train \(samples) samples; mean over the seeds that trained, with its 95 % "
         + "interval. On the front: nothing cheaper is better. Shared stages count in full."
-        + leftOut(all.count, "lines"),
+        + leftOut(all.count, "lines", file: "settings.csv")
+        + leftOut(budgets.count, "sample budgets", most: Report.mostBudgets, file: "settings.csv"),
       x: x, y: "final test accuracy (%)",
       options:
         "set logscale x; set xtics (\(Figure.tics(points.map(\.cost)))); set autoscale xfix; "
@@ -144,15 +150,16 @@ extension Report {
     let constant = settings.filter { $0.hasConstantBatch && $0.schedule == "constant" }
     let found = lines(constant, without: ["size", "batch.size", "batch"]).filter {
       Set($0.settings.map(\.batch)).count > 2
-    }.prefix(Figure.mostStyles)
+    }
     return Figure(
       name: "accuracy-by-batch", title: "Final test accuracy against a constant batch",
       caption:
         "Mean over the seeds that trained, with its 95 % interval; B_opt ∝ εN would move each "
-        + "line's summit with its learning rate (Smith and Le 2017).",
+        + "line's summit with its learning rate (Smith and Le 2017)."
+        + leftOut(found.count, "lines", file: "settings.csv"),
       x: "batch size (log scale)", y: "final test accuracy (%)",
       options: "set logscale x 2; set key tmargin center horizontal",
-      series: found.enumerated().map { style, line in
+      series: found.prefix(Figure.mostStyles).enumerated().map { style, line in
         Figure.Series(
           kind: .bars, label: line.label.isEmpty ? "all" : line.label, style: style,
           rows: line.settings.sorted { $0.batch < $1.batch }.compactMap {

@@ -22,6 +22,34 @@ import Testing
       uniqueKeysWithValues: rows.map { ($0["relname"] ?? "", Int($0["seq_scan"] ?? "") ?? 0) })
   }
 
+  /// The plan of a heartbeat is made while nothing runs: what runs may then seem the shortest way.
+  @Test func aHeartbeatReadsItsOwnStagesOnly() async throws {
+    let seeds = JSON.array((1...600).map(JSON.integer))
+    try await queue.submit(plan(smallGrid("g", changing: [("seeds", seeds)])))
+    _ = try await queue.value("analyze")
+    let w = try await worker()
+    func read() async throws -> Int {
+      _ = try await queue.value("select pg_stat_force_next_flush()")
+      let rows = try await queue.value(
+        "select seq_tup_read + idx_tup_fetch from pg_stat_user_tables where relname = 'stage'")
+      return Int(rows ?? "") ?? 0
+    }
+    func beat(_ stages: [ClaimedStage]) async throws {
+      let held = stages.map { Held(lease: $0.lease, totals: totals($0)) }
+      let (_, verdicts, _) = try await queue.heartbeat(
+        worker: w, held: held, idle: false, lease: .seconds(10), timeout: .seconds(10))
+      #expect(verdicts.allSatisfy { $0.1 == .hold })
+    }
+    try await beat([])
+    let stages = try await claim(w, 4)
+    for number in 0..<60 { _ = try await claim(try await worker("other-\(number)"), 8) }
+    #expect(try await queue.state(grid: nil).counts["running"] == 484)
+    let before = try await read()
+    try await beat(stages)
+    let rows = try await read() - before
+    #expect(rows > 0 && rows < 100, "\(rows) rows of stages were read for four")
+  }
+
   @Test func workersReadNoLargeTableAsAWhole() async throws {
     let seeds = JSON.array((1...1000).map(JSON.integer))
     try await queue.submit(plan(smallGrid("g", changing: [("seeds", seeds)])))

@@ -13,6 +13,8 @@
 create or replace function api.open_submission(submission jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
+declare
+  result jsonb;
 begin
   if (submission ->> 'format')::int is distinct from 2 then
     raise exception 'this queue takes submissions of format 2' using errcode = 'JC004',
@@ -20,7 +22,9 @@ begin
   end if;
   if exists (select from jobs.grid g where g.name = submission ->> 'name') then
     perform api.internal_serialize();
-    return api.internal_resubmit(submission);
+    result := api.internal_resubmit(submission);
+    -- Unless somebody deleted it while we waited.
+    if result is not null then return result; end if;
   end if;
 
   drop table if exists pg_temp.submitted_grid, pg_temp.submitted_spec, pg_temp.submitted_setting,

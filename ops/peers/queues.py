@@ -4,9 +4,10 @@ commits durable; and beside what pgbench's simple updates reach.
 
     ops/peers/queues.py [--rounds 3] [--jobs 4000] [--processes 1 2]
 
-Prints a table in Markdown. The other two are run as one process with eight connections, which is how their
-documentation starts a worker, and as two with four each, since Python runs on one core a process. They fence nothing and store no result; a cycle of ours claims a stage
-with a lease, and finishes it with its checkpoint in one transaction."""
+Prints a table in Markdown. The other two are run as one worker with one connection, which is how their
+documentation starts one; as one process with eight workers; and as two with four each, since Python runs on
+one core a process. They fence nothing and store no result; a cycle of ours claims a stage with a lease, and
+finishes it with its checkpoint in one transaction."""
 
 import argparse
 import asyncio
@@ -97,21 +98,21 @@ def work(name, address, count, ready, go):
     asyncio.run(PEERS[name][1](address, count, started))
 
 
-def rate(name, address, jobs, processes):
+def rate(name, address, jobs, processes, workers):
     asyncio.run(PEERS[name][0](address, jobs))
     context = multiprocessing.get_context("spawn")
     ready, go = context.Semaphore(0), context.Event()
-    count = CONNECTIONS // processes
-    processes = [context.Process(target=work, args=(name, address, count, ready, go)) for _ in range(processes)]
-    for process in processes:
+    arguments = (name, address, workers // processes, ready, go)
+    running = [context.Process(target=work, args=arguments) for _ in range(processes)]
+    for process in running:
         process.start()
-    for _ in processes:
+    for _ in running:
         ready.acquire()
     start = time.perf_counter()
     go.set()
-    for process in processes:
+    for process in running:
         process.join()
-    assert all(process.exitcode == 0 for process in processes), f"a worker of {name} failed"
+    assert all(process.exitcode == 0 for process in running), f"a worker of {name} failed"
     return jobs / (time.perf_counter() - start)
 
 
@@ -150,25 +151,30 @@ def main():
         baseline = base | {"database": "pgbench"}
         subprocess.run(["pgbench", "-h", base["host"], "-U", base["user"], "pgbench", "-i", "-q", "-s", "10"],
                        check=True, capture_output=True)
-        ways = {f"{name}, {n} process{'es' if n > 1 else ''}": (name, n) for name in PEERS for n in chosen.processes}
-        found = {name: [] for name in ["jobctl", *ways, "pgbench"]}
+        # How many processes, and workers in all.
+        shapes = {"one worker": (1, 1)} | {
+            f"8 workers in {n} process{'es' if n > 1 else ''}": (n, CONNECTIONS) for n in chosen.processes}
+        ways = {(name, shape): size for shape, size in shapes.items() for name in PEERS}
+        found = {way: [] for way in ["jobctl", *ways, "pgbench"]}
         try:
             for _ in range(chosen.rounds):
                 found["jobctl"].append(ours(home, chosen.seconds))
-                for way, (name, n) in ways.items():
-                    found[way].append(rate(name, base | {"database": name.lower()}, chosen.jobs, n))
+                for (name, shape), (processes, workers) in ways.items():
+                    found[name, shape].append(
+                        rate(name, base | {"database": name.lower()}, chosen.jobs, processes, workers))
                 found["pgbench"].append(pgbench(baseline, chosen.seconds))
         finally:
             subprocess.run([str(JOBCTL), "local", "stop"], env=environment, stdout=subprocess.DEVNULL)
-    middle = {name: statistics.median(values) for name, values in found.items()}
-    best = {n: max(middle[way] for way, (_, m) in ways.items() if m == n) for n in chosen.processes}
+    middle = {way: statistics.median(values) for way, values in found.items()}
     print("| queue | jobs/s | lowest to highest |\n| --- | ---: | --- |")
-    for name, values in found.items():
+    for way, values in found.items():
+        name = way if isinstance(way, str) else ", ".join(way)
         unit = ", transactions" if name == "pgbench" else ""
-        print(f"| {name}{unit} | {middle[name]:,.0f} | {min(values):,.0f} to {max(values):,.0f} |")
+        print(f"| {name}{unit} | {middle[way]:,.0f} | {min(values):,.0f} to {max(values):,.0f} |")
     print()
-    for n, value in best.items():
-        print(f"{middle['jobctl'] / value:.1f} times the faster of the two with {n} process(es) (at least 4)")
+    for shape in shapes:
+        faster = max(middle[name, shape] for name in PEERS)
+        print(f"{middle['jobctl'] / faster:.1f} times the faster of the two as {shape} (at least 4)")
     print(f"{2 * middle['jobctl'] / middle['pgbench']:.2f} of pgbench's transactions at two a cycle (at least 0.5)")
 
 

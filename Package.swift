@@ -108,7 +108,7 @@ let package = Package(
 
     .executableTarget(
       name: "chaos",
-      dependencies: ["Experiments", "JobQueue", "Postgres", argumentParser, logging],
+      dependencies: ["Experiments", "JobQueue", "Postgres", argumentParser, logging, signals],
       swiftSettings: strict),
 
     .target(

@@ -4,6 +4,7 @@ import Foundation
 import JobQueue
 import Logging
 import Postgres
+import UnixSignals
 
 /// Real workers and a real database under real faults, from one seed; what is trained is compared
 /// with what undisturbed workers have trained. For development; never shipped.
@@ -25,6 +26,19 @@ import Postgres
   @Option(help: "The jobctl to run.") var program = ".build/release/jobctl"
 
   func run() async throws {
+    // A signal ends it like any error: what it started and mounted goes with it.
+    let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+    try await withThrowingTaskGroup { group in
+      group.addTask { try await torment() }
+      group.addTask {
+        for await signal in signals { throw ExitCode(128 + signal.rawValue) }
+      }
+      defer { group.cancelAll() }
+      try await group.next()
+    }
+  }
+
+  private func torment() async throws {
     let folder = "/tmp/jobctl-chaos-\(getpid())"
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
@@ -93,8 +107,8 @@ import Postgres
   }
 }
 
-/// A database with its checkpoints, and workers at them.
-final class Site {
+/// A database with its checkpoints, and workers at them; used by one task at a time.
+final class Site: @unchecked Sendable {
   let folder: String
   let store: String
   let cluster: LocalCluster
@@ -114,17 +128,17 @@ final class Site {
       try cluster.target(), logger: Logger(label: "chaos") { _ in SwiftLogNoOpLogHandler() })
   }
 
-  /// Opens, does, and closes whatever happens: no process and no mount is left behind.
+  /// Opens, does, and closes whatever happens, a cancellation too: no process and no mount is left.
   func whileOpen<Value>(submitting file: String, _ body: () async throws -> Value) async throws
     -> Value
   {
     do {
       try await open(submitting: file)
       let value = try await body()
-      await close()
+      await Task { await close() }.value
       return value
     } catch {
-      await close()
+      await Task { await close() }.value
       throw error
     }
   }

@@ -63,7 +63,11 @@ final class Tormentor {
     var first = Fault.allCases.shuffled(using: &random)
     var left = faults
     while ContinuousClock.now < deadline {
-      replaceWorkers()
+      // Faults keep ahead of the work, so that it lasts for all of them: where it runs ahead, fewer
+      // workers train and faults come faster.
+      let isAhead =
+        left > 0 ? try await doneShare() > Double(faults - left) / Double(faults) : false
+      replaceWorkers(upTo: isAhead ? 1 : count)
       if left > 0, try await hasWork() {
         let fault = first.popLast() ?? bag[Int.random(in: 0..<bag.count, using: &random)]
         if try await cause(fault) {
@@ -72,9 +76,8 @@ final class Tormentor {
         } else {
           missed[fault, default: 0] += 1
         }
-        // Faults keep ahead of the work, so that it lasts for all of them.
-        let pace = try await doneShare() > Double(faults - left) / Double(faults) ? 100 : 2500
-        try await Task.sleep(for: .milliseconds(Int.random(in: 50...pace, using: &random)))
+        let longest = isAhead ? 500 : 2500
+        try await Task.sleep(for: .milliseconds(Int.random(in: 50...longest, using: &random)))
       } else {
         if try await !hasWork() { break }
         try await Task.sleep(for: .milliseconds(200))
@@ -107,9 +110,11 @@ final class Tormentor {
     return Double(counts["done"] ?? 0) / Double(max(all, 1))
   }
 
-  private func replaceWorkers() {
+  private func replaceWorkers(upTo count: Int) {
     workers.removeAll { !$0.isRunning }
-    while workers.count < count, let worker = try? site.worker(through: proxy) {
+    while workers.count(where: { $0.stoppedUntil == nil }) < count,
+      let worker = try? site.worker(through: proxy)
+    {
       workers.append(worker)
       started += 1
     }

@@ -125,8 +125,10 @@ package struct CheckpointStore: Sendable {
 
     /// Whether it is a checkpoint, or one that a crash left unfinished; a folder may hold others.
     package var isCheckpoint: Bool {
-      file.hasSuffix(CheckpointStore.ending) || file.hasSuffix(CheckpointStore.unfinished)
+      file.hasSuffix(CheckpointStore.ending) || isUnfinished
     }
+
+    package var isUnfinished: Bool { file.hasSuffix(CheckpointStore.unfinished) }
   }
 
   /// How the names of checkpoints end.

@@ -211,7 +211,9 @@ package struct JobQueue: Sendable {
   }
 
   package func datasetsWanted() async throws -> [(digest: String, description: JSON)] {
-    try await database.query("select digest, description from api.datasets_wanted()").compactMap {
+    try await database.query(
+      "select digest, description from api.datasets_wanted()", timeout: .seconds(30), keeping: true
+    ).compactMap {
       guard let digest = $0["digest"], let text = $0["description"],
         let node = try? JSON(parsing: text)
       else { return nil }

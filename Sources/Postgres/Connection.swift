@@ -44,6 +44,8 @@ package actor Connection {
     let settings = [
       ("fallback_application_name", "jobctl \(getpid())"), ("connect_timeout", connectTimeout),
       ("keepalives_idle", "30"), ("keepalives_interval", "5"), ("keepalives_count", "3"),
+      // Keepalives are silent while something that was sent is not acknowledged.
+      ("tcp_user_timeout", "20000"),
       ("client_encoding", "UTF8"), ("dbname", target.string),
     ]
     let keys = settings.map { strdup($0.0) } + [nil]

@@ -26,14 +26,23 @@ package struct ConnectionTarget: Sendable, Equatable {
     self.string = string
   }
 
-  /// The connection's host, port, database and user for people, without secrets.
+  /// The connection's host, port, database and user for people, without secrets: what the string says,
+  /// and what libpq takes from the environment where it says nothing.
   package var masked: String {
-    guard let options = PQconninfoParse(string, nil) else { return "?" }
-    defer { PQconninfoFree(options) }
-    let shown = ["service", "host", "port", "dbname", "user"].compactMap { key in
-      ConnectionTarget.value(key, options).map { "\(key)=\($0)" }
+    guard let options = PQconninfoParse(string, nil), let defaults = PQconndefaults() else {
+      return "?"
     }
-    return shown.isEmpty ? "the environment's database" : shown.joined(separator: " ")
+    defer {
+      PQconninfoFree(options)
+      PQconninfoFree(defaults)
+    }
+    // A service that the string names decides before the environment does.
+    let isService = ConnectionTarget.value("service", options) != nil
+    let shown = ["service", "host", "port", "dbname", "user"].compactMap { key in
+      (ConnectionTarget.value(key, options)
+        ?? (isService ? nil : ConnectionTarget.value(key, defaults))).map { "\(key)=\($0)" }
+    }
+    return shown.joined(separator: " ")
   }
 
   private static func value(

@@ -45,11 +45,13 @@ package struct SQLState: Hashable, Sendable {
 
   package init(_ code: String) { self.code = code }
 
-  /// Connection exceptions, an administrator's shutdown, a crash, starting up; too many connections;
-  /// conflicts.
+  /// Connection exceptions, an administrator's shutdown, a crash, starting up; resources that have run
+  /// out, as memory, the server's disk or connections; a file that cannot be read or written; limits of
+  /// time for statements and locks; a server that has become a standby; conflicts.
   var isTransient: Bool {
-    code.hasPrefix("08") || ["57P01", "57P02", "57P03", "57P05", "53300"].contains(code)
-      || isConflict
+    let classes = ["08", "53", "58"]
+    let codes = ["57P01", "57P02", "57P03", "57P05", "57014", "55P03", "25006"]
+    return classes.contains { code.hasPrefix($0) } || codes.contains(code) || isConflict
   }
 
   /// Serialization failures and deadlocks.

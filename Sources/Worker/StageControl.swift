@@ -12,6 +12,7 @@ final class StageControl: Sendable {
     var threads = 1
     var holdsUntil: ContinuousClock.Instant
     var progress: StageProgress?
+    var waitsFor: String?
   }
 
   private let state: Mutex<State>
@@ -23,6 +24,16 @@ final class StageControl: Sendable {
   var progress: StageProgress? { state.withLock { $0.progress } }
 
   func note(_ progress: StageProgress) { state.withLock { $0.progress = progress } }
+
+  /// What keeps the stage from going on, for whoever looks at the queue; nil where nothing does.
+  func waits(for reason: String?) { state.withLock { $0.waitsFor = reason } }
+
+  /// What the queue is told with every heartbeat.
+  var totals: JSON {
+    let (progress, reason) = state.withLock { ($0.progress, $0.waitsFor) }
+    let totals = progress?.totals ?? [:]
+    return reason.map { totals.setting(["reason"], to: .string($0)) } ?? totals
+  }
 
   func allot(_ threads: Int) { state.withLock { $0.threads = threads } }
 

@@ -72,8 +72,12 @@ struct StageRunner: Sendable {
       news(.ended(claimed, ending))
       logger.info("stage ended", metadata: ["outcome": "\(ending)"])
     } catch {
-      logger.error("the queue was not told how the stage ended", metadata: ["error": "\(error)"])
-      news(.ended(claimed, "not recorded: \(error)"))
+      // Refused for good, or for a day: another attempt may be luckier, a few times.
+      logger.error("what the stage came to was refused", metadata: ["error": "\(error)"])
+      let isTold = try? await queue.fail(
+        claimed.lease, reason: "the queue refused a write: \(error)", permanent: false,
+        totals: totals())
+      news(.ended(claimed, isTold == true ? "failed: \(error)" : "not recorded: \(error)"))
     }
   }
 
@@ -235,17 +239,44 @@ struct StageRunner: Sendable {
     }
     let outcome = trainer.run()
     writing.sync {}  // What is under way comes first.
-    do throws(CheckpointError) {
-      let ending: Ending =
-        switch outcome {
-        case .finished(let end): .finished(try write(end.content))
-        case .drained(let end): .drained(try write(end.content))
-        case .abandoned: .abandoned
-        case .diverged(let reason): .diverged(reason)
+    let ending: Ending =
+      switch outcome {
+      case .finished(let end): finish(end.content)
+      case .drained(let end): drain(end.content)
+      case .abandoned: .abandoned
+      case .diverged(let reason): .diverged(reason)
+      }
+    reports.yield(.ended(ending))
+  }
+
+  private func drain(_ content: TrainingState.Content) -> Ending {
+    do throws(CheckpointError) { return .drained(try write(content)) } catch {
+      return .unwritten("\(error)")
+    }
+  }
+
+  /// A stage that is trained waits for room as long as it is ours: what it took is worth more than a
+  /// slot. A drained worker cannot wait.
+  private func finish(_ content: TrainingState.Content) -> Ending {
+    defer { control.waits(for: nil) }
+    var next = ContinuousClock.now
+    while true {
+      let reason: String
+      do throws(CheckpointError) { return .finished(try write(content)) } catch {
+        reason = "\(error)"
+      }
+      control.waits(for: reason)
+      if next <= .now {
+        logger.warning("a trained stage waits for its checkpoint", metadata: ["error": "\(reason)"])
+        next = .now + .seconds(60)
+      }
+      for _ in 0..<20 {
+        switch control.directive() {
+        case .proceed: Thread.sleep(forTimeInterval: 0.1)
+        case .drain: return .unwritten(reason)
+        case .abandon: return .abandoned
         }
-      reports.yield(.ended(ending))
-    } catch {
-      reports.yield(.ended(.unwritten("\(error)")))
+      }
     }
   }
 

@@ -50,6 +50,11 @@ package final class WorkerService: Service {
   private let fingerprint = WorkerService.kernels
   private let settings: WorkerCore.Settings
   private let controls = Mutex<[Lease: StageControl]>([:])
+  /// Data sets that were wanted and are here, and when that was asked.
+  private let datasets = Mutex<(present: [String], at: ContinuousClock.Instant)?>(nil)
+
+  /// What is wanted is looked for anew after this long, or when there is nothing else to claim.
+  private static let datasetsStayWanted = Duration.seconds(30)
 
   /// Which kernels this machine trains with.
   package static let kernels = kernelDescription
@@ -74,6 +79,8 @@ package final class WorkerService: Service {
   private enum Message: Sendable {
     case event(WorkerCore.Event)
     case claimed([ClaimedStage], sent: ContinuousClock.Instant)
+    /// The queue's number of this worker; nil where it did not answer.
+    case registered(Int?)
   }
 
   package func run() async throws {
@@ -82,7 +89,7 @@ package final class WorkerService: Service {
     guard error < 1e-5 else { throw WrongKernels(error: error) }
     let store = try CheckpointStore(path: options.checkpoints)
     try await queue.register(store: store.id, path: store.path, host: hostName)
-    let worker = try await register(store)
+    var worker = try await register(store)
     news(.registered(worker: worker))
     logger.info(
       "worker started",
@@ -102,6 +109,7 @@ package final class WorkerService: Service {
       }
       var core = WorkerCore(settings, now: .now)
       var known: [Lease: ClaimedStage] = [:]
+      var isRegistering = false
       loop: for await message in messages {
         var event: WorkerCore.Event
         switch message {
@@ -109,6 +117,13 @@ package final class WorkerService: Service {
         case .claimed(let stages, let sent):
           for stage in stages { known[stage.lease] = stage }
           event = .claimed(stages.map(\.lease), sent: sent)
+        case .registered(let number):
+          isRegistering = false
+          if let number {
+            worker = number
+            news(.registered(worker: number))
+          }
+          continue
         }
         if case .drain = event { news(.draining) }
         if case .ended(let lease) = event {
@@ -119,6 +134,10 @@ package final class WorkerService: Service {
           if action == .stop { break loop }
           if case .start(let lease) = action, let stage = known[lease] {
             start(stage, store, inbox, in: &group)
+          } else if action == .register {
+            guard !isRegistering else { continue }
+            isRegistering = true
+            group.addTask { inbox.yield(.registered(await self.registerAgain(store))) }
           } else {
             perform(action, worker, store, inbox, in: &group)
           }
@@ -177,18 +196,14 @@ package final class WorkerService: Service {
     case .allot(let lease, let threads): control(lease)?.allot(threads)
     case .claim(let slots): group.addTask { await self.claim(slots, worker, store, inbox) }
     case .heartbeat(let leases, let idle):
-      let held = leases.map { Held(lease: $0, totals: control($0)?.progress?.totals ?? [:]) }
+      let held = leases.map { Held(lease: $0, totals: control($0)?.totals ?? [:]) }
       group.addTask { await self.beat(held, idle: idle, worker, inbox) }
     case .askWhetherEmpty:
       group.addTask {
         let state = try? await self.queue.state(grid: self.options.grid)
         inbox.yield(.event(.queueIsEmpty(state?.isEmpty ?? false)))
       }
-    case .register:
-      // Retired by somebody, or deleted: the leases are judged by themselves.
-      logger.warning("the queue does not know this worker any more; restart it to take new work")
-      inbox.yield(.event(.drain))
-    case .start, .stop: break
+    case .start, .register, .stop: break
     }
   }
 
@@ -200,16 +215,36 @@ package final class WorkerService: Service {
     do {
       // Without its store a worker can neither resume nor check in.
       try store.check()
-      let datasets = await shelf.have(of: try await queue.datasetsWanted())
-      let request = JobQueue.Claim(
-        worker: worker, slots: slots, datasets: datasets, stores: [store.id],
-        memory: availableMemory() / slots, grid: options.grid, threads: options.threads,
-        fingerprint: fingerprint)
-      inbox.yield(.claimed(try await queue.claim(request, lease: settings.lease), sent: sent))
+      let lastAsked = datasets.withLock { $0 }
+      let isFresh = lastAsked.map { sent - $0.at < WorkerService.datasetsStayWanted } ?? false
+      var stages: [ClaimedStage] = []
+      if isFresh, let lastAsked {
+        stages = try await queue.claim(
+          request(worker, slots, lastAsked.present, store), lease: settings.lease)
+      }
+      // Something may be wanted since that was not before.
+      if stages.isEmpty {
+        let present = await shelf.have(of: try await queue.datasetsWanted())
+        datasets.withLock { $0 = (present, sent) }
+        if !isFresh || present != lastAsked?.present {
+          stages = try await queue.claim(
+            request(worker, slots, present, store), lease: settings.lease)
+        }
+      }
+      inbox.yield(.claimed(stages, sent: sent))
     } catch {
       logger.warning("claiming failed", metadata: ["error": "\(error)"])
       inbox.yield(.event(.claimFailed))
     }
+  }
+
+  private func request(
+    _ worker: Int, _ slots: Int, _ datasets: [String], _ store: CheckpointStore
+  ) -> JobQueue.Claim {
+    JobQueue.Claim(
+      worker: worker, slots: slots, datasets: datasets, stores: [store.id],
+      memory: availableMemory() / slots, grid: options.grid, threads: options.threads,
+      fingerprint: fingerprint)
   }
 
   private func beat(
@@ -265,6 +300,19 @@ package final class WorkerService: Service {
         "slots": .integer(options.slots), "threads": .integer(options.threads),
         "stores": [.string(store.id)],
       ], patience: .upTo(.seconds(60)))
+  }
+
+  /// Retired by somebody, deleted, or unknown to a database that was restored. The leases that it holds
+  /// are judged by themselves.
+  private func registerAgain(_ store: CheckpointStore) async -> Int? {
+    logger.warning("the queue does not know this worker; it registers again")
+    do {
+      try await queue.register(store: store.id, path: store.path, host: hostName)
+      return try await register(store)
+    } catch {
+      logger.error("the worker could not register again", metadata: ["error": "\(error)"])
+      return nil
+    }
   }
 
   private var hostName: String { ProcessInfo.processInfo.hostName }

@@ -6,14 +6,16 @@ import Postgres
 
 /// What is expensive where there are many: transactions that stay open, workers, runs, measurements.
 extension QueueUnderLoad {
-  /// Throughput while somebody's transaction keeps vacuum from removing anything.
+  /// Throughput while somebody's transaction keeps vacuum from removing anything; by the same sessions
+  /// throughout, as workers keep theirs.
   func held(connections: Int, seconds: Double) async throws {
-    let before = try await work(connections: connections, seconds: min(seconds, 20)).rate
+    let sessions = try await sessions(connections)
+    let before = try await work(sessions, seconds: min(seconds, 20)).rate
     let holder = try await Connection.open(target)
     try await holder.query("begin isolation level repeatable read")
     try await holder.query("select count(*) from jobs.worker")
-    _ = try await work(connections: connections, seconds: max(0, seconds - 20))
-    let during = try await work(connections: connections, seconds: min(seconds, 20)).rate
+    _ = try await work(sessions, seconds: max(0, seconds - 20))
+    let during = try await work(sessions, seconds: min(seconds, 20)).rate
     let dead = try await database().query(
       "select n_dead_tup from pg_stat_user_tables where relname = 'stage'")
     try await holder.query("commit")

@@ -22,7 +22,7 @@ struct QueueBench: AsyncParsableCommand {
     1_000, 100_000, 1_000_000,
   ]
   @Option(help: "Connections that work stages off.") var connections = [1, 8, 32]
-  @Option(help: "Seconds that a transaction is held open for the case `held`.") var hold = 60.0
+  @Option(help: "Seconds that a transaction is held open for the case `held`.") var hold = 600.0
   @Option(help: "Workers of the cases `idle` and `training`.") var workers = 1000
   @Option(help: "Runs of the cases `submit` and `status`.") var runs = 1_000_000
   @Option(help: "The home of an embedded database to use, and leave running.") var home: String?

@@ -94,17 +94,27 @@ struct QueueUnderLoad {
       totals: ["updates": .integer(stage.updates), "samples": .integer(stage.end), "seconds": 1])
   }
 
+  /// A connection with the number of its worker.
+  typealias Session = (queue: JobQueue, worker: Int)
+
+  func sessions(_ count: Int) async throws -> [Session] {
+    var sessions: [Session] = []
+    for number in 0..<count {
+      let queue = JobQueue(database())
+      sessions.append((queue, try await worker(queue, number)))
+    }
+    return sessions
+  }
+
   /// Claims and finishes side by side; cycles a second.
-  func work(connections: Int, seconds: Double) async throws -> (
+  func work(_ sessions: [Session], seconds: Double) async throws -> (
     rate: Double, claims: [Double]
   ) {
     let end = ContinuousClock.now + .seconds(seconds)
     let start = ContinuousClock.now
     let counts = try await withThrowingTaskGroup(of: [Double].self) { group in
-      for number in 0..<connections {
+      for (queue, worker) in sessions {
         group.addTask {
-          let queue = JobQueue(database())
-          let worker = try await worker(queue, number)
           var latencies: [Double] = []
           while ContinuousClock.now < end {
             let sent = ContinuousClock.now
@@ -125,7 +135,7 @@ struct QueueUnderLoad {
   }
 
   func cycles(_ name: String, _ connections: Int, seconds: Double) async throws {
-    let (rate, claims) = try await work(connections: connections, seconds: seconds)
+    let (rate, claims) = try await work(try await sessions(connections), seconds: seconds)
     report(
       name,
       [.init("cycles_per_second", .real(tenth(rate)))] + quantiles("claim_ms", claims))

@@ -107,7 +107,9 @@ import UnixSignals
   }
 }
 
-/// A database with its checkpoints, and workers at them; used by one task at a time.
+/// A database with its checkpoints, and workers at them.
+///
+/// Sendable: one task at a time uses it.
 final class Site: @unchecked Sendable {
   let folder: String
   let store: String

@@ -60,7 +60,7 @@ final class Tormentor {
   func run(faults: Int, deadline: ContinuousClock.Instant) async throws -> Bool {
     let bag = Fault.allCases.flatMap { Array(repeating: $0, count: $0.weight) }
     // Every kind once, then as their weights have it.
-    var first = Fault.allCases.shuffled(using: &random)
+    var first = possible.shuffled(using: &random)
     var left = faults
     while ContinuousClock.now < deadline {
       // Faults keep ahead of the work, so that it lasts for all of them: where it runs ahead, fewer
@@ -75,6 +75,8 @@ final class Tormentor {
           left -= 1
         } else {
           missed[fault, default: 0] += 1
+          // There may be an occasion later.
+          if neverCaused.contains(fault), !first.contains(fault) { first.insert(fault, at: 0) }
         }
         let longest = isAhead ? 500 : 2500
         try await Task.sleep(for: .milliseconds(Int.random(in: 50...longest, using: &random)))
@@ -93,7 +95,15 @@ final class Tormentor {
     if left > 0 {
       print("The work was over with \(left) faults left: ask for more runs or epochs.")
     }
-    return isOver && left == 0
+    for fault in neverCaused { print("There was never an occasion for: \(fault.rawValue).") }
+    return isOver && left == 0 && neverCaused.isEmpty
+  }
+
+  /// Without a small disk of its own there is none to fill.
+  private var possible: [Fault] { Fault.allCases.filter { $0 != .fillDisk || site.isDiskSmall } }
+
+  private var neverCaused: [Fault] {
+    possible.filter { fault in !caused.contains { $0.fault == fault } }
   }
 
   private func hasWork() async throws -> Bool {

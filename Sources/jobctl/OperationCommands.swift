@@ -67,7 +67,8 @@ struct RetryCommand: AsyncParsableCommand {
     let (id, name) = try await GridReport.resolve(grid.grid, in: database)
     try await check(self.run, of: id, name, in: database)
     try await rehearsal.perform {
-      "Trying \(count($0.stages, "stage")) of grid \(name) again."
+      "Trying \(count($0.stages, "stage")) of grid \(name) again"
+        + ($0.runs > 0 ? ", for \(count($0.runs, "cancelled run")) that are wanted again." : ".")
     } _: {
       try await JobQueue(database).retry(grid: name, run: self.run, $0)
     }

@@ -28,7 +28,7 @@ struct QueueStatus {
     running = try await database.query(
       """
       select s.id, s.batch, s.learning_rate, s.updates, s.updates_done, s.samples_per_second,
-        s.threads, s.worker, f.run, f.position, s.runs,
+        s.threads, s.worker, s.reason, f.run, f.position, s.runs,
         (select count(*) from report.run_stage c where c.run_id = f.run_id) as of_run,
         (s.end_samples - coalesce(s.samples_done, s.start_samples))
           / nullif(s.samples_per_second, 0) as seconds_left,
@@ -69,6 +69,10 @@ struct QueueStatus {
       ])
     }
     if !table.isEmpty { parts.append(table.text) }
+    let waiting = running.compactMap { row in
+      row["reason"].map { "Stage \(row["id"] ?? "") waits: \($0)" }
+    }
+    if !waiting.isEmpty { parts.append(waiting.joined(separator: "\n")) }
     var workerTable = TextTable([
       ("worker", .left), ("state", .left), ("stages", .right), ("slots", .right),
       ("threads", .right),

@@ -55,8 +55,8 @@ struct CheckCommand: AsyncParsableCommand {
     commandName: "fsck", abstract: "Compares the queue's rows with each other and with the files.",
     discussion: """
       Exits with 1 when something is wrong. --repair removes files without a row that are older \
-      than an hour, and has the queue forget checkpoints whose files are gone or damaged; what goes \
-      on from these is trained again.
+      than a day, and unfinished ones older than an hour, and has the queue forget checkpoints whose \
+      files are gone or damaged; what goes on from these is trained again.
       """)
 
   @OptionGroup var database: DatabaseOptions
@@ -64,8 +64,11 @@ struct CheckCommand: AsyncParsableCommand {
   @Flag(help: "Read every file whole and compare its digest, not its size only.") var deep = false
   @Flag(help: "Mend what can be mended.") var repair = false
 
-  /// Younger files may be checkpoints that are about to be registered.
-  private static let grace = 3600.0
+  /// Younger files may be checkpoints that are about to be registered: by a worker that waits for the
+  /// database, for a day at most.
+  private static func grace(_ entry: CheckpointStore.Entry) -> Double {
+    entry.isUnfinished ? 3600 : 25 * 3600
+  }
 
   func run() async throws {
     let database = try await database.open()
@@ -96,7 +99,7 @@ struct CheckCommand: AsyncParsableCommand {
       complainAbout(text)
     }
     let litter = entries.filter {
-      $0.isCheckpoint && started.timeIntervalSince($0.modified) > CheckCommand.grace
+      $0.isCheckpoint && started.timeIntervalSince($0.modified) > CheckCommand.grace($0)
     }
     // A store that this database knows nothing of is another database's.
     let isOurs = rows.count > 0

@@ -9,19 +9,7 @@ import Testing
 import Worker
 
 /// Whole grids through the real queue, in this process.
-@Suite struct WorkerServiceTests {
-  private func options(_ store: String, untilEmpty: Bool = true) -> WorkerOptions {
-    WorkerOptions(
-      slots: 2, threads: 2, grid: nil, untilEmpty: untilEmpty, checkpointEvery: .milliseconds(100),
-      checkpoints: store, dataFolders: DataFolders(roots: []), version: "test")
-  }
-
-  private func work(_ queue: JobQueue, _ store: String) async throws {
-    try await WorkerService(
-      options(store), target: queue.database.target, logger: quietLogger, news: { _ in }
-    ).run()
-  }
-
+@Suite struct WorkerServiceTests: RunsWorkers {
   /// Everything that must not depend on how the work was done.
   private func results(_ queue: JobQueue) async throws -> String? {
     try await queue.value(
@@ -164,7 +152,13 @@ import Worker
     try await Migrator(database).migrate()
     let queue = JobQueue(database)
     try await queue.submit(plan(grid))
-    let worker = Task { try await work(queue, folder.path + "/other") }
+    var settings = WorkerCore.Settings(slots: 2, threads: 2)
+    (settings.lease, settings.heartbeat, settings.margin) = (
+      .seconds(3), .milliseconds(500), .milliseconds(500)
+    )
+    let worker = Task { [settings] in
+      try await work(queue, folder.path + "/other", settings: settings)
+    }
     func fact(_ sql: String) async throws -> String? {
       try await database.query(sql, patience: .upTo(.seconds(30))).single
     }
@@ -187,10 +181,12 @@ import Worker
       } else {
         _ = try await cluster.stop()
       }
-      try await Task.sleep(for: .milliseconds(500))
+      // Once for a moment, and once for longer than a lease, which is nobody's crash.
+      try await Task.sleep(for: .milliseconds(crashes ? 500 : 4000))
       try await cluster.ensureRunning()
     }
     try await worker.value
+    #expect(try await fact("select sum(crashes) from jobs.stage") == "0")
     let disturbed = try await self.results(JobQueue(Database(database.target, logger: quietLogger)))
     _ = try await cluster.stop()
     #expect(try await results(calm) == disturbed)

@@ -54,7 +54,12 @@ begin
   order by s.id for no key update;
   update jobs.checkpoint c set removed_at = api.internal_now()
   from jobs.stage s
-  where c.id = any (given_up) and s.id = c.stage_id and s.state <> 'running';
+  where c.id = any (given_up) and s.id = c.stage_id
+    -- A stage that is trained, perhaps since a moment ago, goes on from one of its newest.
+    and (s.state <> 'running' or c.damaged_at is not null or (
+      select count(*) from jobs.checkpoint o
+      where o.stage_id = c.stage_id and o.damaged_at is null and o.removed_at is null
+        and (o.samples, o.id) > (c.samples, c.id)) >= 2);
   result := (
     select jsonb_build_object('policy', policy, 'files', coalesce(jsonb_agg(jsonb_build_object(
       'file', c.file, 'bytes', c.bytes, 'stage', c.stage_id) order by c.id), '[]'))

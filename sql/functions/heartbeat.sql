@@ -1,5 +1,5 @@
--- Renews the leases of all stages that a worker says it trains, notes their progress, and says
--- which of them it has lost or is to give back because they are paused.
+-- Renews the leases of all stages that a worker says it trains, notes their progress and what they
+-- wait for, and says which of them it has lost or is to give back because they are paused.
 create or replace function api.heartbeat(worker bigint, held jsonb, idle boolean, lease interval)
 returns jsonb
 language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
@@ -33,7 +33,7 @@ begin
   with said as (
     select * from jsonb_to_recordset(held) as h(stage bigint, attempt int, updates bigint,
       samples bigint, seconds float8, core_seconds float8, samples_per_second real,
-      threads int)
+      threads int, reason text)
   ), renewed as (
     update jobs.attempt a
     set lease_until = api.internal_now() + lease,
@@ -42,7 +42,8 @@ begin
         seconds = coalesce(h.seconds, a.seconds),
         core_seconds = coalesce(h.core_seconds, a.core_seconds),
         samples_per_second = coalesce(h.samples_per_second, a.samples_per_second),
-        threads = coalesce(h.threads, a.threads)
+        threads = coalesce(h.threads, a.threads),
+        reason = h.reason
     -- Stage by stage: the plan is made while nothing runs, and would else read all that runs.
     from said h
     cross join lateral (

@@ -9,6 +9,8 @@ begin
     update jobs.stage s
     set state = api.internal_place(s.parent_id), worker_id = null, preemptions = s.preemptions + 1
     where s.id = stage;
+    perform api.internal_event('preempted', stage => stage, detail => jsonb_build_object(
+      'attempt', attempt_number, 'reason', 'its claim was not heard of'));
     perform api.internal_disorder();
     perform api.internal_notify();
   end if;

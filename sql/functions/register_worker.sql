@@ -1,4 +1,5 @@
--- A worker makes itself known, and gets its number.
+-- A worker makes itself known, and gets its number. Who has been silent for a day is gone; should
+-- it come back, it registers again.
 create or replace function api.register_worker(description jsonb) returns bigint
 language plpgsql security definer set search_path = pg_catalog, jobs, pg_temp as $$
 #variable_conflict use_variable
@@ -13,6 +14,8 @@ begin
     (description ->> 'threads')::int,
     array(select jsonb_array_elements_text(description -> 'stores')))
   returning id into worker_id;
+  update jobs.worker w set state = 'gone'
+  where w.state <> 'gone' and w.seen_at < clock_timestamp() - interval '1 day';
   perform api.internal_event('worker started', worker => worker_id);
   return worker_id;
 end $$;

@@ -7,14 +7,19 @@ declare
   chain       bigint[];
   touched     bigint[];
   n           int;
+  revived     int;
 begin
   perform api.internal_serialize();
   grid_number := api.internal_grid(grid);
-  update jobs.run r set cancelled_at = null
-  where r.grid_id = grid_number and (retry.run is null or r.name = retry.run);
-  if not found then
+  if retry.run is not null
+    and not exists (select from jobs.run r where r.grid_id = grid_number and r.name = retry.run)
+  then
     raise exception 'grid "%" has no run "%"', grid, retry.run using errcode = 'JC002';
   end if;
+  update jobs.run r set cancelled_at = null
+  where r.grid_id = grid_number and (retry.run is null or r.name = retry.run)
+    and r.cancelled_at is not null;
+  get diagnostics revived = row_count;
   select coalesce(array_agg(distinct rs.stage_id), '{}') into chain
   from jobs.run_stage rs join jobs.run r on r.id = rs.run_id
   where r.grid_id = grid_number and (retry.run is null or r.name = retry.run);
@@ -33,8 +38,8 @@ begin
   perform api.internal_settle(api.internal_unearth(touched));
   perform api.internal_prioritize(chain);
   perform api.internal_event('retried', grid => grid_number,
-    detail => jsonb_build_object('run', retry.run, 'stages', n));
+    detail => jsonb_build_object('run', retry.run, 'stages', n, 'revived', revived));
   perform api.internal_disorder();
   perform api.internal_notify();
-  return jsonb_build_object('stages', n);
+  return jsonb_build_object('stages', n, 'runs', revived);
 end $$;

@@ -1,7 +1,9 @@
 -- Every stage, with its parent, its worker and the progress of its current attempt.
 create or replace view report.stage as
 select s.id, s.digest::text as digest, s.parent_id, s.state, s.priority, s.attempt, s.failures,
-  s.crashes, s.preemptions, s.reason, s.start_samples, s.end_samples, s.start_updates, s.updates,
+  s.crashes, s.preemptions,
+  case when s.state = 'running' then a.reason else s.reason end as reason,
+  s.start_samples, s.end_samples, s.start_updates, s.updates,
   s.batch, s.ghost, s.learning_rate, s.learning_rate_end, s.momentum, s.noise_scale,
   s.noise_scale_exact, s.epochs, w.name as worker, a.updates_to as updates_done,
   a.samples_to as samples_done, a.samples_per_second, a.threads, s.created_at, s.finished_at,

@@ -47,7 +47,7 @@ cross join lateral (
     max(a.peak_memory_bytes) as peak_memory_bytes,
     (array_agg(s.batch order by rs.position))[1] as batch, max(s.batch) as batch_most,
     (array_agg(s.momentum order by rs.position))[1] as momentum,
-    sum(s.attempt)::bigint as attempts, sum(s.crashes)::bigint as crashes,
+    coalesce(sum(a.attempts), 0)::bigint as attempts, sum(s.crashes)::bigint as crashes,
     sum(s.preemptions)::bigint as preemptions, array_agg(distinct c.fingerprint) as fingerprints,
     max(s.reason) filter (where s.state in ('diverged', 'failed', 'parked')) as reason
   from jobs.run_stage rs
@@ -56,7 +56,7 @@ cross join lateral (
   left join lateral (
     select max(a.updates_to) as reached, sum(a.updates_to - a.updates_from) as executed,
       max(a.samples_to) as samples, max(a.seconds) as seconds, max(a.core_seconds) as core_seconds,
-      max(a.peak_memory_bytes) as peak_memory_bytes
+      max(a.peak_memory_bytes) as peak_memory_bytes, count(*) as attempts
     from jobs.attempt a where a.stage_id = s.id
   ) a on true
   where rs.run_id = r.id

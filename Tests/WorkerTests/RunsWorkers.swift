@@ -1,0 +1,36 @@
+import Datasets
+import Experiments
+import JobQueue
+import Postgres
+import TestSupport
+import Worker
+
+/// Suites that train through whole workers, in this process.
+protocol RunsWorkers {}
+
+extension RunsWorkers {
+  func options(_ store: String, untilEmpty: Bool = true) -> WorkerOptions {
+    WorkerOptions(
+      slots: 2, threads: 2, grid: nil, untilEmpty: untilEmpty, checkpointEvery: .milliseconds(100),
+      checkpoints: store, dataFolders: DataFolders(roots: []), version: "test")
+  }
+
+  func work(
+    _ queue: JobQueue, _ store: String, untilEmpty: Bool = true,
+    settings: WorkerCore.Settings? = nil
+  ) async throws {
+    try await WorkerService(
+      options(store, untilEmpty: untilEmpty), target: queue.database.target, settings: settings,
+      logger: quietLogger, news: { _ in }
+    ).run()
+  }
+
+  /// Asks until the answer is this one, for ten seconds at most.
+  func waits(_ queue: JobQueue, _ sql: String, for answer: String) async throws -> Bool {
+    for _ in 0..<500 {
+      if try await queue.value(sql) == answer { return true }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    return false
+  }
+}

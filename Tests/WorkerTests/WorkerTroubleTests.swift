@@ -1,0 +1,85 @@
+import Experiments
+import Foundation
+import JobQueue
+import Postgres
+import TestSupport
+import Testing
+import Worker
+
+/// Workers whose surroundings refuse something: nothing that was trained is given up for it.
+@Suite struct WorkerTroubleTests: RunsWorkers {
+  private let decay = [("grid", ["schedule.name": ["decay"]] as JSON)]
+
+  @Test func aTrainedStageWaitsForItsCheckpointAndSaysWhy() async throws {
+    let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
+    let (store, elsewhere) = (folder.path + "/store", folder.path + "/elsewhere")
+    try await queue.submit(
+      plan(smallGrid("g", changing: decay + [("epochs", 30), ("dataset.train", 4800)])))
+    var settings = WorkerCore.Settings(slots: 2, threads: 2)
+    settings.heartbeat = .milliseconds(200)
+    let worker = Task { [settings] in try await work(queue, store, settings: settings) }
+    let running = "select count(*) from jobs.stage where state = 'running'"
+    #expect(try await waits(queue, running, for: "1"))
+    try FileManager.default.moveItem(atPath: store, toPath: elsewhere)
+    let reason =
+      "select coalesce(bool_or(reason like '%store.json%'), false) from report.stage "
+      + "where state = 'running'"
+    #expect(try await waits(queue, reason, for: "t"))
+    try FileManager.default.moveItem(atPath: elsewhere, toPath: store)
+    try await worker.value
+    #expect(try await queue.value("select state from report.run") == "finished")
+    #expect(
+      try await queue.value(
+        "select max(attempt) || ' ' || sum(preemptions) || ' ' || sum(crashes) from jobs.stage")
+        == "1 0 0")
+  }
+
+  @Test func aFinishThatIsRefusedIsAFailureAndTriedAgain() async throws {
+    let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
+    try await queue.submit(plan(smallGrid("g", changing: decay)))
+    // Refuses the first final checkpoint, for a reason that no waiting mends.
+    try await queue.database.withConnection { connection throws(PostgresError) in
+      try await connection.run(
+        script: """
+          create sequence refusals;
+          create function refuse() returns trigger language plpgsql security definer as $$
+          begin
+            if nextval('public.refusals') = 1 then raise exception 'not today'; end if;
+            return new;
+          end $$;
+          grant usage on sequence refusals to public;
+          create trigger refuse before insert on jobs.checkpoint
+            for each row when (new.final) execute function refuse();
+          """)
+    }
+    try await work(queue, folder.path + "/store")
+    #expect(try await queue.value("select state from report.run") == "finished")
+    #expect(
+      try await queue.value("select sum(failures) || ' ' || sum(preemptions) from jobs.stage")
+        == "1 0")
+    #expect(
+      try await queue.value(
+        "select count(*) from jobs.event where kind = 'failed' and detail ->> 'reason' like "
+          + "'%not today%'") == "1")
+  }
+
+  @Test func aWorkerThatTheQueueForgotRegistersAgainAndGoesOn() async throws {
+    let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
+    var settings = WorkerCore.Settings(slots: 2, threads: 2)
+    settings.idleHeartbeat = .milliseconds(200)
+    let worker = Task { [settings] in
+      try await work(queue, folder.path + "/store", untilEmpty: false, settings: settings)
+    }
+    #expect(try await waits(queue, "select count(*) from jobs.worker", for: "1"))
+    _ = try await queue.value("select api.retire_worker(max(id)) from jobs.worker")
+    #expect(try await waits(queue, "select count(*) from jobs.worker", for: "2"))
+    try await queue.submit(plan(smallGrid("g", changing: decay)))
+    #expect(try await waits(queue, "select state from report.run", for: "finished"))
+    #expect(
+      try await queue.value(
+        "select count(distinct worker_id) || ' ' || min(worker_id) from jobs.attempt")
+        == "1 2")
+    worker.cancel()
+    _ = try? await worker.value
+  }
+}

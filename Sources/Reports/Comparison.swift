@@ -6,11 +6,20 @@ package struct Comparison: Sendable {
   /// Places among the report's settings.
   package let subject: Int
   package let reference: Int
+  /// What the two differ in.
+  package let axis: String
   package let test: Result<Test, StatisticsError>
   /// Of pairs, where a margin is given and every run of both settings trained.
   package let equivalence: Equivalence?
   /// Two-sided, corrected by Holm over all of the report's comparisons.
   package private(set) var adjustedP: Double?
+  /// The chance that equivalence is claimed wrongly, corrected in the same way.
+  package private(set) var adjustedEquivalenceP: Double?
+
+  /// Nil where it was not tested.
+  package var isEquivalent: Bool? {
+    equivalence.map { ($0.verdict == .equivalent) && (adjustedEquivalenceP ?? 1) < $0.alpha }
+  }
 
   package enum Test: Sendable {
     case paired(PairedComparison)
@@ -40,9 +49,11 @@ package struct Comparison: Sendable {
   }
 
   init(
-    subject: Int, reference: Int, settings: [SettingResult], grids: [GridReport], margin: Double?
+    subject: Int, reference: Int, axis: String, settings: [SettingResult], grids: [GridReport],
+    margin: Double?
   ) {
     self.subject = subject
+    self.axis = axis
     self.reference = reference
     let (first, second) = (settings[subject], settings[reference])
     do throws(StatisticsError) {
@@ -84,6 +95,12 @@ package struct Comparison: Sendable {
     var corrected = comparisons
     for ((place, _), p) in zip(tested, Holm(tested.map(\.1)).adjusted) {
       corrected[place].adjustedP = p
+    }
+    let claims = comparisons.indices.compactMap { place in
+      comparisons[place].equivalence.map { (place, $0.p) }
+    }
+    for ((place, _), p) in zip(claims, Holm(claims.map(\.1)).adjusted) {
+      corrected[place].adjustedEquivalenceP = p
     }
     return corrected
   }

@@ -10,15 +10,12 @@ extension Report {
   var curveFigures: [Figure] {
     let drawn =
       groups.isEmpty
-      ? [(label: "", arms: Array(settings.indices))]
-      : groups.map {
-        (label: $0.label, arms: $0.arms)
-      }
-    var figures = drawn.first.map { scheduleFigures(arms(of: $0.arms)) } ?? []
+      ? [Group(axis: "", label: "", arms: Array(settings.indices), equivalence: nil)] : groups
+    var figures = drawn.first.map { scheduleFigures(arms(of: $0), at: $0.label) } ?? []
     for (number, group) in drawn.prefix(Report.mostGroups).enumerated() {
       let suffix = drawn.count > 1 ? "-\(number + 1)" : ""
       figures += curves(
-        arms(of: group.arms), suffix: suffix, at: group.label,
+        arms(of: group), suffix: suffix, at: group.label,
         note: leftOut(group.arms.count, "settings")
           + leftOut(drawn.count, "groups", most: Report.mostGroups))
     }
@@ -32,16 +29,18 @@ extension Report {
     count > most ? " Of \(count) \(what) the first \(most) are drawn; \(file) has all." : ""
   }
 
-  private func arms(of places: [Int]) -> [(label: String, setting: SettingResult)] {
-    places.prefix(Figure.mostStyles).map { place in
+  private func arms(of group: Group) -> [(label: String, setting: SettingResult)] {
+    group.arms.prefix(Figure.mostStyles).map { place in
       let setting = settings[place]
-      return (axis.flatMap { setting[$0] } ?? setting.label, setting)
+      return (setting[group.axis] ?? setting.label, setting)
     }
   }
 
   // MARK: - The plan
 
-  private func scheduleFigures(_ arms: [(label: String, setting: SettingResult)]) -> [Figure] {
+  private func scheduleFigures(
+    _ arms: [(label: String, setting: SettingResult)], at place: String
+  ) -> [Figure] {
     func paths(_ value: (GridReport.StageRow) -> (Double, Double)?) -> [Figure.Series] {
       arms.enumerated().map { style, arm in
         let rows = arm.setting.stages.flatMap { stage -> [[Double]] in
@@ -51,7 +50,6 @@ extension Report {
         return Figure.Series(kind: .path, label: arm.label, style: style, rows: rows)
       }
     }
-    let place = arms.first.map { arm in axis.map { arm.setting.label(without: [$0]) } ?? "" } ?? ""
     let at = place.isEmpty ? "" : " At \(place)."
     let measured = arms.enumerated().map { style, arm in
       Figure.Series(
@@ -76,7 +74,8 @@ extension Report {
         name: "noise-scale-by-epoch", title: "Noise scale against epochs",
         caption: "Lines: planned, g = εN/(B(1−m)). Marks: the gradient noise scale tr(Σ)/|G|² as "
           + "measured, in samples, of means over updates and seeds (McCandlish et al. 2018); the two "
-          + "are different quantities.\(at)",
+          + "are different quantities. No mark: one ghost batch an update and no probe, or a squared "
+          + "gradient that was not measured to be above zero.\(at)",
         x: "epochs", y: "noise scale (log scale)",
         options: "set logscale y; set format y '%g'; set key tmargin center horizontal",
         series: paths { stage in
@@ -95,9 +94,11 @@ extension Report {
     note: String
   ) -> [Figure] {
     let at = place.isEmpty ? "" : ", at \(place)"
+    let isEven = arms.allSatisfy { Set($0.setting.curve.map(\.runs)).count <= 1 }
     let caption =
       "Mean over seeds with the 95 % interval of the mean (Student's t), each point at its "
-      + "own sample count. Diverged runs are in it as far as they came." + note
+      + "own sample count. Runs that collapsed, diverged or failed are left out, unless all did."
+      + (isEven ? "" : " Points differ in how many runs have come so far: see curves.csv.") + note
     let lossCaption =
       caption + " Where an interval reaches down to zero it is drawn to half of the least mean."
     func series(

@@ -30,6 +30,8 @@ package struct Figure: Sendable {
       case bars
       /// x, y, low, high: points with bars, alone.
       case loneBars
+      /// x, y: wide rings around points, joined by a thin line.
+      case rings
       /// x, y and a word: crosses.
       case crosses
     }
@@ -180,6 +182,10 @@ package struct Figure: Sendable {
       return ["using 1:2:3:4 with yerrorlines ps 0.7 lw 1.4 \(colour) \(dash) \(mark) \(title)"]
     case .loneBars:
       return ["using 1:2:3:4 with yerrorbars ps 0.8 lw 1.2 \(colour) \(mark) \(title)"]
+    case .rings:
+      return [
+        "using 1:2 with linespoints pt 6 ps 2.2 lw 1 dt 3 lc rgb '#555555' \(title)"
+      ]
     case .crosses:
       return [
         "using 1:2 with points pt 2 ps 0.9 lw 2 \(colour) \(title)",

@@ -4,6 +4,22 @@ import Statistics
 
 /// Reads a grid's report from the views of schema `report`.
 extension GridReport {
+  /// Several, all at one moment.
+  package static func load(_ grids: [String], from database: Database) async throws -> [GridReport]
+  {
+    // All statements of a database go over one connection.
+    _ = try await database.query("begin isolation level repeatable read read only")
+    do {
+      var loaded: [GridReport] = []
+      for grid in grids { loaded.append(try await GridReport(of: grid, from: database)) }
+      _ = try await database.query("commit")
+      return loaded
+    } catch {
+      _ = try? await database.query("rollback")
+      throw error
+    }
+  }
+
   /// `grid` is a grid's name or id.
   package init(of grid: String, from database: Database) async throws {
     let (id, name) = try await GridReport.resolve(grid, in: database)
@@ -13,12 +29,6 @@ extension GridReport {
       "select * from report.run where grid_id = $1 order by position", [.integer(id)]
     ).map(RunRow.init)
     self.runs = runs
-    sweep = try await database.query(
-      """
-      select * from report.sweep where grid_id = $1
-      order by optimizer, variant nulls first, schedule, learning_rate
-      """, [.integer(id)]
-    ).map(SweepRow.init)
     sharing =
       try await database.query("select * from report.sharing where grid_id = $1", [.integer(id)])
       .map(Sharing.init).first ?? Sharing()
@@ -27,8 +37,7 @@ extension GridReport {
     var stages: [String: [StageRow]] = [:]
     if hasCurves {
       let points = try await database.query(
-        "select * from report.setting_curve where grid_id = $1 order by setting, samples",
-        [.integer(id)])
+        GridReport.curveQuery, [.integer(id), .integers(GridReport.untrained(runs))])
       for row in points { curves[row["setting"] ?? "", default: []].append(CurvePoint(row)) }
       // As the first run of each setting has them.
       var first: [Int: RunRow] = [:]
@@ -43,12 +52,18 @@ extension GridReport {
     }
     (self.curves, self.stages) = (curves, stages)
     var runStages: [Int: [Int]] = [:]
+    var runDatasets: [Int: String] = [:]
     let chains = try await database.query(
-      "select run_id, stage_id from report.run_stage where grid_id = $1", [.integer(id)])
+      """
+      select rs.run_id, rs.stage_id, s.dataset_digest
+      from report.run_stage rs join report.stage s on s.id = rs.stage_id where rs.grid_id = $1
+      """, [.integer(id)])
     for row in chains {
-      runStages[row.int("run_id") ?? 0, default: []].append(row.int("stage_id") ?? 0)
+      let run = row.int("run_id") ?? 0
+      runStages[run, default: []].append(row.int("stage_id") ?? 0)
+      runDatasets[run] = row["dataset_digest"]
     }
-    self.runStages = runStages
+    (self.runStages, self.runDatasets) = (runStages, runDatasets)
     provenance = try await Provenance(of: id, from: database)
   }
 
@@ -57,10 +72,29 @@ extension GridReport {
 
   private static let stageQuery = """
     select rs.run_id, s.start_samples, s.end_samples, s.batch, s.learning_rate, s.learning_rate_end,
-      s.noise_scale
+      s.noise_scale, s.memory_bytes
     from report.run_stage rs join report.stage s on s.id = rs.stage_id
     where rs.run_id = any ($1::bigint[]) order by rs.run_id, rs.position
     """
+
+  private static let curveQuery = """
+    select m.setting, m.samples, min(m.epoch) as epoch, min(m.updates) as updates, count(*) as runs,
+      avg(m.test_accuracy) as test_accuracy_mean,
+      stddev_samp(m.test_accuracy) as test_accuracy_deviation,
+      avg(m.train_loss) as train_loss_mean, stddev_samp(m.train_loss) as train_loss_deviation,
+      avg(m.gradient_square) as gradient_square, avg(m.gradient_variance) as gradient_variance
+    from report.run_measurement m
+    where m.grid_id = $1 and m.run_id <> all ($2::bigint[])
+    group by m.setting, m.samples order by m.setting, m.samples
+    """
+
+  /// Runs that collapsed, diverged or failed, of settings where others trained or still may.
+  private static func untrained(_ runs: [RunRow]) -> [Int] {
+    Dictionary(grouping: runs, by: \.setting).values.flatMap { runs in
+      let lost = runs.filter { [.collapsed, .diverged, .failed].contains($0.outcome) }
+      return lost.count == runs.count ? [] : lost.map(\.id)
+    }.sorted()
+  }
 
   /// The grid with this name or, where there is none, this id.
   package static func resolve(_ grid: String, in database: Database) async throws -> (Int, String) {

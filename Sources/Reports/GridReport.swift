@@ -3,18 +3,19 @@ import Foundation
 import Statistics
 
 /// What is known of one grid: its runs, the curves and stages of its settings, the work that sharing
-/// saved, and where it all comes from. Read from the views of schema `report`, at one moment.
+/// saved, and where it all comes from. Read from the views of schema `report`.
 package struct GridReport: Sendable {
   package let id: Int
   package let name: String
   package let runs: [RunRow]
-  package let sweep: [SweepRow]
   package let sharing: Sharing
   /// By setting.
   package let curves: [String: [CurvePoint]]
   package let stages: [String: [StageRow]]
   /// Numbers of the stages of each run.
   package let runStages: [Int: [Int]]
+  /// Digest of the data set of each run.
+  package let runDatasets: [Int: String]
   package let provenance: Provenance
 
   package struct RunRow: Sendable {
@@ -56,22 +57,6 @@ package struct GridReport: Sendable {
     package let reason: String?
   }
 
-  /// Runs of one schedule, optimizer, variant and learning rate, over seeds.
-  package struct SweepRow: Sendable {
-    package let learningRate: Double
-    package let schedule: String
-    package let optimizer: String
-    package let variant: String?
-    package let runs: Int
-    package let finished: Int
-    package let diverged: Int
-    /// Mean final test accuracy of the finished runs.
-    package let testAccuracy: Double?
-    /// Standard deviation over seeds; nil for fewer than two.
-    package let deviation: Double?
-    package let updates: Double?
-  }
-
   package struct Sharing: Sendable {
     package var stages = 0
     package var uniqueStages = 0
@@ -83,7 +68,8 @@ package struct GridReport: Sendable {
     package var reusedStages = 0
   }
 
-  /// Runs of a setting at one sample count, over seeds.
+  /// Runs of a setting at one sample count, over seeds; without those that did not train, where others
+  /// did or still may.
   package struct CurvePoint: Sendable {
     package let epoch: Double
     package let updates: Int
@@ -108,6 +94,8 @@ package struct GridReport: Sendable {
     package let learningRate: Double
     package let learningRateEnd: Double
     package let noiseScale: Double?
+    /// Bytes that a worker is to have for it, as planned.
+    package let memory: Int?
   }
 
   package struct Provenance: Sendable {

@@ -71,35 +71,6 @@ extension GridReport.RunRow {
   }
 }
 
-extension GridReport.SweepRow {
-  init(_ row: Rows.Row) {
-    learningRate = row.double("learning_rate") ?? 0
-    schedule = row["schedule"] ?? ""
-    optimizer = row["optimizer"] ?? ""
-    variant = row["variant"]
-    runs = row.int("runs") ?? 0
-    finished = row.int("finished") ?? 0
-    diverged = row.int("diverged") ?? 0
-    testAccuracy = row.double("test_accuracy_mean")
-    deviation = row.double("test_accuracy_deviation")
-    updates = row.double("updates_mean")
-  }
-
-  var json: JSON {
-    [
-      "learning_rate": .real(learningRate), "schedule": .string(schedule),
-      "optimizer": .string(optimizer), "variant": variant.map(JSON.string) ?? .null,
-      "runs": .integer(runs), "finished": .integer(finished), "diverged": .integer(diverged),
-      "test_accuracy": testAccuracy.map(JSON.real) ?? .null,
-      "test_accuracy_deviation": deviation.map(JSON.real) ?? .null,
-      "updates": updates.map(JSON.real) ?? .null,
-    ]
-  }
-
-  /// What a reader calls this line of the sweep.
-  var label: String { variant ?? schedule }
-}
-
 extension GridReport.Sharing {
   init(_ row: Rows.Row) {
     stages = row.int("stages") ?? 0
@@ -146,6 +117,7 @@ extension GridReport.StageRow {
     learningRate = row.double("learning_rate") ?? 0
     learningRateEnd = row.double("learning_rate_end") ?? 0
     noiseScale = row.double("noise_scale")
+    memory = row.int("memory_bytes")
   }
 }
 

@@ -4,11 +4,11 @@ import Statistics
 
 /// One grid's own tables.
 extension GridReport {
-  /// "18 runs: 17 finished, 1 diverged".
+  /// "18 runs: 16 finished, 1 collapsed, 1 diverged".
   package var outcomes: String {
-    let counts = Dictionary(grouping: runs, by: \.state).mapValues(\.count)
+    let counts = Dictionary(grouping: runs, by: \.stateOrCollapse).mapValues(\.count)
     let order = [
-      "finished", "diverged", "failed", "parked", "cancelled", "running", "waiting",
+      "finished", "collapsed", "diverged", "failed", "parked", "cancelled", "running", "waiting",
     ]
     let words = order.compactMap { state in counts[state].map { "\($0) \(state)" } }
     return "\(runs.count) runs: " + words.joined(separator: ", ")
@@ -30,9 +30,9 @@ extension GridReport {
       ("seconds", .right),
     ])
     for run in runs {
-      let state = run.outcome == .collapsed ? "collapsed" : run.state
       table.add([
-        run.name, state, String(run.updates), String(run.updatesRedone), number(run.epochs, 1),
+        run.name, run.stateOrCollapse, String(run.updates), String(run.updatesRedone),
+        number(run.epochs, 1),
         percent(run.testAccuracy), percent(run.bestTestAccuracy), number(run.testLoss, 4),
         number(run.trainLoss, 4), number(run.seconds, 1),
       ])
@@ -40,51 +40,55 @@ extension GridReport {
     return table
   }
 
-  /// Whether rates are swept, and nothing varies that the sweep would average over.
-  var hasSweep: Bool {
-    let keys = Set(runs.flatMap { ($0.labels.members ?? []).map(\.key) })
-    return Set(sweep.map(\.learningRate)).count > 1
-      && keys.isSubset(of: ["learning_rate", "schedule", "optimizer", "variant", "seed"])
-  }
-
-  /// Learning rates down, schedules (or variants) across.
-  package var sweepTable: TextTable {
-    let labels = unique(sweep.map(sweepLabel))
-    let rates = Set(sweep.map(\.learningRate)).sorted()
-    var table = TextTable([("learning rate", .right)] + labels.map { ($0, .right) })
-    for rate in rates {
-      table.add(
-        [JSON.text(of: rate)]
-          + labels.map { label in
-            guard
-              let row = sweep.first(where: { $0.learningRate == rate && sweepLabel($0) == label })
-            else { return "" }
-            let deviation = row.deviation.map { " ± \(number(100 * $0, 2))" } ?? ""
-            return "\(percent(row.testAccuracy))\(deviation) (\(row.finished)/\(row.runs))"
-          })
+  /// Runs that differ in the seed alone, in file order; `keys` as `SettingResult` has them.
+  func settings(interval: Report.IntervalMethod, filling keys: [String]? = nil) -> [SettingResult] {
+    Report.grouped(runs, by: \.setting).map { name, runs in
+      SettingResult(name, runs, of: self, filling: keys, interval: interval)
     }
-    return table
   }
-
-  /// A schedule's name, with the optimizer's where the grid has several.
-  private func sweepLabel(_ row: SweepRow) -> String {
-    Set(sweep.map(\.optimizer)).count > 1 ? "\(row.label), \(row.optimizer)" : row.label
-  }
-
-  package var sweepCSV: String { TextTable(sweep.map(\.json)).csv }
 
   /// docs/JSON.md, format 1.
   package var json: JSON {
     [
       "format": 1, "grid": .string(name), "runs": .array(runs.map(\.json)),
-      "summary": ["sweep": .array(sweep.map(\.json)), "sharing": sharing.json],
+      "summary": [
+        "sweep": .array(settings(interval: .student).map(\.json)), "sharing": sharing.json,
+      ],
     ]
   }
+}
 
-  private func unique(_ names: [String]) -> [String] {
-    var seen: Set<String> = []
-    return names.filter { seen.insert($0).inserted }
+extension GridReport.RunRow {
+  /// Its state, but for runs that ended no better than guessing.
+  fileprivate var stateOrCollapse: String { outcome == .collapsed ? "collapsed" : state }
+}
+
+extension Report {
+  /// Of a grid that sweeps learning rates: rates down, settings that are alike but for the rate across.
+  func sweepTable(of grid: GridReport) -> TextTable? {
+    let own = settings.filter { $0.grid == grid.name }
+    let rates = Set(own.map(\.learningRate)).sorted()
+    let lines = Report.grouped(own, by: { $0.label(without: ["learning_rate", "grid"]) })
+    guard rates.count > 1, lines.count <= Report.mostLines else { return nil }
+    var table = TextTable(
+      [("learning rate", .right)]
+        + lines.map { ($0.key.isEmpty ? "test % [interval]" : $0.key, .right) })
+    for rate in rates {
+      table.add(
+        [JSON.text(of: rate)]
+          + lines.map { line in
+            line.values.first { $0.learningRate == rate }.map { setting in
+              setting.isComplete
+                ? setting.accuracyText
+                : "\(setting.accuracyText) \(setting.outcomes.trained)"
+            } ?? ""
+          })
+    }
+    return table
   }
+
+  /// More columns than these are better read in settings.csv.
+  private static let mostLines = 8
 }
 
 package func number(_ value: Double?, _ places: Int) -> String {

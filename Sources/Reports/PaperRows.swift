@@ -32,14 +32,16 @@ extension Report {
     }
     guard !rows.isEmpty else { return nil }
     var table = TextTable([
-      ("schedule", .left), ("ε, m, B", .left), ("updates", .right), ("test % [interval]", .left),
+      ("schedule", .left), ("ε, m, B", .left), ("updates", .right), ("trained", .left),
+      ("test % [interval]", .left), ("epochs lost", .right),
       ("the paper's ε, m, B", .left), ("the paper's updates", .right), ("the paper's %", .right),
     ])
     for (setting, paper) in rows {
       let momentum = number(setting.momentum, 3)
       table.add([
         paper.schedule, "\(number(setting.learningRate, 3)), \(momentum), \(setting.batch)",
-        String(setting.updates), setting.accuracyText, paper.start, paper.updates, paper.accuracy,
+        String(setting.updates), setting.counts, setting.accuracyText,
+        number(setting.epochsLost, 2), paper.start, paper.updates, paper.accuracy,
       ])
     }
     return table

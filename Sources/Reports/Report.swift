@@ -20,18 +20,21 @@ package struct Report: Sendable {
   package let grids: [GridReport]
   package let options: Options
   package let settings: [SettingResult]
-  /// What settings of a group differ in: "schedule", say; nil where nothing but the rate varies.
+  /// What settings of a grid differ in: "schedule", say; nil where nothing but the rate varies.
   package let axis: String?
+  /// By that axis and then, of several grids, by the grid.
   package let groups: [Group]
   package let comparisons: [Comparison]
   package let breaks: [RateBreak]
 
-  /// Settings that are alike but for the axis; places in `settings`.
+  /// Settings on the same data that are alike but for an axis.
   package struct Group: Sendable {
+    package let axis: String
     package let label: String
+    /// Places in `settings`.
     package let arms: [Int]
     /// Whether all arms are equivalent; nil where no margin was stated.
-    package let equivalence: Result<GroupEquivalence, Refusal>?
+    package fileprivate(set) var equivalence: Result<GroupEquivalence, Refusal>?
   }
 
   /// Why nothing is said of a group's equivalence.
@@ -41,52 +44,65 @@ package struct Report: Sendable {
     package let all: IntersectionUnion
     /// Some pair lies wholly outside of the margin, at a level that is shared among all pairs.
     package let hasDifferentPair: Bool
+    /// Corrected by Holm over the report's groups: within a group nothing needs to be.
+    package fileprivate(set) var adjustedP: Double
+
+    package var isShown: Bool { adjustedP < all.tests[0].alpha && all.verdict == .equivalent }
   }
 
   /// Settings that are alike but for the learning rate.
   package struct RateBreak: Sendable {
     package let label: String
+    package let settings: [SettingResult]
     package let result: Result<LearningRateBreak, StatisticsError>
+
+    /// Runs that are not over.
+    package var missing: Int { settings.reduce(0) { $0 + $1.outcomes.missing } }
   }
 
   package init(_ grids: [GridReport], options: Options) {
     self.grids = grids
     self.options = options
-    var settings: [SettingResult] = []
-    for grid in grids {
-      var order: [String] = []
-      let bySetting = Dictionary(grouping: grid.runs) { run in run.setting }
-      var seen: Set<String> = []
-      for run in grid.runs where seen.insert(run.setting).inserted { order.append(run.setting) }
-      for name in order {
-        settings.append(
-          SettingResult(
-            name, bySetting[name] ?? [], of: grid, severalGrids: grids.count > 1,
-            interval: options.interval))
-      }
-    }
+    let keys = grids.count > 1 ? Report.keys(of: grids) : nil
+    let settings = grids.flatMap { $0.settings(interval: options.interval, filling: keys) }
     self.settings = settings
-    axis = Report.axis(of: settings)
-    let found = Report.groups(of: settings, axis: axis)
-    let compared = found.flatMap { group in
+    axis = Report.axis(of: settings, grids.count)
+    let found =
+      Report.groups(of: settings, axis: axis, isWithin: true)
+      + (grids.count > 1 ? Report.groups(of: settings, axis: "grid", isWithin: false) : [])
+    // The verdict counts the groups of which no run has trained yet.
+    let begun = found.filter { $0.arms.contains { settings[$0].outcomes.values != nil } }
+    let compared = begun.flatMap { group in
       Report.pairs(of: group.arms).map { reference, subject in
         Comparison(
-          subject: subject, reference: reference, settings: settings, grids: grids,
-          margin: options.margin)
+          subject: subject, reference: reference, axis: group.axis, settings: settings,
+          grids: grids, margin: options.margin)
       }
     }
     comparisons = Comparison.corrected(compared)
-    groups = found.map { group in
-      Group(
-        label: group.label, arms: group.arms,
-        equivalence: Report.equivalence(of: group.arms, settings, options.margin))
-    }
+    groups = Report.corrected(
+      found.map { group in
+        var group = group
+        group.equivalence = Report.equivalence(of: group.arms, settings, options.margin)
+        return group
+      })
     breaks = Report.breaks(of: settings, margin: options.margin)
   }
 
   // MARK: - What is compared with what
 
-  /// Labels whose values differ among the settings, in file order.
+  /// Labels of any of the grids, in their order.
+  private static func keys(of grids: [GridReport]) -> [String] {
+    var keys: [String] = []
+    for grid in grids {
+      for key in SettingResult.labels(of: grid.runs.first).map(\.key) where !keys.contains(key) {
+        keys.append(key)
+      }
+    }
+    return keys
+  }
+
+  /// Labels whose values differ among settings, in file order.
   private static func varying(_ settings: [SettingResult]) -> [String] {
     var keys: [String] = []
     for key in settings.flatMap({ $0.labels.map(\.key) }) where !keys.contains(key) {
@@ -95,24 +111,44 @@ package struct Report: Sendable {
     return keys
   }
 
-  private static func axis(of settings: [SettingResult]) -> String? {
-    let keys = varying(settings)
-    return ["grid", "schedule", "variant", "optimizer"].first { keys.contains($0) }
+  /// What varies within one of the grids, whichever.
+  private static func axis(of settings: [SettingResult], _ grids: Int) -> String? {
+    let keys =
+      grids == 1
+      ? varying(settings)
+      : Dictionary(grouping: settings, by: \.grid).sorted { $0.key < $1.key }
+        .flatMap { varying($0.value) }
+    return ["schedule", "variant", "optimizer"].first { keys.contains($0) }
       ?? keys.first { $0 != "learning_rate" }
   }
 
   private static func groups(
-    of settings: [SettingResult], axis: String?
-  ) -> [(label: String, arms: [Int])] {
+    of settings: [SettingResult], axis: String?, isWithin: Bool
+  ) -> [Group] {
     guard let axis else { return [] }
-    var order: [String] = []
-    var arms: [String: [Int]] = [:]
-    for (place, setting) in settings.enumerated() {
-      let label = setting.label(without: [axis])
-      if arms[label] == nil { order.append(label) }
-      arms[label, default: []].append(place)
+    // Accuracies on different data are different quantities.
+    let found = grouped(Array(settings.enumerated())) {
+      $0.element.label(without: [axis]) + "\n" + $0.element.dataset
     }
-    return order.map { ($0, arms[$0] ?? []) }
+    return found.compactMap { _, arms in
+      guard isWithin || arms.count > 1 else { return nil }
+      return Group(
+        axis: axis, label: arms[0].element.label(without: [axis]), arms: arms.map(\.offset))
+    }
+  }
+
+  /// What has a key in common, in the order of the first of each.
+  static func grouped<Value>(
+    _ values: [Value], by key: (Value) -> String
+  ) -> [(key: String, values: [Value])] {
+    var order: [String] = []
+    var found: [String: [Value]] = [:]
+    for value in values {
+      let key = key(value)
+      if found[key] == nil { order.append(key) }
+      found[key, default: []].append(value)
+    }
+    return order.map { ($0, found[$0] ?? []) }
   }
 
   /// Each with each, of few arms; of many, each with the first.
@@ -123,10 +159,16 @@ package struct Report: Sendable {
     }
   }
 
+  /// Each with each is tested of no more arms than these.
+  private static let mostArms = 12
+
   private static func equivalence(
     of arms: [Int], _ settings: [SettingResult], _ margin: Double?
   ) -> Result<GroupEquivalence, Refusal>? {
     guard let margin, arms.count > 1 else { return nil }
+    guard arms.count <= mostArms else {
+      return .failure(Refusal(reason: "\(arms.count) arms are more than \(mostArms)"))
+    }
     for arm in arms where !settings[arm].isComplete {
       return .failure(
         Refusal(reason: "of \(settings[arm].label) only \(settings[arm].counts) runs trained"))
@@ -146,25 +188,33 @@ package struct Report: Sendable {
         let strict = try Equivalence(pair, margin: margin, alpha: 0.05 / Double(pairs.count))
         hasDifferentPair = hasDifferentPair || strict.verdict == .notEquivalent
       }
+      let all = try IntersectionUnion(tests)
       return .success(
-        GroupEquivalence(
-          all: try IntersectionUnion(tests), hasDifferentPair: hasDifferentPair))
+        GroupEquivalence(all: all, hasDifferentPair: hasDifferentPair, adjustedP: all.p))
     } catch {
       return .failure(Refusal(reason: error.description))
     }
   }
 
+  /// Each group's claim corrected for there being so many of them.
+  private static func corrected(_ groups: [Group]) -> [Group] {
+    var groups = groups
+    let tested = groups.indices.compactMap { place -> (Int, GroupEquivalence)? in
+      guard case .success(let test) = groups[place].equivalence else { return nil }
+      return (place, test)
+    }
+    for ((place, test), p) in zip(tested, Holm(tested.map(\.1.all.p)).adjusted) {
+      var test = test
+      test.adjustedP = p
+      groups[place].equivalence = .success(test)
+    }
+    return groups
+  }
+
   private static func breaks(of settings: [SettingResult], margin: Double?) -> [RateBreak] {
     guard let margin else { return [] }
-    var order: [String] = []
-    var lines: [String: [SettingResult]] = [:]
-    for setting in settings {
-      let label = setting.label(without: ["learning_rate"])
-      if lines[label] == nil { order.append(label) }
-      lines[label, default: []].append(setting)
-    }
-    return order.compactMap { label in
-      let line = lines[label] ?? []
+    return grouped(settings, by: { $0.label(without: ["learning_rate"]) }).compactMap {
+      label, line in
       guard Set(line.map(\.learningRate)).count > 1 else { return nil }
       let runs = Dictionary(
         line.map { ($0.learningRate, $0.sweepRuns) }, uniquingKeysWith: { first, _ in first })
@@ -172,9 +222,9 @@ package struct Report: Sendable {
       do throws(StatisticsError) {
         let found = try LearningRateBreak(
           runs, choosingOn: hasValidation ? .validation : .test, margin: margin)
-        return RateBreak(label: label, result: .success(found))
+        return RateBreak(label: label, settings: line, result: .success(found))
       } catch {
-        return RateBreak(label: label, result: .failure(error))
+        return RateBreak(label: label, settings: line, result: .failure(error))
       }
     }
   }
@@ -187,9 +237,21 @@ extension GridReport.RunRow {
 }
 
 extension Report {
-  /// Settings that may be compared by cost: those that train the same number of samples.
-  package var budgets: [(samples: Int, settings: [SettingResult])] {
-    Dictionary(grouping: settings.filter { $0.outcomes.values != nil }, by: \.samples)
-      .map { (samples: $0.key, settings: $0.value) }.sorted { $0.samples < $1.samples }
+  /// Settings that may be compared by cost: those that train as many samples, but for what their last
+  /// batches reach beyond the last epoch.
+  package var budgets: [(samples: ClosedRange<Int>, settings: [SettingResult])] {
+    var budgets: [(samples: ClosedRange<Int>, settings: [SettingResult])] = []
+    let trained = settings.filter { $0.outcomes.values != nil && $0.samples > 0 }
+    for setting in trained.sorted(by: { $0.samples < $1.samples }) {
+      if let last = budgets.indices.last,
+        Double(setting.samples) <= 1.01 * Double(budgets[last].samples.lowerBound)
+      {
+        let range = budgets[last].samples.lowerBound...setting.samples
+        budgets[last] = (range, budgets[last].settings + [setting])
+      } else {
+        budgets.append((setting.samples...setting.samples, [setting]))
+      }
+    }
+    return budgets
   }
 }

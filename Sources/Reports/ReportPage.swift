@@ -1,3 +1,4 @@
+import Experiments
 import Foundation
 
 /// The report as one self-contained page: verdict first, figures inside.
@@ -97,22 +98,31 @@ extension Report {
 }
 
 extension GridReport {
+  /// Where the numbers come from, line by line.
+  private var origins: [(what: String, value: String)] {
+    [
+      ("jobctl that trained", provenance.versions), ("hosts", provenance.hosts),
+      ("numerics version", provenance.numericsVersions),
+      ("numerics fingerprints", provenance.fingerprints),
+    ] + provenance.datasets.map { ("data set \($0.name)", "sha256 \($0.digest)") } + [
+      ("attempts at stages", String(provenance.attempts)),
+      ("of them crashed and resumed", String(provenance.crashed)),
+      ("drained and resumed", String(provenance.preempted)),
+      ("failed and retried", String(provenance.failed)),
+      ("stages shared", "\(sharing.uniqueStages) trained for \(sharing.stages)"),
+      ("stages of earlier grids", String(sharing.reusedStages)),
+      ("updates redone", String(runs.reduce(0) { $0 + $1.updatesRedone })),
+    ]
+  }
+
   package var provenanceTable: TextTable {
     var table = TextTable([("grid \(name)", .left), ("", .left)])
-    table.add(["jobctl that trained", provenance.versions])
-    table.add(["hosts", provenance.hosts])
-    table.add(["numerics version", provenance.numericsVersions])
-    table.add(["numerics fingerprints", provenance.fingerprints])
-    for data in provenance.datasets {
-      table.add(["data set \(data.name)", "sha256 \(data.digest)"])
-    }
-    table.add(["attempts at stages", String(provenance.attempts)])
-    table.add(["of them crashed and resumed", String(provenance.crashed)])
-    table.add(["drained and resumed", String(provenance.preempted)])
-    table.add(["failed and retried", String(provenance.failed)])
-    table.add(["stages shared", "\(sharing.uniqueStages) trained for \(sharing.stages)"])
-    table.add(["stages of earlier grids", String(sharing.reusedStages)])
-    table.add(["updates redone", String(runs.reduce(0) { $0 + $1.updatesRedone })])
+    for origin in origins { table.add([origin.what, origin.value]) }
     return table
+  }
+
+  var provenanceJSON: JSON {
+    .object(
+      [.init("grid", .string(name))] + origins.map { .init($0.what, .string($0.value)) })
   }
 }

@@ -15,10 +15,13 @@ extension Report {
     if !comparisons.isEmpty {
       parts.append("Differences of final test accuracy, in points\n" + comparisonTable.text)
     }
-    for grid in grids where grid.sweep.count > 1 && grid.hasSweep {
-      parts.append(
-        "Final test accuracy by learning rate (mean over seeds ± deviation; k of n finished)\n"
-          + grid.sweepTable.text)
+    for grid in grids {
+      guard let table = sweepTable(of: grid) else { continue }
+      let name = grids.count > 1 ? ", grid \(grid.name)" : ""
+      parts.append("Final test accuracy by learning rate\(name)\n" + table.text)
+    }
+    if let paperTable {
+      parts.append("Section 5.2 of the paper, whose rows are single runs\n" + paperTable.text)
     }
     for grid in grids {
       parts.append(
@@ -56,42 +59,42 @@ extension Report {
       [
         ("setting", .left), ("minus", .left), ("difference [interval]", .left), ("p", .right),
         ("p, Holm", .right), ("by", .left),
-      ] + (options.margin == nil ? [] : [("equivalent", .left), ("p", .right)]))
+      ] + (options.margin == nil ? [] : [("equivalent", .left), ("p, Holm", .right)]))
     for comparison in comparisons {
       let (subject, reference) = (settings[comparison.subject], settings[comparison.reference])
-      let names = [subject.label, axis.flatMap { reference[$0] } ?? reference.label]
+      let names = [subject.label, reference[comparison.axis] ?? reference.label]
       switch comparison.test {
-      case .failure(let reason):
+      case .failure:
         table.add(
-          names + ["not compared: \(reason)", "", "", ""]
+          names + ["not compared", "", "", ""]
             + (options.margin == nil ? [] : ["", ""]))
       case .success(let test):
         let interval = test.estimate?.interval()
         let range = interval.map { " [\(number(100 * $0.low, 2)), \(number(100 * $0.high, 2))]" }
-        let equivalence = comparison.equivalence
         table.add(
           names + [
             number(100 * test.difference, 2) + (range ?? ""),
             test.estimate.map { Report.text(p: $0.twoSidedP()) } ?? "no scatter",
-            comparison.adjustedP.map(Report.text(p:)) ?? "", test.words,
+            comparison.adjustedP.map(Report.text(p:)) ?? "",
+            test.words
+              + (subject.isComplete && reference.isComplete
+                ? "" : " of \(max(subject.runs.count, reference.runs.count))"),
           ]
             + (options.margin == nil
               ? []
               : [
-                equivalence.map { Report.words($0.verdict) } ?? "not tested",
-                equivalence.map { Report.text(p: $0.p) } ?? "",
+                words(of: comparison),
+                comparison.adjustedEquivalenceP.map(Report.text(p:)) ?? "",
               ]))
       }
     }
     return table
   }
 
-  static func words(_ verdict: Equivalence.Verdict) -> String {
-    switch verdict {
-    case .equivalent: "yes"
-    case .notEquivalent: "no"
-    case .undecided: "not shown"
-    }
+  private func words(of comparison: Comparison) -> String {
+    guard let isEquivalent = comparison.isEquivalent else { return "not tested" }
+    if isEquivalent { return "yes" }
+    return comparison.equivalence?.verdict == .notEquivalent ? "no" : "not shown"
   }
 
   /// Eight heights between the least and the most.
@@ -152,10 +155,49 @@ extension Report {
       members.append(.init("grids", .array(grids.map(\.json))))
     }
     members += [
+      .init("margin", options.margin.map(JSON.real) ?? .null),
+      .init("interval", .string(options.interval.rawValue)),
       .init("verdict", .array(verdict.map(JSON.string))),
+      .init("notes", .array(notes.map(JSON.string))),
       .init("settings", .array(settings.map(\.json))),
       .init("comparisons", .array(comparisons.map(json(of:)))),
+      .init("groups", .array(groups.map(json(of:)))),
+      .init("breaks", .array(breaks.map(json(of:)))),
+      .init("provenance", .array(grids.map(\.provenanceJSON))),
     ]
+    return .object(members)
+  }
+
+  private func json(of group: Group) -> JSON {
+    var members: [JSON.Member] = [
+      .init("axis", .string(group.axis)), .init("label", .string(group.label)),
+      .init("settings", .array(group.arms.map { .string(settings[$0].label) })),
+    ]
+    switch group.equivalence {
+    case nil: break
+    case .failure(let refusal): members.append(.init("refused", .string(refusal.reason)))
+    case .success(let test):
+      members += [
+        .init("equivalent", .bool(test.isShown)), .init("equivalence_p", .real(test.all.p)),
+        .init("equivalence_p_holm", .real(test.adjustedP)),
+        .init("has_different_pair", .bool(test.hasDifferentPair)),
+      ]
+    }
+    return .object(members)
+  }
+
+  private func json(of line: RateBreak) -> JSON {
+    var members: [JSON.Member] = [.init("label", .string(line.label))]
+    switch line.result {
+    case .failure(let reason): members.append(.init("refused", .string(reason.description)))
+    case .success(let found):
+      members += [
+        .init("chosen", .real(found.chosen)), .init("chosen_on", .string(found.selection.rawValue)),
+        .init("largest_not_inferior", .real(found.largest)),
+        .init("first_that_may_be", found.end.map { .real($0.rate) } ?? .null),
+        .init("missing", .integer(line.missing)),
+      ]
+    }
     return .object(members)
   }
 
@@ -175,8 +217,8 @@ extension Report {
         .init("p", test.estimate.map { .real($0.twoSidedP()) } ?? .null),
         .init("p_holm", comparison.adjustedP.map(JSON.real) ?? .null),
         .init("equivalence_p", comparison.equivalence.map { .real($0.p) } ?? .null),
-        .init(
-          "equivalent", comparison.equivalence.map { .bool($0.verdict == .equivalent) } ?? .null),
+        .init("equivalence_p_holm", comparison.adjustedEquivalenceP.map(JSON.real) ?? .null),
+        .init("equivalent", comparison.isEquivalent.map(JSON.bool) ?? .null),
       ]
     }
     return .object(members)
@@ -190,12 +232,14 @@ extension SettingResult {
       "grid": .string(grid), "setting": .string(name), "learning_rate": .real(learningRate),
       "momentum": real(momentum), "batch": .integer(batch), "batch_most": .integer(batchMost),
       "schedule": .string(schedule), "optimizer": .string(optimizer),
+      "variant": runs.first?.variant.map(JSON.string) ?? .null,
       "updates": .integer(updates), "samples": .integer(samples), "runs": .integer(runs.count),
       "finished": .integer(outcomes.finished), "collapsed": .integer(outcomes.collapsed),
       "diverged": .integer(outcomes.diverged), "failed": .integer(outcomes.failed),
       "missing": .integer(outcomes.missing), "test_accuracy": real(outcomes.values?.mean),
       "test_accuracy_deviation": real(outcomes.values?.deviation),
       "test_accuracy_low": real(accuracy?.low), "test_accuracy_high": real(accuracy?.high),
+      "validation_accuracy": real(validationAccuracy),
       "seconds": real(seconds), "core_seconds": real(coreSeconds),
       "peak_memory_bytes": peakMemory.map(JSON.integer) ?? .null,
     ]

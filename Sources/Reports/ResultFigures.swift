@@ -10,29 +10,45 @@ extension Report {
     (curveFigures + resultFigures).map(\.drawable).filter { !$0.isEmpty }
   }
 
-  /// Lines of settings that are alike but for some labels, no more than can be told apart.
+  /// Lines of settings that are alike but for some labels.
   private func lines(
     _ chosen: [SettingResult], without keys: Set<String>
   ) -> [(label: String, settings: [SettingResult])] {
-    var order: [String] = []
-    var found: [String: [SettingResult]] = [:]
-    for setting in chosen {
-      let label = setting.label(without: keys)
-      if found[label] == nil { order.append(label) }
-      found[label, default: []].append(setting)
-    }
-    return order.map { ($0, found[$0] ?? []) }
+    Report.grouped(chosen) { $0.label(without: keys) }.map { ($0.key, $0.values) }
   }
 
   private func bars(_ setting: SettingResult, at x: Double) -> [Double]? {
     setting.outcomes.values.map { values in
       let interval = setting.accuracy
+      // No accuracy lies beyond these, whatever the interval of a mean does.
       return [
-        x, 100 * values.mean, 100 * (interval?.low ?? values.mean),
-        100 * (interval?.high ?? values.mean),
+        x, 100 * values.mean, max(0, 100 * (interval?.low ?? values.mean)),
+        min(100, 100 * (interval?.high ?? values.mean)),
       ]
     }
   }
+
+  /// Runs that collapsed or diverged, as crosses in a row below everything else.
+  private func crosses(
+    _ settings: [SettingResult], style: Int, below least: Double, step: Double,
+    x: (SettingResult) -> Double
+  ) -> Figure.Series {
+    let lost = settings.filter { $0.outcomes.collapsed + $0.outcomes.diverged > 0 }
+    return .init(
+      kind: .crosses, label: nil, style: style,
+      rows: lost.map { [x($0), least - step * Double(style + 1)] },
+      words: lost.map { "\($0.outcomes.collapsed + $0.outcomes.diverged) of \($0.runs.count)" })
+  }
+
+  /// Where the crosses of the first line are, and how far those of the next are below.
+  private func floor(of settings: [SettingResult]) -> (least: Double, step: Double) {
+    let values = settings.compactMap { bars($0, at: 0) }
+    let (least, most) = (values.map { $0[2] }.min() ?? 0, values.map { $0[3] }.max() ?? 100)
+    return (least, max(most - least, 1) * 0.06)
+  }
+
+  private static let crossCaption =
+    "Crosses below the lines, at no accuracy: of so many runs so many collapsed or diverged."
 
   // MARK: - The learning rate
 
@@ -53,9 +69,7 @@ extension Report {
   private func rateFigure(
     _ lines: [(label: String, settings: [SettingResult])], suffix: String, note: String
   ) -> Figure {
-    let values = lines.flatMap(\.settings).compactMap { bars($0, at: 0) }
-    let (least, most) = (values.map { $0[2] }.min() ?? 0, values.map { $0[3] }.max() ?? 100)
-    let step = max(most - least, 1) * 0.06
+    let (least, step) = floor(of: lines.flatMap(\.settings))
     var series: [Figure.Series] = []
     for (style, line) in lines.enumerated() {
       let sorted = line.settings.sorted { $0.learningRate < $1.learningRate }
@@ -63,14 +77,8 @@ extension Report {
         .init(
           kind: .bars, label: line.label.isEmpty ? "all" : line.label, style: style,
           rows: sorted.compactMap { bars($0, at: $0.learningRate) }))
-      let lost = sorted.filter { $0.outcomes.collapsed + $0.outcomes.diverged > 0 }
       series.append(
-        .init(
-          kind: .crosses, label: nil, style: style,
-          rows: lost.map { [$0.learningRate, least - step * Double(style + 1)] },
-          words: lost.map {
-            "\($0.outcomes.collapsed + $0.outcomes.diverged) of \($0.runs.count)"
-          }))
+        crosses(sorted, style: style, below: least, step: step) { $0.learningRate })
     }
     let tics = Set(lines.flatMap { $0.settings.map(\.learningRate) }).sorted()
       .map { JSON.text(of: Float($0)) }.joined(separator: ", ")
@@ -78,8 +86,8 @@ extension Report {
       name: "accuracy-by-learning-rate\(suffix)",
       title: "Final test accuracy against learning rate",
       caption:
-        "Mean over the seeds that trained, with its 95 % interval. Crosses below the lines, at no "
-        + "accuracy: of so many runs so many collapsed or diverged." + note,
+        "Mean over the seeds that trained, with its 95 % interval, cut at 0 and 100. "
+        + Report.crossCaption + note,
       x: "learning rate (log scale)", y: "final test accuracy (%)",
       options: "set logscale x 2; set xtics (\(tics)); set offsets graph 0.02, graph 0.08, 0, 0; "
         + "set key tmargin center horizontal",
@@ -92,9 +100,9 @@ extension Report {
 
   private var costFigures: [Figure] {
     let costs: [(name: String, axis: String, value: (SettingResult) -> Double?)] = [
-      ("updates", "parameter updates (log scale)", { Double($0.updates) }),
-      ("seconds", "seconds of training (log scale)", \.seconds),
-      ("core-seconds", "core-seconds of training (log scale)", \.coreSeconds),
+      ("updates", "parameter updates", { Double($0.updates) }),
+      ("seconds", "seconds of training", \.seconds),
+      ("core-seconds", "core-seconds of training", \.coreSeconds),
     ]
     return budgets.filter { $0.settings.count > 1 }.prefix(Report.mostBudgets).enumerated().flatMap
     {
@@ -102,7 +110,7 @@ extension Report {
       costs.map { cost in
         let suffix = number == 0 ? "" : "-\(number + 1)"
         return costFigure(
-          "accuracy-by-\(cost.name)\(suffix)", cost.name, cost.axis, budget.samples,
+          "final-accuracy-by-\(cost.name)\(suffix)", cost.name, cost.axis, budget.samples,
           budget.settings.compactMap { setting in
             cost.value(setting).flatMap { $0 > 0 ? (setting, $0) : nil }
           })
@@ -111,34 +119,41 @@ extension Report {
   }
 
   private func costFigure(
-    _ name: String, _ cost: String, _ x: String, _ samples: Int,
+    _ name: String, _ cost: String, _ x: String, _ samples: ClosedRange<Int>,
     _ points: [(setting: SettingResult, cost: Double)]
   ) -> Figure {
-    let all = lines(points.map(\.setting), without: ["learning_rate"])
-    let arms = all.prefix(Figure.mostStyles)
-    var series = arms.enumerated().map { style, arm in
+    let all = Report.grouped(points) { $0.setting.label(without: ["learning_rate"]) }
+    var series = all.prefix(Figure.mostStyles).enumerated().map { style, arm in
       Figure.Series(
-        kind: .loneBars, label: arm.label.isEmpty ? "all" : arm.label, style: style,
-        rows: points.filter { point in arm.settings.contains { $0.label == point.setting.label } }
-          .compactMap { bars($0.setting, at: $0.cost) })
+        kind: .loneBars, label: arm.key.isEmpty ? "all" : arm.key, style: style,
+        rows: arm.values.compactMap { bars($0.setting, at: $0.cost) })
     }
-    let values = points.compactMap { point in
+    let whole = points.filter(\.setting.isComplete).compactMap { point in
       point.setting.outcomes.values.map { (cost: point.cost, value: 100 * $0.mean) }
     }
-    let front = ParetoFront.places(of: values).map { values[$0] }.sorted { $0.cost < $1.cost }
+    let front = ParetoFront.places(of: whole).map { whole[$0] }.sorted { $0.cost < $1.cost }
     series.append(
-      .init(
-        kind: .line, label: "Pareto front", style: 7, rows: front.map { [$0.cost, $0.value] }))
+      .init(kind: .rings, label: "Pareto front", style: 0, rows: front.map { [$0.cost, $0.value] }))
+    let costs = points.map(\.cost)
+    // A logarithmic axis over less than this has no place for numbers.
+    let isWide = (costs.max() ?? 0) > 3 * (costs.min() ?? 0)
+    let alone = budgets.filter { $0.settings.count == 1 }.count
+    let count =
+      samples.lowerBound == samples.upperBound
+      ? "\(samples.lowerBound)" : "\(samples.lowerBound) to \(samples.upperBound)"
     return Figure(
       name: name, title: "Final test accuracy against \(cost)",
       caption:
-        "Settings that train \(samples) samples; mean over the seeds that trained, with its 95 % "
-        + "interval. On the front: nothing cheaper is better. Shared stages count in full."
+        "Settings that train \(count) samples; mean over the seeds that trained, with its 95 % "
+        + "interval, cut at 0 and 100. Ringed, the front: of settings whose runs all trained, nothing "
+        + "cheaper is better. Shared stages count in full."
+        + (cost == "updates" ? "" : " Time depends on what ran beside.")
+        + (alone > 0 ? " \(alone) settings train numbers of samples that no other does." : "")
         + leftOut(all.count, "lines", file: "settings.csv")
         + leftOut(budgets.count, "sample budgets", most: Report.mostBudgets, file: "settings.csv"),
-      x: x, y: "final test accuracy (%)",
-      options:
-        "set logscale x; set xtics (\(Figure.tics(points.map(\.cost)))); set autoscale xfix; "
+      x: isWide ? x + " (log scale)" : x, y: "final test accuracy (%)",
+      options: (isWide
+        ? "set logscale x; set xtics (\(Figure.tics(costs))); set autoscale xfix; " : "")
         + "set offsets graph 0.05, graph 0.05, 0, 0; set key tmargin center horizontal",
       series: series)
   }
@@ -151,37 +166,45 @@ extension Report {
     let found = lines(constant, without: ["size", "batch.size", "batch"]).filter {
       Set($0.settings.map(\.batch)).count > 2
     }
+    let (least, step) = floor(of: found.flatMap(\.settings))
     return Figure(
       name: "accuracy-by-batch", title: "Final test accuracy against a constant batch",
       caption:
-        "Mean over the seeds that trained, with its 95 % interval; B_opt ∝ εN would move each "
-        + "line's summit with its learning rate (Smith and Le 2017)."
-        + leftOut(found.count, "lines", file: "settings.csv"),
+        "Mean over the seeds that trained, with its 95 % interval, cut at 0 and 100; B_opt ∝ εN would "
+        + "move each line's summit with its learning rate (Smith and Le 2017). "
+        + Report.crossCaption + leftOut(found.count, "lines", file: "settings.csv"),
       x: "batch size (log scale)", y: "final test accuracy (%)",
       options: "set logscale x 2; set key tmargin center horizontal",
-      series: found.prefix(Figure.mostStyles).enumerated().map { style, line in
-        Figure.Series(
-          kind: .bars, label: line.label.isEmpty ? "all" : line.label, style: style,
-          rows: line.settings.sorted { $0.batch < $1.batch }.compactMap {
-            bars($0, at: Double($0.batch))
-          })
+      series: found.prefix(Figure.mostStyles).enumerated().flatMap { style, line in
+        let sorted = line.settings.sorted { $0.batch < $1.batch }
+        return [
+          Figure.Series(
+            kind: .bars, label: line.label.isEmpty ? "all" : line.label, style: style,
+            rows: sorted.compactMap { bars($0, at: Double($0.batch)) }),
+          crosses(sorted, style: style, below: least, step: step) { Double($0.batch) },
+        ]
       })
   }
 
   private var memoryFigure: Figure {
-    Figure(
-      name: "memory-by-batch", title: "Peak memory against the largest batch",
+    let stages = settings.flatMap(\.stages)
+    let measured = settings.compactMap(\.peakMemory).max()
+    return Figure(
+      name: "memory-by-batch", title: "Memory against the batch",
       caption:
-        "Highest resident memory of the worker's process while the setting trained, with whatever "
-        + "else it trained beside.",
-      x: "largest batch size (log scale)", y: "peak memory (MiB)",
+        "What a worker must have free to train a stage, as planned; stages in ghost batches need no more "
+        + "for a larger batch."
+        + (measured.map {
+          " The worker's process, with all that it trained side by side, had \($0 >> 20) MiB at the most."
+        } ?? ""),
+      x: "batch size (log scale)", y: "memory (MiB)",
       options: "set logscale x 2; set yrange [0:*]; set key off; "
         + "set offsets graph 0.05, graph 0.05, 0, 0",
       series: [
         Figure.Series(
-          kind: .points, label: "settings", style: 0,
-          rows: settings.compactMap { setting in
-            setting.peakMemory.map { [Double(setting.batchMost), Double($0) / 1048576] }
+          kind: .points, label: "stages", style: 0,
+          rows: Report.grouped(stages) { "\($0.batch) \($0.memory ?? 0)" }.compactMap { stage in
+            stage.values[0].memory.map { [Double(stage.values[0].batch), Double($0) / 1048576] }
           })
       ])
   }

@@ -16,9 +16,12 @@ package struct SettingResult: Sendable {
   package let refusal: StatisticsError?
   package let curve: [GridReport.CurvePoint]
   package let stages: [GridReport.StageRow]
+  /// Digest of the data that the runs train on and are measured on.
+  package let dataset: String
 
+  /// `keys` are the labels of all grids, where there are several.
   init(
-    _ name: String, _ runs: [GridReport.RunRow], of grid: GridReport, severalGrids: Bool,
+    _ name: String, _ runs: [GridReport.RunRow], of grid: GridReport, filling keys: [String]?,
     interval: Report.IntervalMethod
   ) {
     self.grid = grid.name
@@ -26,7 +29,14 @@ package struct SettingResult: Sendable {
     self.runs = runs
     outcomes = OutcomeSummary(runs.map(\.outcome))
     let own = SettingResult.labels(of: runs.first)
-    labels = (severalGrids ? [(key: "grid", value: grid.name)] : []) + own
+    labels =
+      keys.map { keys in
+        [(key: "grid", value: grid.name)]
+          + keys.compactMap { key in
+            (own.first { $0.key == key }?.value ?? SettingResult.known(key, of: runs.first))
+              .map { (key: key, value: $0) }
+          }
+      } ?? own
     switch interval {
     case .student: (accuracy, refusal) = (outcomes.values?.interval(), nil)
     case .bootstrap:
@@ -34,6 +44,17 @@ package struct SettingResult: Sendable {
     }
     curve = grid.curves[name] ?? []
     stages = grid.stages[name] ?? []
+    dataset = runs.first.flatMap { grid.runDatasets[$0.id] } ?? ""
+  }
+
+  /// What another grid names in its labels, and this one has once for all.
+  private static func known(_ key: String, of run: GridReport.RunRow?) -> String? {
+    switch key {
+    case "schedule": run?.schedule
+    case "optimizer": run?.optimizer
+    case "learning_rate": run.map { JSON.text(of: $0.learningRate) }
+    default: nil
+    }
   }
 
   private static func bootstrapped(_ values: [Double]) -> (Interval?, StatisticsError?) {
@@ -45,7 +66,7 @@ package struct SettingResult: Sendable {
   }
 
   /// The database forgets the order of labels; the name of the run remembers it.
-  private static func labels(of run: GridReport.RunRow?) -> [(key: String, value: String)] {
+  static func labels(of run: GridReport.RunRow?) -> [(key: String, value: String)] {
     guard let run else { return [] }
     let name = "," + run.name
     func place(_ key: String) -> String.Index {
@@ -76,6 +97,8 @@ package struct SettingResult: Sendable {
       uniquingKeysWith: { first, _ in first })
   }
 
+  var mean: Double { outcomes.values?.mean ?? -.infinity }
+
   /// Whether every run trained: no value stands for one that did not.
   package var isComplete: Bool { outcomes.finished == runs.count }
 
@@ -97,11 +120,19 @@ package struct SettingResult: Sendable {
   package var batchMost: Int { runs.first?.batchMost ?? 0 }
   package var updates: Int { runs.first?.updatesPlanned ?? 0 }
   package var samples: Int { runs.first?.samplesPlanned ?? 0 }
+  /// Until the accumulated gradient has settled, B/(N(1-m)): the paper's section 4.
+  package var epochsLost: Double? {
+    guard let momentum, momentum < 1, let samples = runs.first?.samplesPerEpoch, samples > 0 else {
+      return nil
+    }
+    return Double(batch) / (samples * (1 - momentum))
+  }
   package var hasConstantBatch: Bool { batch == batchMost }
 
   /// Means over the runs that trained.
   package var seconds: Double? { mean(\.seconds) }
   package var coreSeconds: Double? { mean(\.coreSeconds) }
+  package var validationAccuracy: Double? { mean(\.validationAccuracy) }
   package var peakMemory: Int? { runs.compactMap(\.peakMemory).max() }
 
   private func mean(_ value: (GridReport.RunRow) -> Double?) -> Double? {

@@ -39,8 +39,7 @@ struct ReportCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    var loaded: [GridReport] = []
-    for grid in grids { loaded.append(try await GridReport(of: grid, from: database)) }
+    let loaded = try await GridReport.load(grids, from: database)
     guard Set(loaded.map(\.id)).count == loaded.count else {
       throw ValidationError("A grid is named twice.")
     }
@@ -67,9 +66,6 @@ struct ReportCommand: AsyncParsableCommand {
       try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
     }
     try write(report.runCSV, "runs.csv")
-    for (number, grid) in report.grids.enumerated() {
-      try write(grid.sweepCSV, report.grids.count > 1 ? "sweep-\(number + 1).csv" : "sweep.csv")
-    }
     try write(report.settingCSV, "settings.csv")
     try write(report.curveCSV, "curves.csv")
     try write(report.json.pretty() + "\n", "report.json")

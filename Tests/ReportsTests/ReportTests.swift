@@ -85,7 +85,7 @@ import Testing
     let text = report.text
     for words in [
       "2 of 4 (1 collapsed, 1 diverged)", "0 of 4 (1 failed, 3 missing)",
-      "3 runs are missing", "85.00 [21.47, 148.53]",
+      "3 runs are missing", "85.00 [21.47, 148.53]", "8 runs: 2 finished, 1 collapsed, 1 diverged",
     ] {
       #expect(text.contains(words), "\(words)")
     }
@@ -149,7 +149,7 @@ import Testing
       accuracy += 0.01
     }
     let apart = try await report(["a", "b"], margin: 0.01)
-    #expect(apart.axis == "grid" && apart.comparisons.count == 2)
+    #expect(apart.groups.map(\.axis) == ["grid", "grid"] && apart.comparisons.count == 2)
     for comparison in apart.comparisons {
       guard case .success(.unpaired(let test)) = comparison.test else {
         Issue.record("seeds 1 to 3 and 11 to 13 have nothing in common")
@@ -166,7 +166,74 @@ import Testing
       #expect(reason.description.contains("needs 2 seeds"))
     }
     let text = try await report(["a", "c"]).text
-    #expect(text.contains("not compared: a paired comparison needs 2 seeds"))
+    #expect(text.contains("Not compared: a paired comparison needs 2 seeds"))
+  }
+
+  @Test func settingsAreComparedByCostWhereOnlyTheirLastBatchesDiffer() async throws {
+    try await queue.submit(plan(grid("g")))
+    let w = try await worker()
+    for _ in 0..<8 { try await finish(try #require(try await claim(w).first), accuracy: 0.9) }
+    _ = try await queue.value(
+      "update jobs.run set samples = samples + 4 where learning_rate > 0.15")
+    let report = try await report(["g"])
+    let budget = try #require(report.budgets.first)
+    #expect(report.budgets.count == 1 && budget.samples == 480...484)
+    #expect(budget.settings.count == 2)
+    #expect(report.figures.contains { $0.name == "final-accuracy-by-updates" })
+    _ = try await queue.value("update jobs.run set samples = 960 where learning_rate > 0.15")
+    #expect(try await self.report(["g"]).budgets.count == 2)
+  }
+
+  @Test func runsThatDidNotTrainAreNotInTheCurvesOfThoseThatDid() async throws {
+    try await queue.submit(plan(grid("g")))
+    let w = try await worker()
+    for round in 0..<8 {
+      // One of the first rate collapses, and all of the second.
+      let isLost = round == 2 || round > 3
+      try await finish(
+        try #require(try await claim(w).first), accuracy: isLost ? 0.25 : 0.9,
+        loss: isLost ? 1.4 : 0.5)
+    }
+    let settings = try await report(["g"]).settings
+    #expect(settings[0].outcomes.collapsed == 1 && settings[1].outcomes.collapsed == 4)
+    #expect(settings[0].curve.map(\.runs) == [3, 3])
+    #expect(settings[0].curve.allSatisfy { abs(($0.testAccuracy.mean ?? 0) - 0.9) < 1e-6 })
+    #expect(settings[1].curve.map(\.runs) == [4, 4])
+  }
+
+  @Test func accuraciesOnDifferentDataAreNotCompared() async throws {
+    try await queue.submit(plan(grid("a")))
+    try await queue.submit(plan(grid("b").setting(["dataset", "noise"], to: 2)))
+    let w = try await worker()
+    while let stage = try await claim(w).first { try await finish(stage, accuracy: 0.9) }
+    let report = try await report(["a", "b"], margin: 0.01)
+    #expect(report.settings.count == 4 && report.comparisons.isEmpty)
+    #expect(report.text.contains("Settings on different data are not compared"))
+    #expect(report.text.contains("No setting of one grid has a counterpart"))
+  }
+
+  @Test func schedulesAreComparedWithinEachGridAndGridsWhereTheyAgree() async throws {
+    let schedules: JSON = ["schedule.name": ["decay", "increase"]]
+    for (name, optimizer) in [("a", "momentum"), ("b", "nesterov"), ("c", "momentum")] {
+      try await queue.submit(
+        plan(
+          smallGrid(
+            name,
+            changing: [
+              ("grid", schedules), ("seeds", [1, 2, 3]), ("optimizer.name", .string(optimizer)),
+              ("epochs", name == "c" ? 6 : 3),
+            ])))
+    }
+    let w = try await worker()
+    var round = 0.0
+    while let stage = try await claim(w).first {
+      try await finish(stage, accuracy: 0.8 + 0.001 * round)
+      round += 1
+    }
+    let report = try await report(["a", "b", "c"], margin: 0.05)
+    let axes = report.groups.map { "\($0.axis) \($0.arms.count)" }
+    // Two schedules in each grid; each schedule over three grids, which name no optimizer.
+    #expect(axes == ["schedule 2", "schedule 2", "schedule 2", "grid 3", "grid 3"])
   }
 
   @Test func aPageHoldsItsFiguresAndNoTextThatCouldBeATag() async throws {

@@ -15,4 +15,5 @@ select r.grid_id, r.grid, r.optimizer, r.variant, r.schedule, r.learning_rate, c
 from report.run r
 group by r.grid_id, r.grid, r.optimizer, r.variant, r.schedule, r.learning_rate;
 comment on view report.sweep is
-  'The sweep: mean final test accuracy of finished runs for each learning rate and schedule.';
+  'The sweep: mean final test accuracy of finished runs for each learning rate and schedule, over '
+  'the seeds and whatever else the grid varies. report.setting keeps everything but seeds apart.';

@@ -27,6 +27,25 @@ package struct WorkerCore: Sendable {
     }
   }
 
+  /// What the queue says to a heartbeat that was sent then.
+  package struct HeartbeatAnswer: Sendable {
+    package var verdicts: [Lease: JobQueue.Verdict]
+    /// Whether the queue knows the worker.
+    package var isKnown: Bool
+    /// How many workers idle, where this one does.
+    package var idleWorkers: Int?
+    package var sent: Instant
+
+    package init(
+      verdicts: [Lease: JobQueue.Verdict], isKnown: Bool, idleWorkers: Int? = nil, sent: Instant
+    ) {
+      self.verdicts = verdicts
+      self.isKnown = isKnown
+      self.idleWorkers = idleWorkers
+      self.sent = sent
+    }
+  }
+
   package enum Event: Sendable {
     case tick
     /// Work may have become ready.
@@ -34,8 +53,7 @@ package struct WorkerCore: Sendable {
     /// The answer to a claim that was sent then.
     case claimed([Lease], sent: Instant)
     case claimFailed
-    case heartbeatAnswered(
-      [Lease: JobQueue.Verdict], isKnown: Bool, idleWorkers: Int? = nil, sent: Instant)
+    case heartbeatAnswered(HeartbeatAnswer)
     case heartbeatFailed
     /// Training of a stage has ended and the queue knows it, or has refused to.
     case ended(Lease)
@@ -93,12 +111,12 @@ package struct WorkerCore: Sendable {
     case .claimFailed:
       isClaiming = false
       nextClaim = now + spread(poll)
-    case .heartbeatAnswered(let verdicts, let isKnown, let idleWorkers, let sent):
+    case .heartbeatAnswered(let answer):
       isBeating = false
       // All idle workers together look for work some five times a second at most.
-      poll = max(settings.poll, .milliseconds(200) * (idleWorkers ?? 0))
-      actions += judged(verdicts, sent: sent)
-      if !isKnown { actions.append(.register) }
+      poll = max(settings.poll, .milliseconds(200) * (answer.idleWorkers ?? 0))
+      actions += judged(answer.verdicts, sent: answer.sent)
+      if !answer.isKnown { actions.append(.register) }
     case .heartbeatFailed:
       isBeating = false
       nextHeartbeat = now + .seconds(1)

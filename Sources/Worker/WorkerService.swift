@@ -79,6 +79,8 @@ package final class WorkerService: Service {
   private enum Message: Sendable {
     case event(WorkerCore.Event)
     case claimed([ClaimedStage], sent: ContinuousClock.Instant)
+    /// What the queue said to a heartbeat of the worker that had this number then.
+    case answered(WorkerCore.HeartbeatAnswer, of: Int)
     /// The queue's number of this worker; nil where it did not answer.
     case registered(Int?)
   }
@@ -117,6 +119,10 @@ package final class WorkerService: Service {
         case .claimed(let stages, let sent):
           for stage in stages { known[stage.lease] = stage }
           event = .claimed(stages.map(\.lease), sent: sent)
+        case .answered(var answer, let number):
+          // It knows the number that this worker has had since.
+          if number != worker { answer.isKnown = true }
+          event = .heartbeatAnswered(answer)
         case .registered(let number):
           isRegistering = false
           if let number {
@@ -257,8 +263,9 @@ package final class WorkerService: Service {
       news(.heartbeatConfirmed)
       let judged = Dictionary(verdicts, uniquingKeysWith: { first, _ in first })
       inbox.yield(
-        .event(
-          .heartbeatAnswered(judged, isKnown: isKnown, idleWorkers: idleWorkers, sent: sent)))
+        .answered(
+          .init(verdicts: judged, isKnown: isKnown, idleWorkers: idleWorkers, sent: sent),
+          of: worker))
     } catch {
       logger.warning("a heartbeat was not answered", metadata: ["error": "\(error)"])
       inbox.yield(.event(.heartbeatFailed))

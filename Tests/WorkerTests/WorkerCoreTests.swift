@@ -48,7 +48,8 @@ import Worker
     let beat = start + .seconds(3)
     #expect(core.handle(.tick, now: beat) == [.heartbeat([a], idle: false)])
     #expect(core.handle(.tick, now: beat + .seconds(4)) == [])
-    let answer = WorkerCore.Event.heartbeatAnswered([a: .hold], isKnown: true, sent: beat)
+    let answer = WorkerCore.Event.heartbeatAnswered(
+      .init(verdicts: [a: .hold], isKnown: true, sent: beat))
     #expect(
       core.handle(answer, now: beat + .seconds(4)).contains(.hold(a, until: beat + .seconds(8))))
   }
@@ -59,7 +60,7 @@ import Worker
     _ = core.handle(.claimed([a, b], sent: start), now: start)
     _ = core.handle(.tick, now: start + .seconds(3))
     let verdicts = WorkerCore.Event.heartbeatAnswered(
-      [a: .lost, b: .cancelled], isKnown: true, sent: start)
+      .init(verdicts: [a: .lost, b: .cancelled], isKnown: true, sent: start))
     let actions = core.handle(verdicts, now: start + .seconds(3))
     #expect(actions.contains(.abandon(a)) && actions.contains(.abandon(b)))
   }

@@ -195,7 +195,7 @@ import Testing
     let files = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/out")
     for name in [
       "accuracy-by-epoch.svg", "accuracy-by-update.svg", "loss-by-epoch.svg", "batch-by-epoch.svg",
-      "learning-rate-by-epoch.svg", "noise-scale-by-epoch.svg", "accuracy-by-updates.svg",
+      "learning-rate-by-epoch.svg", "noise-scale-by-epoch.svg", "final-accuracy-by-updates.svg",
       "memory-by-batch.svg", "report.html", "report.json", "runs.csv", "settings.csv", "curves.csv",
     ] {
       #expect(files.contains(name), "\(name)")

@@ -222,7 +222,7 @@ struct Simulator {
       handle(.claimed(claims.map(\.lease), sent: when), process)
     case (.claim, _): handle(.claimFailed, process)
     case (.heartbeat, .judged(let verdicts)):
-      handle(.heartbeatAnswered(verdicts, isKnown: true, sent: when), process)
+      handle(.heartbeatAnswered(.init(verdicts: verdicts, isKnown: true, sent: when)), process)
     case (.heartbeat, _): handle(.heartbeatFailed, process)
     case (.register(let lease, _), .accepted(let isOurs)):
       if !isOurs { processes[process].stages[lease]?.command = .abandon }

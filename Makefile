@@ -50,7 +50,7 @@ simulate: setup ## Thousands of seeds of the queue's simulation, hundreds of the
 chaos: setup ## A thousand SIGKILLs and all other faults on real workers (up to 90 minutes)
 	$(BUILD) --product jobctl
 	$(BUILD) --product chaos
-	.build/release/chaos --faults 1400 --runs 120 --epochs 30 --workers 4
+	.build/release/chaos --faults 1400 --runs 200 --epochs 30 --workers 4
 
 chaos-short: setup ## The same in two minutes
 	$(BUILD) --product jobctl

@@ -67,7 +67,7 @@ final class Tormentor {
       // workers train and faults come faster.
       let isAhead =
         left > 0 ? try await doneShare() > Double(faults - left) / Double(faults) : false
-      replaceWorkers(upTo: isAhead ? 1 : count)
+      replaceWorkers(upTo: isAhead ? max(2, count / 2) : count)
       if left > 0, try await hasWork() {
         let fault = first.popLast() ?? bag[Int.random(in: 0..<bag.count, using: &random)]
         if try await cause(fault) {

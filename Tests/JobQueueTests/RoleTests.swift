@@ -94,6 +94,45 @@ import Testing
     }
   }
 
+  /// All functions that a role may call; the owner may call each.
+  private static let functions: [String: Set<String>] = [
+    "jobctl_submitter": ["open_submission", "close_submission", "cancel", "queue_state"],
+    "jobctl_worker": [
+      "register_worker", "register_store", "retire_worker", "datasets_wanted", "queue_state",
+      "rescue", "claim", "heartbeat", "record", "register_checkpoint", "finish", "diverge", "fail",
+      "release", "report_damage",
+    ],
+    "jobctl_reporter": ["queue_state"],
+  ]
+
+  @Test func noRoleMayCallOrTouchMoreThanIsWrittenHere() async throws {
+    let functions = try await queue.database.query(
+      """
+      select p.proname, r.rolname, has_function_privilege(r.rolname, p.oid, 'execute') as may
+      from pg_proc p cross join pg_roles r
+      where p.pronamespace = 'api'::regnamespace and r.rolname = any (array['jobctl_submitter',
+        'jobctl_worker', 'jobctl_reporter', 'jobctl_owner'])
+      """)
+    #expect(functions.count > 4 * 40)
+    for row in functions {
+      let (name, role) = (row["proname"] ?? "", row["rolname"] ?? "")
+      let may = role == "jobctl_owner" || Self.functions[role]?.contains(name) == true
+      #expect((row["may"] == "t") == may, "\(role) \(name)")
+    }
+    let tables = try await queue.database.query(
+      """
+      select c.relname, r.rolname,
+        has_table_privilege(r.rolname, c.oid, 'select, insert, update, delete, truncate') as may
+      from pg_class c cross join pg_roles r
+      where c.relnamespace = 'jobs'::regnamespace and c.relkind in ('r', 'p')
+        and r.rolname = any (array['jobctl_submitter', 'jobctl_worker', 'jobctl_reporter'])
+      """)
+    #expect(tables.count > 3 * 12)
+    for row in tables {
+      #expect(row["may"] == "f", "\(row["rolname"] ?? "") \(row["relname"] ?? "")")
+    }
+  }
+
   @Test func aLoginWithoutARoleMayDoNothing() async throws {
     _ = try? await queue.database.query("create role jobctl_test_nobody nologin")
     for sql in [

@@ -1,4 +1,5 @@
 import Datasets
+import Experiments
 import Foundation
 import JobQueue
 import Postgres
@@ -14,7 +15,20 @@ import Worker
       .compactMap { $0.components(separatedBy: "```").first }
     #expect(queries.count >= 3)
     let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
-    try await queue.submit(plan(smallGrid("lr-sweep")))
+    try await queue.submit(
+      plan(
+        smallGrid(
+          "lr-sweep",
+          changing: [
+            ("seeds", [1, 2]),
+            (
+              "grid",
+              [
+                "optimizer.learning_rate": [.number("0.1")],
+                "schedule.name": ["decay", "increase"],
+              ]
+            ),
+          ])))
     try await WorkerService(
       WorkerOptions(
         slots: 2, threads: 2, grid: nil, untilEmpty: true, checkpointEvery: .seconds(60),
@@ -23,7 +37,7 @@ import Worker
     ).run()
     for query in queries {
       let rows = try await queue.database.query(query)
-      #expect(!rows.columns.isEmpty, "\(query)")
+      #expect(rows.count > 0, "\(query)")
     }
   }
 }

@@ -35,7 +35,7 @@ study-long: setup ## The same with a wide residual network, on CIFAR-10 too wher
 
 schedules: setup ## Train three schedules over five seeds and print their differences (up to 90 minutes; resumes)
 	$(BUILD) --product jobctl
-	@ops/schedules
+	@ops/study examples/schedules.json
 
 test: setup ## Build and run all tests, on a throw-away database
 	@ops/test-tools
@@ -50,7 +50,7 @@ simulate: setup ## Thousands of seeds of the queue's simulation, hundreds of the
 chaos: setup ## A thousand SIGKILLs and all other faults on real workers (up to 90 minutes)
 	$(BUILD) --product jobctl
 	$(BUILD) --product chaos
-	.build/release/chaos --faults 1400 --runs 200 --epochs 30 --workers 4
+	.build/release/chaos --faults 1450 --runs 150 --epochs 30 --workers 4
 
 chaos-short: setup ## The same in two minutes
 	$(BUILD) --product jobctl

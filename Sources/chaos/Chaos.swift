@@ -212,16 +212,22 @@ final class Site: @unchecked Sendable {
 final class WorkerProcess {
   private let process: Process
   var pid: pid_t { process.processIdentifier }
-  var isRunning: Bool { process.isRunning }
+  /// False as soon as it was killed: the end of a process is noticed some time later.
+  var isRunning: Bool { !isKilled && process.isRunning }
+  private var isKilled = false
   var stoppedUntil: ContinuousClock.Instant?
 
   init(_ process: Process) { self.process = process }
 
-  func signal(_ number: Int32) { if isRunning { kill(pid, number) } }
+  func signal(_ number: Int32) {
+    guard isRunning else { return }
+    kill(pid, number)
+    isKilled = number == SIGKILL
+  }
 
   /// Its exit code; nil where it still runs then, or was killed.
   func ended(by deadline: ContinuousClock.Instant) async -> Int32? {
-    while isRunning {
+    while process.isRunning {
       guard ContinuousClock.now < deadline else { return nil }
       try? await Task.sleep(for: .milliseconds(20))
     }

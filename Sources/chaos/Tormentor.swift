@@ -78,7 +78,7 @@ final class Tormentor {
           // There may be an occasion later.
           if neverCaused.contains(fault), !first.contains(fault) { first.insert(fault, at: 0) }
         }
-        let longest = isAhead ? 500 : 2500
+        let longest = isAhead ? 500 : 1500
         try await Task.sleep(for: .milliseconds(Int.random(in: 50...longest, using: &random)))
       } else {
         if try await !hasWork() { break }
@@ -149,13 +149,16 @@ final class Tormentor {
   // MARK: - Faults
 
   private var victim: WorkerProcess? {
-    workers.filter { $0.stoppedUntil == nil }.randomElement(using: &random)
+    workers.filter { $0.stoppedUntil == nil && $0.isRunning }.randomElement(using: &random)
   }
 
-  private func kill(_ victim: WorkerProcess) {
-    guard victim.isRunning else { return }
+  /// False where it had ended before.
+  @discardableResult
+  private func kill(_ victim: WorkerProcess) -> Bool {
+    guard victim.isRunning else { return false }
     kills.append((victim.pid, Date()))
     victim.signal(SIGKILL)
+    return true
   }
 
   /// False where there was no occasion for it.
@@ -163,10 +166,10 @@ final class Tormentor {
     switch fault {
     case .kill:
       guard let victim else { return false }
-      kill(victim)
+      return kill(victim)
     case .killWriting:
       guard let victim = try await writer() else { return false }
-      kill(victim)
+      return kill(victim)
     case .killRegistering:
       guard let victim = try await writer() else { return false }
       // Until its file has been renamed; then at once, before the queue has heard of it.
@@ -174,7 +177,7 @@ final class Tormentor {
         guard isWriting(victim) else { break }
         usleep(200)
       }
-      kill(victim)
+      return kill(victim)
     case .killFinishing: return try await killFinishing()
     case .stop, .pause:
       guard let victim else { return false }
@@ -199,7 +202,9 @@ final class Tormentor {
   /// A worker that has a file open that it has not finished.
   private func writer() async throws -> WorkerProcess? {
     for _ in 0..<400 {
-      if let found = workers.first(where: { $0.stoppedUntil == nil && isWriting($0) }) {
+      if let found = workers.first(where: {
+        $0.stoppedUntil == nil && $0.isRunning && isWriting($0)
+      }) {
         return found
       }
       try await Task.sleep(for: .milliseconds(5))
@@ -230,14 +235,13 @@ final class Tormentor {
         """)
       let names = waiting.compactMap { $0["application_name"] }
       if let victim = workers.first(where: { names.contains("jobctl \($0.pid)") }) {
-        kill(victim)
+        isDone = kill(victim)
         // Every other time the server's side of it goes too: then nothing is committed.
         if Bool.random(using: &random) {
           _ = try await site.database.query(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
             [.text("jobctl \(victim.pid)")])
         }
-        isDone = true
       } else {
         try await Task.sleep(for: .milliseconds(10))
       }

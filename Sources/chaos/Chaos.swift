@@ -50,7 +50,7 @@ import UnixSignals
     print("Training \(runs) runs undisturbed.")
     fflush(nil)
     let deadline = ContinuousClock.now + .seconds(minutes * 60)
-    let calm = try Site(folder: folder + "/calm", program: program, hasSmallDisk: false)
+    let calm = try Site(folder: folder + "/calm", program: program, hasSmallDisk: false, runs: runs)
     let start = ContinuousClock.now
     let expected = try await calm.whileOpen(submitting: file) {
       guard try await calm.worker(through: nil, slots: 2).ended(by: deadline) == 0 else {
@@ -66,7 +66,7 @@ import UnixSignals
         + "and seed \(seed).")
     fflush(nil)
 
-    let site = try Site(folder: folder + "/chaos", program: program, hasSmallDisk: true)
+    let site = try Site(folder: folder + "/chaos", program: program, hasSmallDisk: true, runs: runs)
     var isOver = false
     var found = expected
     var contradictions: [String] = []
@@ -117,10 +117,13 @@ final class Site: @unchecked Sendable {
   let database: Database
   private let program: String
   private let hasSmallDisk: Bool
+  private let megabytes: Int
   private(set) var isDiskSmall = false
   private var processes: [WorkerProcess] = []
 
-  init(folder: String, program: String, hasSmallDisk: Bool) throws {
+  /// The small disk has room for the runs' ends, and for files whose writers were killed.
+  init(folder: String, program: String, hasSmallDisk: Bool, runs: Int) throws {
+    megabytes = 48 + 2 * runs
     self.folder = folder
     self.program = program
     self.hasSmallDisk = hasSmallDisk
@@ -152,7 +155,7 @@ final class Site: @unchecked Sendable {
     }
     chmod(store, 0o700)
     if hasSmallDisk {
-      isDiskSmall = mount("tmpfs", store, "tmpfs", 0, "size=48m,mode=0700") == 0
+      isDiskSmall = mount("tmpfs", store, "tmpfs", 0, "size=\(megabytes)m,mode=0700") == 0
     }
     try await cluster.ensureRunning()
     try await Migrator(database).migrate()

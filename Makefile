@@ -51,6 +51,7 @@ chaos: setup ## A thousand SIGKILLs and all other faults on real workers (up to 
 	$(BUILD) --product jobctl
 	$(BUILD) --product chaos
 	.build/release/chaos --faults 1450 --runs 150 --epochs 30 --workers 4
+	.build/release/chaos --recovery --faults 120 --runs 24 --epochs 9000 --workers 14
 
 chaos-short: setup ## The same in two minutes
 	$(BUILD) --product jobctl

@@ -6,27 +6,39 @@ import Postgres
 
 /// What is expensive where there are many: transactions that stay open, workers, runs, measurements.
 extension QueueUnderLoad {
-  /// Throughput while somebody's transaction keeps vacuum from removing anything; by the same sessions
-  /// throughout, as workers keep theirs.
+  /// Throughput at the end of so many seconds of work, while somebody's transaction keeps vacuum from
+  /// removing anything, over that after the same work without. By the same sessions throughout, as
+  /// workers keep theirs.
   func held(connections: Int, seconds: Double) async throws {
-    let sessions = try await sessions(connections)
-    let before = try await work(sessions, seconds: min(seconds, 20)).rate
-    let holder = try await Connection.open(target)
-    try await holder.query("begin isolation level repeatable read")
-    try await holder.query("select count(*) from jobs.worker")
-    _ = try await work(sessions, seconds: max(0, seconds - 20))
-    let during = try await work(sessions, seconds: min(seconds, 20)).rate
-    let dead = try await database().query(
-      "select n_dead_tup from pg_stat_user_tables where relname = 'stage'")
-    try await holder.query("commit")
+    let last = min(seconds, 20)
+    var rates: [Double] = []
+    var dead = 0
+    for isHeld in [false, true] {
+      try await fill(1_000_000)
+      let sessions = try await sessions(connections)
+      let holder = try await Connection.open(target)
+      if isHeld {
+        try await holder.query("begin isolation level repeatable read")
+        try await holder.query("select count(*) from jobs.worker")
+      }
+      let first = try await work(sessions, seconds: last).rate
+      _ = try await work(sessions, seconds: max(0, seconds - 2 * last))
+      rates.append(try await work(sessions, seconds: last).rate)
+      let rows = try await database().query(
+        "select n_dead_tup from pg_stat_user_tables where relname = 'stage'")
+      dead = Int(rows.single ?? "0") ?? 0
+      if isHeld { try await holder.query("commit") }
+      report(
+        "\(Int(seconds)) s of work, \(isHeld ? "a transaction held open" : "none held open")",
+        [
+          .init("at_its_start_per_second", .real(tenth(first))),
+          .init("at_its_end_per_second", .real(tenth(rates[rates.count - 1]))),
+          .init("dead_stage_rows", .integer(dead)),
+        ])
+    }
     report(
       "a transaction held open for \(Int(seconds)) s",
-      [
-        .init("before_per_second", .real(tenth(before))),
-        .init("at_its_end_per_second", .real(tenth(during))),
-        .init("ratio", .real((during / before * 1000).rounded() / 1000)),
-        .init("dead_stage_rows", .integer(Int(dead.single ?? "0") ?? 0)),
-      ])
+      [.init("ratio", .real((rates[1] / rates[0] * 1000).rounded() / 1000))])
   }
 
   /// Workers that wait for work, over a few connections: registered, each beating every 30 s, and all

@@ -71,7 +71,6 @@ struct QueueBench: AsyncParsableCommand {
         try await bench.fill(0)
         try await bench.wake(rounds: 200)
       case .held:
-        try await bench.fill(1_000_000)
         try await bench.held(connections: 8, seconds: hold)
       case .idle:
         try await bench.fill(0)

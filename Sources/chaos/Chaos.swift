@@ -24,6 +24,12 @@ import UnixSignals
   @Option(help: "Epochs of each run.") var epochs = 6
   @Option(help: "The longest it may take, in minutes.") var minutes = 90.0
   @Option(help: "The jobctl to run.") var program = ".build/release/jobctl"
+  @Flag(
+    help: """
+      SIGKILLs alone, of workers that train, while others idle: how soon does work go on? Nothing is \
+      compared, and nothing trained to its end.
+      """)
+  var recovery = false
 
   func run() async throws {
     // A signal ends it like any error: what it started and mounted goes with it.
@@ -46,6 +52,7 @@ import UnixSignals
     let grid = self.grid
     let file = folder + "/grid.json"
     try grid.pretty().write(toFile: file, atomically: true, encoding: .utf8)
+    if recovery { return try await recover(file, in: folder) }
 
     print("Training \(runs) runs undisturbed.")
     fflush(nil)
@@ -87,6 +94,17 @@ import UnixSignals
       "\(expected.runs - wrong.count) of \(expected.runs) runs have exactly the digest, the "
         + "measurements and the update count of the undisturbed ones.")
     guard isOver, wrong.isEmpty, contradictions.isEmpty else { throw ExitCode(1) }
+  }
+
+  private func recover(_ file: String, in folder: String) async throws {
+    let site = try Site(
+      folder: folder + "/recovery", program: program, hasSmallDisk: false, runs: runs)
+    try await site.whileOpen(submitting: file) {
+      let tormentor = try await Tormentor(site, seed: seed, workers: workers)
+      try await tormentor.killTrainers(faults, deadline: .now + .seconds(minutes * 60))
+      print("\(tormentor.kills.count) SIGKILLs, \(workers) workers at \((runs + 2) / 3) stages.")
+      print(try await tormentor.recoveries())
+    }
   }
 
   /// Small runs of several stages, with beginnings in common.

@@ -106,6 +106,21 @@ final class Tormentor {
     possible.filter { fault in !caused.contains { $0.fault == fault } }
   }
 
+  /// Kills workers that train, some two seconds apart, and lets the last of them be followed.
+  func killTrainers(_ count: Int, deadline: ContinuousClock.Instant) async throws {
+    replaceWorkers(upTo: self.count)
+    while kills.count < count, ContinuousClock.now < deadline {
+      try await Task.sleep(for: .milliseconds(Int.random(in: 1000...3000, using: &random)))
+      let training = Set(
+        try await site.database.query("select pid from report.worker where stages > 0")
+          .compactMap { $0["pid"].flatMap { pid_t($0) } })
+      let candidates = workers.filter { $0.isRunning && training.contains($0.pid) }
+      if let victim = candidates.randomElement(using: &random) { kill(victim) }
+      replaceWorkers(upTo: self.count)
+    }
+    try await Task.sleep(for: .seconds(20))
+  }
+
   private func hasWork() async throws -> Bool {
     try await JobQueue(site.database).state(grid: nil, patience: .upTo(.seconds(120))).isEmpty
       == false

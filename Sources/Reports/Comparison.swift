@@ -69,6 +69,7 @@ package struct Comparison: Sendable {
   private static func compare(
     _ first: SettingResult, _ second: SettingResult, _ grids: [GridReport], _ margin: Double?
   ) throws(StatisticsError) -> (Test, Equivalence?) {
+    guard !first.isSameTraining(as: second) else { throw .identical(count: first.runs.count) }
     guard Set(first.runs.map(\.seed)).isDisjoint(with: second.runs.map(\.seed)) else {
       let pairs = try PairedComparison(first.values, minus: second.values)
       guard let margin, pairs.estimate != nil, first.isComplete, second.isComplete else {

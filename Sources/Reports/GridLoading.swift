@@ -56,7 +56,8 @@ extension GridReport {
     let chains = try await database.query(
       """
       select rs.run_id, rs.stage_id, s.dataset_digest
-      from report.run_stage rs join report.stage s on s.id = rs.stage_id where rs.grid_id = $1
+      from report.run_stage rs join report.stage s on s.id = rs.stage_id
+      where rs.grid_id = $1 order by rs.run_id, rs.position
       """, [.integer(id)])
     for row in chains {
       let run = row.int("run_id") ?? 0

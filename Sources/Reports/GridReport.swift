@@ -12,7 +12,7 @@ package struct GridReport: Sendable {
   /// By setting.
   package let curves: [String: [CurvePoint]]
   package let stages: [String: [StageRow]]
-  /// Numbers of the stages of each run.
+  /// Numbers of the stages of each run, in their order.
   package let runStages: [Int: [Int]]
   /// Digest of the data set of each run.
   package let runDatasets: [Int: String]

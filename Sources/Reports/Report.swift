@@ -159,12 +159,20 @@ package struct Report: Sendable {
     }
   }
 
+  /// Without those that are the same training as an earlier one.
+  private static func distinct(_ arms: [Int], _ settings: [SettingResult]) -> [Int] {
+    arms.enumerated().filter { place, arm in
+      !arms[..<place].contains { settings[arm].isSameTraining(as: settings[$0]) }
+    }.map(\.element)
+  }
+
   /// Each with each is tested of no more arms than these.
   private static let mostArms = 12
 
   private static func equivalence(
     of arms: [Int], _ settings: [SettingResult], _ margin: Double?
   ) -> Result<GroupEquivalence, Refusal>? {
+    let arms = distinct(arms, settings)
     guard let margin, arms.count > 1 else { return nil }
     guard arms.count <= mostArms else {
       return .failure(Refusal(reason: "\(arms.count) arms are more than \(mostArms)"))

@@ -94,7 +94,12 @@ extension Report {
   private func words(of comparison: Comparison) -> String {
     guard let isEquivalent = comparison.isEquivalent else { return "not tested" }
     if isEquivalent { return "yes" }
-    return comparison.equivalence?.verdict == .notEquivalent ? "no" : "not shown"
+    // Beyond the margin, and different with all comparisons corrected for.
+    let isBeyond =
+      comparison.equivalence.map {
+        $0.verdict == .notEquivalent && (comparison.adjustedP ?? 1) < $0.alpha
+      } ?? false
+    return isBeyond ? "no" : "not shown"
   }
 
   /// Eight heights between the least and the most.

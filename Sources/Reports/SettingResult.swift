@@ -18,6 +18,8 @@ package struct SettingResult: Sendable {
   package let stages: [GridReport.StageRow]
   /// Digest of the data that the runs train on and are measured on.
   package let dataset: String
+  /// The last stage of each seed's run: settings that agree in them are the same training.
+  private let ends: [Int: Int]
 
   /// `keys` are the labels of all grids, where there are several.
   init(
@@ -45,6 +47,9 @@ package struct SettingResult: Sendable {
     curve = grid.curves[name] ?? []
     stages = grid.stages[name] ?? []
     dataset = runs.first.flatMap { grid.runDatasets[$0.id] } ?? ""
+    ends = Dictionary(
+      runs.compactMap { run in grid.runStages[run.id]?.last.map { (run.seed, $0) } },
+      uniquingKeysWith: { first, _ in first })
   }
 
   /// What another grid names in its labels, and this one has once for all.
@@ -98,6 +103,10 @@ package struct SettingResult: Sendable {
   }
 
   var mean: Double { outcomes.values?.mean ?? -.infinity }
+
+  /// Whether the two are the same runs under two names, as schedules are that reach the largest batch at
+  /// their first drop.
+  func isSameTraining(as other: SettingResult) -> Bool { !ends.isEmpty && ends == other.ends }
 
   /// Whether every run trained: no value stands for one that did not.
   package var isComplete: Bool { outcomes.finished == runs.count }

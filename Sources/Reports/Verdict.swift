@@ -16,8 +16,14 @@ extension Report {
       for group in told {
         let arms = group.arms.map { settings[$0] }
         let place = group.label.isEmpty ? "" : "At \(group.label): "
-        lines.append(
-          place + arms.map { sentence($0, axis: group.axis) }.joined(separator: "; ") + ".")
+        let said = arms.enumerated().map { number, arm in
+          let same = arms[..<number].first { arm.isSameTraining(as: $0) }
+          return same.map {
+            "\(name(of: arm, group.axis)) is the same as \(name(of: $0, group.axis))"
+          }
+            ?? sentence(arm, axis: group.axis)
+        }
+        lines.append(place + said.joined(separator: "; ") + ".")
         if let equivalence = group.equivalence { lines.append(sentence(equivalence)) }
       }
     }
@@ -60,8 +66,12 @@ extension Report {
     return parts.joined(separator: "; ") + "."
   }
 
+  private func name(of arm: SettingResult, _ axis: String?) -> String {
+    axis.flatMap { arm[$0] } ?? arm.label
+  }
+
   private func sentence(_ arm: SettingResult, axis: String? = nil) -> String {
-    let name = axis.flatMap { arm[$0] } ?? arm.label
+    let name = name(of: arm, axis)
     guard arm.outcomes.values != nil else { return "of \(name) \(arm.counts) runs trained" }
     return "\(name) \(arm.accuracyText) % (\(arm.counts)) in \(arm.updates) updates"
   }

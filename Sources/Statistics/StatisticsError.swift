@@ -7,6 +7,8 @@ package enum StatisticsError: Error, Equatable, CustomStringConvertible {
   /// All `count` values, or differences, are equal but for rounding.
   case noScatter(count: Int)
   case dependent(seeds: [Int], stages: [Int])
+  /// The values of both sides are those of the same runs.
+  case identical(count: Int)
   case noMargin(Double)
   case nothingToCombine
   case differentLevels([Double])
@@ -31,6 +33,8 @@ package enum StatisticsError: Error, Equatable, CustomStringConvertible {
     case .dependent(let seeds, let stages):
       "the groups are not independent: they share seeds \(seeds) and stages \(stages); "
         + "compare them in pairs by seed"
+    case .identical(let count):
+      "both sides are the same \(count) runs, trained once: there is nothing to compare"
     case .noMargin(let margin): "a margin is finite and above 0, not \(margin)"
     case .nothingToCombine: "there are no tests to combine"
     case .differentLevels(let levels):

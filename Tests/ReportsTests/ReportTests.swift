@@ -212,6 +212,27 @@ import Testing
     #expect(report.text.contains("No setting of one grid has a counterpart"))
   }
 
+  @Test func theSameTrainingUnderTwoNamesIsNotTested() async throws {
+    // The largest batch is reached at the first drop, so hybrid and increase are one.
+    try await queue.submit(
+      plan(smallGrid("g", changing: [("batch.maximum", 160), ("seeds", [1, 2, 3])])))
+    let w = try await worker()
+    var round = 0.0
+    while let stage = try await claim(w).first {
+      try await finish(stage, accuracy: 0.8 + 0.001 * round)
+      round += 1
+    }
+    let report = try await report(["g"], margin: 0.05)
+    #expect(report.verdict.first?.contains("increase is the same as hybrid") == true)
+    let group = try #require(report.groups.first)
+    guard case .success(let test) = group.equivalence else {
+      Issue.record("decay and hybrid can be tested")
+      return
+    }
+    #expect(group.arms.count == 3 && test.all.tests.count == 1)
+    #expect(report.text.contains("both sides are the same 3 runs"))
+  }
+
   @Test func schedulesAreComparedWithinEachGridAndGridsWhereTheyAgree() async throws {
     let schedules: JSON = ["schedule.name": ["decay", "increase"]]
     for (name, optimizer) in [("a", "momentum"), ("b", "nesterov"), ("c", "momentum")] {

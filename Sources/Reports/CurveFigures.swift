@@ -63,12 +63,12 @@ extension Report {
         name: "learning-rate-by-epoch", title: "Learning rate against epochs",
         caption: "As planned, stage by stage; one seed, since all have the same.\(at)", x: "epochs",
         y: "learning rate (log scale)",
-        options: "set logscale y; set format y '%g'; set key bottom left",
+        options: "set logscale y; set format y '%g'; set key tmargin center horizontal",
         series: paths { ($0.learningRate, $0.learningRateEnd) }),
       Figure(
         name: "batch-by-epoch", title: "Batch size against epochs",
         caption: "As planned, stage by stage.\(at)", x: "epochs", y: "batch size (log scale)",
-        options: "set logscale y 2; set key top left",
+        options: "set logscale y 2; set key tmargin center horizontal",
         series: paths { (Double($0.batch), Double($0.batch)) }),
       Figure(
         name: "noise-scale-by-epoch", title: "Noise scale against epochs",
@@ -99,6 +99,7 @@ extension Report {
       "Mean over seeds with the 95 % interval of the mean (Student's t), each point at its "
       + "own sample count. Runs that collapsed, diverged or failed are left out, unless all did."
       + (isEven ? "" : " Points differ in how many runs have come so far: see curves.csv.") + note
+    let accuracyCaption = caption + " Intervals are cut at 0 and 100 %."
     let lossCaption =
       caption + " Where an interval reaches down to zero it is drawn to half of the least mean."
     func series(
@@ -108,13 +109,15 @@ extension Report {
     ) -> [Figure.Series] {
       // A logarithmic axis has no zero.
       let means = arms.flatMap { $0.setting.curve.compactMap { y($0).mean } }.filter { $0 > 0 }
-      let floor = isLogarithmic ? scale * (means.min() ?? 0) / 2 : -.infinity
+      let floor = isLogarithmic ? scale * (means.min() ?? 0) / 2 : 0
+      // Of shares: no accuracy is above one.
+      let ceiling = isLogarithmic ? Double.infinity : scale
       let bands = arms.enumerated().map { style, arm in
         Figure.Series(
           kind: .band, label: nil, style: style,
           rows: arm.setting.curve.compactMap { point in
             interval(y(point), point.runs).map {
-              [x(point), max(floor, scale * $0.low), scale * $0.high]
+              [x(point), max(floor, scale * $0.low), min(ceiling, scale * $0.high)]
             }
           })
       }
@@ -133,11 +136,12 @@ extension Report {
     return [
       Figure(
         name: "accuracy-by-epoch\(suffix)", title: "Test accuracy against epochs\(at)",
-        caption: caption, x: "epochs", y: "test accuracy (%)", options: "set key bottom right",
+        caption: accuracyCaption, x: "epochs", y: "test accuracy (%)",
+        options: "set key bottom right",
         series: series(x: epochs, y: \.testAccuracy, scale: 100)),
       Figure(
         name: "accuracy-by-update\(suffix)", title: "Test accuracy against updates\(at)",
-        caption: caption, x: "parameter updates", y: "test accuracy (%)",
+        caption: accuracyCaption, x: "parameter updates", y: "test accuracy (%)",
         options: "set key bottom right", series: series(x: updates, y: \.testAccuracy, scale: 100)),
       Figure(
         name: "loss-by-epoch\(suffix)", title: "Training loss against epochs\(at)",

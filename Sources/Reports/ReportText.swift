@@ -160,6 +160,7 @@ extension Report {
       members.append(.init("grids", .array(grids.map(\.json))))
     }
     members += [
+      .init("figures", .array(figures.map { .string($0.name) })),
       .init("margin", options.margin.map(JSON.real) ?? .null),
       .init("interval", .string(options.interval.rawValue)),
       .init("verdict", .array(verdict.map(JSON.string))),

@@ -128,6 +128,13 @@ extension Report {
         kind: .loneBars, label: arm.key.isEmpty ? "all" : arm.key, style: style,
         rows: arm.values.compactMap { bars($0.setting, at: $0.cost) })
     }
+    let others = all.dropFirst(Figure.mostStyles).flatMap(\.values)
+    series.append(
+      .init(
+        kind: .points, label: "others", style: Figure.mostStyles - 1,
+        rows: others.compactMap { point in
+          point.setting.outcomes.values.map { [point.cost, 100 * $0.mean] }
+        }))
     let whole = points.filter(\.setting.isComplete).compactMap { point in
       point.setting.outcomes.values.map { (cost: point.cost, value: 100 * $0.mean) }
     }
@@ -149,7 +156,7 @@ extension Report {
         + "cheaper is better. Shared stages count in full."
         + (cost == "updates" ? "" : " Time depends on what ran beside.")
         + (alone > 0 ? " \(alone) settings train numbers of samples that no other does." : "")
-        + leftOut(all.count, "lines", file: "settings.csv")
+        + (others.isEmpty ? "" : " Of \(all.count) lines the first \(Figure.mostStyles) are named.")
         + leftOut(budgets.count, "sample budgets", most: Report.mostBudgets, file: "settings.csv"),
       x: isWide ? x + " (log scale)" : x, y: "final test accuracy (%)",
       options: (isWide

@@ -62,6 +62,13 @@ struct ReportCommand: AsyncParsableCommand {
   /// Gives the number of figures.
   private func write(_ report: Report, to folder: String) async throws -> Int {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    // Figures of an earlier report that this one may not have.
+    let earlier =
+      (try? String(contentsOfFile: folder + "/report.json", encoding: .utf8))
+      .flatMap { try? JSON(parsing: $0) }?["figures"]?.items ?? []
+    for name in earlier.compactMap(\.stringValue) where isValidName(name) {
+      unlink("\(folder)/\(name).svg")
+    }
     func write(_ text: String, _ name: String) throws {
       try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
     }

@@ -54,7 +54,7 @@ extension Report {
   }
 
   private var comparisonSection: String {
-    guard !comparisons.isEmpty else { return "" }
+    guard hasDifferences else { return "" }
     return "<h3>Differences of final test accuracy, in points</h3>\n\(comparisonTable.html)"
   }
 

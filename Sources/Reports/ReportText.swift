@@ -12,7 +12,7 @@ extension Report {
     if !verdict.isEmpty { parts.append(verdict.map(printable).joined(separator: "\n")) }
     parts.append("Settings: mean final test accuracy in percent, with its 95 % interval\n")
     parts[parts.count - 1] += settingTable(sparklines: true).text
-    if !comparisons.isEmpty {
+    if hasDifferences {
       parts.append("Differences of final test accuracy, in points\n" + comparisonTable.text)
     }
     for grid in grids {
@@ -52,6 +52,11 @@ extension Report {
         ] + (sparklines ? [sparkline(setting.curve.compactMap(\.testAccuracy.mean))] : []))
     }
     return table
+  }
+
+  /// Where no comparison could be made the notes say why, once.
+  var hasDifferences: Bool {
+    comparisons.contains { if case .success = $0.test { true } else { false } }
   }
 
   package var comparisonTable: TextTable {

@@ -71,6 +71,8 @@ struct StageRunner: Sendable {
       let ending = try await attempt()
       news(.ended(claimed, ending))
       logger.info("stage ended", metadata: ["outcome": "\(ending)"])
+    } catch is CancellationError {
+      news(.ended(claimed, "not recorded: the worker was ended"))
     } catch {
       // Refused for good, or for a day: another attempt may be luckier, a few times.
       logger.error("what the stage came to was refused", metadata: ["error": "\(error)"])

@@ -7,6 +7,9 @@ import SystemPackage
 import TestSupport
 import Testing
 
+/// Claims, and trains nothing.
+private struct Claimer: ActsAsWorker { let queue: JobQueue }
+
 /// The drill: a queue and its checkpoints are saved, put elsewhere, and found whole.
 @Suite struct BackupTests {
   private func script(_ name: String, _ arguments: [String], home: String) async throws -> (
@@ -29,6 +32,12 @@ import Testing
     while worker.isRunning { try await Task.sleep(for: .milliseconds(20)) }
     #expect(worker.terminationStatus == 0)
 
+    // One more is claimed, and its worker will run on.
+    try await queue.submit(
+      plan(smallGrid("later", changing: [("optimizer.learning_rate", .number("0.2"))])))
+    let zombie = Claimer(queue: queue)
+    let claimed = try #require(try await zombie.claim(try await zombie.worker()).first)
+
     let saved = try await script(
       "backup", [queue.database.target.string, folder.path + "/store", folder.path + "/backup"],
       home: folder.path)
@@ -47,6 +56,15 @@ import Testing
       "select string_agg(run || state || parameters_digest, ' ' order by run) from report.run"
     let other = JobQueue(Database(target, logger: quietLogger))
     #expect(try await other.value(facts) == queue.value(facts))
+    // Whoever ran on is fenced, also from a stage that has been claimed again since.
+    let claimer = Claimer(queue: other)
+    let newer = try #require(try await claimer.claim(try await claimer.worker()).first)
+    #expect(newer.lease.stage == claimed.lease.stage)
+    #expect(newer.lease.attempt > 1_000_000)
+    #expect(try await claimer.finish(claimed) == false)
+    #expect(
+      try await other.value("select sum(preemptions) || ' ' || sum(crashes) from jobs.stage")
+        == "1 0")
     // Its roles have their rights, and work goes on.
     #expect(
       try await other.value(

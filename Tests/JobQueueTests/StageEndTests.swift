@@ -1,0 +1,152 @@
+import Experiments
+import JobQueue
+import Postgres
+import TestSupport
+import Testing
+
+/// Stages that end in other ways than well, and ends that are given up, damaged or lost.
+@Suite struct StageEndTests: ActsAsWorker {
+  let queue: JobQueue
+
+  init() async throws { queue = try await Self.queueWithStore() }
+
+  @Test func divergenceIsAResultAndSkipsWhatIsBelow() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let stage = try #require(try await claim(try await worker()).first)
+    #expect(
+      try await queue.diverge(stage.lease, reason: "the loss is NaN", measurements: [], totals: [:])
+    )
+    #expect(try await states() == ["diverged": 1, "skipped": 5])
+    #expect(try await queue.state(grid: "g").isEmpty)
+    #expect(
+      try await queue.value("select string_agg(distinct state, ',') from report.run") == "diverged")
+    #expect(try await queue.retry(grid: "g", run: nil).stages == 0)
+    #expect(try await states() == ["diverged": 1, "skipped": 5])
+  }
+
+  @Test func aPermanentFailureSkipsTheRestUntilItIsRetried() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let stage = try #require(try await claim(w).first)
+    #expect(try await queue.fail(stage.lease, reason: "no such file", permanent: true, totals: [:]))
+    #expect(try await states() == ["failed": 1, "skipped": 5])
+    #expect(try await queue.retry(grid: "g", run: nil).stages == 1)
+    #expect(try await states() == ["ready": 1, "blocked": 5])
+  }
+
+  @Test func aPassingFailureIsTriedThreeTimes() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    for attempt in 1...3 {
+      _ = try await queue.database.query("update jobs.stage set not_before = null")
+      let stage = try #require(try await claim(w).first)
+      #expect(stage.lease.attempt == attempt)
+      #expect(try await queue.fail(stage.lease, reason: "flaky", permanent: false, totals: [:]))
+    }
+    #expect(try await states() == ["failed": 1, "skipped": 5])
+  }
+
+  @Test func aSharedStageIsCancelledOnlyWhenNobodyWantsIt() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let run = "schedule=decay,seed=1"
+    let touched = try await queue.cancel(grid: "g", run: run)
+    // Of the three stages of `decay` the first is everybody's.
+    #expect(touched.runs == 1 && touched.stages == 2)
+    #expect(try await states() == ["ready": 1, "blocked": 3, "cancelled": 2])
+    _ = try await queue.cancel(grid: "g", run: nil)
+    #expect(try await states() == ["cancelled": 6])
+    let again = try await queue.submit(plan(smallGrid("g")))
+    #expect(again.revived == 6)
+    #expect(try await states() == ["ready": 1, "blocked": 5])
+  }
+
+  @Test func cancellingTakesTheLeaseOfARunningStage() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let stage = try #require(try await claim(w).first)
+    _ = try await queue.cancel(grid: "g", run: nil)
+    let (_, verdicts, _) = try await queue.heartbeat(
+      worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
+      timeout: .seconds(5))
+    #expect(verdicts.first?.1 == .cancelled)
+    #expect(try await finish(stage) == false)
+  }
+
+  @Test func aDamagedEndIsTrainedAgain() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let first = try #require(try await claim(w).first)
+    #expect(try await finish(first))
+    let children = try await claim(w, 2)
+    let child = children[0]
+    let damaged = try #require(child.resume?.checkpoint)
+    #expect(try await queue.reportDamage(child.lease, checkpoint: damaged, reason: "torn"))
+    // The other child has read it already and goes on.
+    #expect(try await states() == ["ready": 1, "blocked": 4, "running": 1])
+    #expect(try await finish(children[1]))
+    let again = try #require(try await claim(w).first)
+    #expect(again.lease.stage == first.lease.stage)
+    #expect(again.resume == nil)
+    #expect(try await finish(again))
+  }
+
+  @Test func deletingAGridKeepsWhatOthersWant() async throws {
+    try await queue.submit(plan(smallGrid("a")))
+    try await queue.submit(
+      plan(smallGrid("b", changing: [("grid", ["schedule.name": ["decay"]])])))
+    let deletion = try await queue.delete(grid: "a")
+    #expect(deletion.runs == 3)
+    #expect(deletion.stages == 3)
+    #expect(try await states() == ["ready": 1, "blocked": 2])
+  }
+
+  @Test func anEndThatWasGivenUpIsTrainedAgainForWhoNeedsIt() async throws {
+    let decay: [(String, JSON)] = [("grid", ["schedule.name": ["decay"]])]
+    try await queue.submit(plan(smallGrid("g", changing: decay)))
+    let w = try await worker()
+    while let stage = try await claim(w).first { #expect(try await finish(stage)) }
+    #expect(try await queue.collect(.stageEnds, store: store, .forReal).isEmpty)
+    #expect(try await queue.collect(.last, store: store, .rehearsal).count == 2)
+    #expect(try await queue.collect(.final, store: store, .forReal).count == 2)
+    #expect(try await states() == ["done": 3])
+    // Its first stage is that of the first grid, whose end is gone.
+    try await queue.submit(
+      plan(smallGrid("h", changing: [("grid", ["schedule.name": ["hybrid"]])])))
+    #expect(try await states() == ["done": 2, "ready": 1, "blocked": 2])
+    while let stage = try await claim(w).first { #expect(try await finish(stage)) }
+    #expect(try await states() == ["done": 5])
+    #expect(try await queue.value("select count(*) from report.contradiction") == "0")
+  }
+
+  @Test func aLostFileIsTrainedAgainWhereSomebodyGoesOnFromIt() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let first = try #require(try await claim(w).first)
+    #expect(try await finish(first))
+    let id = Int(try await queue.value("select id from jobs.checkpoint") ?? "") ?? 0
+    #expect(try await queue.reportLost(checkpoint: id, reason: "test"))
+    #expect(try await states() == ["ready": 1, "blocked": 5])
+    #expect(try await queue.value("select count(*) from report.contradiction") == "0")
+  }
+
+  @Test func whatIsSupersededIsCollectedWhileItsStageIsTrained() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let stage = try #require(try await claim(try await worker()).first)
+    for samples in [96, 192, 288, 384] {
+      let file = JSON.string("s\(stage.lease.stage)-\(samples)")
+      #expect(
+        try await queue.registerCheckpoint(
+          stage.lease,
+          checkpoint: checkpoint(stage).setting(["file"], to: file)
+            .setting(["samples"], to: .integer(samples)),
+          measurements: [], totals: totals(stage)))
+    }
+    let collected = try await queue.collect(.stageEnds, store: store, .forReal).map(\.file)
+    #expect(collected == ["96", "192"].map { "s\(stage.lease.stage)-\($0)" })
+    // What it would go on from is there.
+    #expect(
+      try await queue.value(
+        "select count(*) from jobs.checkpoint where removed_at is null") == "2")
+    #expect(try await finish(stage))
+  }
+}

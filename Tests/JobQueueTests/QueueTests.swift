@@ -241,6 +241,32 @@ import Testing
     #expect(try await claim(w).count == 1)
   }
 
+  @Test func anOutageLongerThanALeaseIsNobodysCrash() async throws {
+    let folder = try TemporaryFolder()
+    let cluster = try LocalCluster(home: folder.path + "/home")
+    try await cluster.ensureRunning()
+    let own = OwnQueue(queue: JobQueue(Database(try cluster.target(), logger: quietLogger)))
+    try await Migrator(own.queue.database).migrate()
+    try await own.queue.register(store: store, path: "/nowhere", host: "test")
+    try await own.queue.submit(plan(smallGrid("g")))
+    let (first, second) = (try await own.worker("a"), try await own.worker("b"))
+    let stage = try #require(try await own.claim(first, lease: .milliseconds(500)).first)
+    _ = try await cluster.stop()
+    try await Task.sleep(for: .seconds(1))
+    try await cluster.ensureRunning()
+    // Another worker is back sooner, and would take it.
+    _ = try await own.queue.state(grid: nil, patience: .upTo(.seconds(10)))
+    #expect(try await own.claim(second).isEmpty)
+    #expect(try await own.queue.value("select sum(crashes) from jobs.stage") == "0")
+    let answer = try await own.queue.heartbeat(
+      worker: first, held: [Held(lease: stage.lease, totals: [:])], idle: false,
+      lease: .seconds(10), timeout: .seconds(5))
+    #expect(answer.verdicts.map(\.1) == [.hold])
+    _ = try await cluster.stop()
+  }
+
+  private struct OwnQueue: ActsAsWorker { let queue: JobQueue }
+
   // MARK: - Order, pauses and rehearsals
 
   @Test func impossibleRowsAreImpossible() async throws {

@@ -73,7 +73,9 @@ extension GridReport {
 
   private static let stageQuery = """
     select rs.run_id, s.start_samples, s.end_samples, s.batch, s.learning_rate, s.learning_rate_end,
-      s.noise_scale, s.memory_bytes
+      s.noise_scale, s.memory_bytes,
+      (select max(a.peak_memory_bytes) from report.attempt a
+       where a.stage_id = s.id and a.slots = 1) as memory_measured
     from report.run_stage rs join report.stage s on s.id = rs.stage_id
     where rs.run_id = any ($1::bigint[]) order by rs.run_id, rs.position
     """

@@ -96,6 +96,8 @@ package struct GridReport: Sendable {
     package let noiseScale: Double?
     /// Bytes that a worker is to have for it, as planned.
     package let memory: Int?
+    /// The peak of a worker that trained it alone, in bytes; nil where none did.
+    package let memoryMeasured: Int?
   }
 
   package struct Provenance: Sendable {

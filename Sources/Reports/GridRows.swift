@@ -118,6 +118,7 @@ extension GridReport.StageRow {
     learningRateEnd = row.double("learning_rate_end") ?? 0
     noiseScale = row.double("noise_scale")
     memory = row.int("memory_bytes")
+    memoryMeasured = row.int("memory_measured")
   }
 }
 

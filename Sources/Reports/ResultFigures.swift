@@ -195,24 +195,28 @@ extension Report {
 
   private var memoryFigure: Figure {
     let stages = settings.flatMap(\.stages)
-    let measured = settings.compactMap(\.peakMemory).max()
+    func points(_ label: String, _ style: Int, _ value: (GridReport.StageRow) -> Int?)
+      -> Figure.Series
+    {
+      let found = stages.compactMap { stage in value(stage).map { (stage.batch, $0) } }
+      return Figure.Series(
+        kind: .points, label: label, style: style,
+        rows: Report.grouped(found) { "\($0.0) \($0.1)" }.map {
+          [Double($0.values[0].0), Double($0.values[0].1) / 1048576]
+        })
+    }
+    let highest = settings.compactMap(\.peakMemory).max()
     return Figure(
       name: "memory-by-batch", title: "Memory against the batch",
       caption:
-        "What a worker must have free to train a stage, as planned; stages in ghost batches need no more "
-        + "for a larger batch."
-        + (measured.map {
-          " The worker's process, with all that it trained side by side, had \($0 >> 20) MiB at the most."
-        } ?? ""),
+        "Planned: what a worker must have free to train a stage. Measured: the highest resident memory of "
+        + "workers with one slot, stage by stage; with several slots, stages have one peak between them."
+        + (highest.map { " The highest of any worker was \($0 >> 20) MiB." } ?? ""),
       x: "batch size (log scale)", y: "memory (MiB)",
-      options: "set logscale x 2; set yrange [0:*]; set key off; "
+      options: "set logscale x 2; set yrange [0:*]; set key tmargin center horizontal; "
         + "set offsets graph 0.05, graph 0.05, 0, 0",
       series: [
-        Figure.Series(
-          kind: .points, label: "stages", style: 0,
-          rows: Report.grouped(stages) { "\($0.batch) \($0.memory ?? 0)" }.compactMap { stage in
-            stage.values[0].memory.map { [Double(stage.values[0].batch), Double($0) / 1048576] }
-          })
+        points("planned", 0) { $0.memory }, points("measured", 1) { $0.memoryMeasured },
       ])
   }
 }

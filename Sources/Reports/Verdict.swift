@@ -149,7 +149,8 @@ extension Report {
       "\"collapsed\" is a run that ended with a mean training loss, since its last measurement but one, "
         + "not below ln(classes), that of guessing. A run with one measurement only cannot be told so.",
       "Seconds are wall-clock seconds of training, whatever ran beside; core-seconds are these times the "
-        + "cores that were allotted. Peak memory is that of the worker's process until then.",
+        + "cores that were allotted. Peak memory is that of the worker's process: of the stage, where it has "
+        + "one slot.",
       "\"best\" is optimistic: it is the highest of a run's measurements, chosen on the test data.",
     ]
     if comparisons.contains(where: { if case .success(.paired) = $0.test { true } else { false } })

@@ -37,11 +37,16 @@ extension TrainingSpec {
   }
 }
 
-/// Highest resident memory of this process so far, in bytes; 0 where the system does not say. Not
-/// getrusage's, which a process inherits from whoever started it.
+/// Highest resident memory of this process so far, or since `forgetPeakMemory`, in bytes; 0 where the
+/// system does not say. Not getrusage's, which a process inherits from whoever started it.
 package func peakMemory() -> Int {
   let text = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
   let line = text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
   let kilobytes = line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }
   return (kilobytes ?? 0) * 1024
+}
+
+/// Has the peak start anew at what is resident now; where the system does not allow it, it goes on.
+package func forgetPeakMemory() {
+  try? "5".write(toFile: "/proc/self/clear_refs", atomically: false, encoding: .utf8)
 }

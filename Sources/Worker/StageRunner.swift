@@ -231,6 +231,8 @@ struct StageRunner: Sendable {
         control.note(progress)
         news(.progressed(claimed, progress))
       })
+    // Side by side, stages have one peak.
+    if settings.slots == 1 { forgetPeakMemory() }
     let trainer: StageTrainer
     do throws(TrainingState.Mismatch) {
       trainer = try StageTrainer(

@@ -257,6 +257,18 @@ import Testing
     #expect(axes == ["schedule 2", "schedule 2", "schedule 2", "grid 3", "grid 3"])
   }
 
+  @Test func memoryIsAStagesOwnWhereAWorkerHasOneSlot() async throws {
+    try await queue.submit(plan(grid("g", seeds: 1...1)))
+    let (one, four) = (try await worker("one"), try await worker("four"))
+    _ = try await queue.value("update jobs.worker set slots = 1 where name = 'one'")
+    for w in [one, four] { try await finish(try #require(try await claim(w).first), accuracy: 0.9) }
+    _ = try await queue.value("update jobs.attempt set peak_memory_bytes = 5 << 20")
+    let report = try await report(["g"])
+    #expect(report.settings.flatMap(\.stages).map(\.memoryMeasured) == [5 << 20, nil])
+    // As planned, for both.
+    #expect(report.settings.flatMap(\.stages).allSatisfy { ($0.memory ?? 0) > 0 })
+  }
+
   @Test func aPageHoldsItsFiguresAndNoTextThatCouldBeATag() async throws {
     try await queue.submit(plan(grid("g")))
     let w = try await worker()

@@ -2,7 +2,7 @@
 create or replace view report.attempt as
 select a.stage_id, a.attempt, w.name as worker, a.claimed_at, a.ended_at, a.outcome, a.reason,
   a.updates_from, a.updates_to, a.seconds, a.threads, a.fingerprint, a.core_seconds,
-  a.peak_memory_bytes, w.version, w.host
+  a.peak_memory_bytes, w.version, w.host, w.slots
 from jobs.attempt a join jobs.worker w on w.id = a.worker_id;
 comment on view report.attempt is 'Attempts: each claim of a stage, and how it ended.';
 

@@ -23,6 +23,26 @@ enum QueueEvent: Sendable {
   static let lease = 10_000
 }
 
+extension QueueEvent {
+  /// The lease that a write carries.
+  var lease: Lease? {
+    switch self {
+    case .register(let lease, _), .finish(let lease), .diverge(let lease), .fail(let lease, _),
+      .release(let lease, _), .reportDamage(let lease, _):
+      lease
+    default: nil
+    }
+  }
+
+  /// The lease that it ends.
+  var ending: Lease? {
+    if case .register = self { nil } else { lease }
+  }
+
+  /// Whether a program may send it again without knowing what came of it.
+  var mayBeRepeated: Bool { lease != nil }
+}
+
 enum QueueReply: Sendable, Equatable {
   struct Claimed: Sendable, Equatable {
     var lease: Lease

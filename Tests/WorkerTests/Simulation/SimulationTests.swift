@@ -17,9 +17,10 @@ import Testing
       simulator.run()
       events += simulator.log.count
       faults.merge(simulator.faults, uniquingKeysWith: +)
-      if let first = simulator.violations.first {
+      if let first = simulator.properties.violations.first {
         Issue.record(
-          "JOBCTL_SEED=\(seed): \(first), and \(simulator.violations.count - 1) more like it")
+          "JOBCTL_SEED=\(seed): \(first), and \(simulator.properties.violations.count - 1) more like it"
+        )
       }
     }
     print(

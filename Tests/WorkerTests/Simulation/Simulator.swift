@@ -7,7 +7,7 @@ import Worker
 struct Simulator {
   /// What happens, to the queue's own log: the same can be put to a server.
   private(set) var log: [(at: Int, event: QueueEvent, reply: QueueReply)] = []
-  private(set) var violations: [String] = []
+  private(set) var properties = QueueProperties()
   private(set) var queue = QueueModel()
   private(set) var faults: [String: Int] = [:]
   private var random: SeededRandom
@@ -20,10 +20,6 @@ struct Simulator {
   private var downUntil = 0
   private let origin = ContinuousClock.now
 
-  /// By stage.
-  private var latest: [Int: Lease] = [:]
-  /// Accepted writes that count something, by stage.
-  private var counted: [Int: (failures: Int, releases: Int, finishes: Int, damages: Int)] = [:]
   private var spoiled: Set<Int> = []
 
   private struct Entry {
@@ -78,8 +74,8 @@ struct Simulator {
     calmDown()
     let limit = now + 60 * 60_000
     while now < limit, queue.hasWork, step() {}
-    if queue.hasWork { violations.append("work was left after an hour of calm") }
-    checkCounters()
+    if queue.hasWork { properties.violate("work was left after an hour of calm") }
+    properties.checkCounters(queue)
   }
 
   private mutating func calmDown() {
@@ -251,7 +247,7 @@ struct Simulator {
       return
     }
     if claim.resume == nil, stage.parent != nil {
-      violations.append("\(stage.name) was claimed without its parent's state")
+      properties.violate("\(stage.name) was claimed without its parent's state")
     }
     schedule(in: 300, .train(process: process, claim.lease))
   }
@@ -276,8 +272,8 @@ struct Simulator {
     }
     // What a user takes, and what the worker itself has given back, it may hear of later.
     let outcome = queue.stages[lease.stage].attempts[lease.attempt - 1].outcome
-    if latest[lease.stage] != lease, outcome != .cancelled, outcome != .preempted {
-      violations.append(
+    if properties.latest[lease.stage] != lease, outcome != .cancelled, outcome != .preempted {
+      properties.violate(
         "at \(now) stage \(lease.stage) was trained under attempt \(lease.attempt), believed to be held"
       )
     }
@@ -374,99 +370,14 @@ struct Simulator {
 
   private mutating func count(_ fault: String) { faults[fault, default: 0] += 1 }
 
-  // MARK: - The queue, watched
+  // MARK: - The queue
 
   @discardableResult
   private mutating func tell(_ event: QueueEvent) -> QueueReply {
     let before = queue
     let reply = queue.apply(event, now: now)
     log.append((now, event, reply))
-    watch(event, reply, before)
+    properties.see(event, reply, before: before, after: queue)
     return reply
   }
-
-  private mutating func watch(_ event: QueueEvent, _ reply: QueueReply, _ before: QueueModel) {
-    if case .claimed(let claims) = reply {
-      for claim in claims {
-        if let old = latest[claim.lease.stage], old.attempt >= claim.lease.attempt {
-          violations.append("attempt \(claim.lease.attempt) of stage \(claim.lease.stage) again")
-        }
-        latest[claim.lease.stage] = claim.lease
-      }
-    }
-    if case .accepted(true) = reply, let lease = event.lease {
-      let attempt = before.stages[lease.stage].attempts[lease.attempt - 1]
-      let isRepeated = attempt.outcome != nil
-      if !isRepeated, latest[lease.stage] != lease {
-        violations.append("a stale write was accepted: \(event)")
-      }
-      if !isRepeated {
-        var sum = counted[lease.stage] ?? (0, 0, 0, 0)
-        switch event {
-        case .finish:
-          sum.finishes += 1
-          if sum.finishes > sum.damages + 1 {
-            violations.append("stage \(lease.stage) was finished twice")
-          }
-        case .fail: sum.failures += 1
-        case .release: sum.releases += 1
-        case .reportDamage(_, let checkpoint):
-          counted[queue.checkpoints[checkpoint].stage, default: (0, 0, 0, 0)].damages += 1
-          sum = counted[lease.stage] ?? sum
-        default: break
-        }
-        counted[lease.stage] = sum
-      }
-    }
-    for (index, stage) in queue.stages.enumerated() {
-      if stage.state == .cancelled, queue.isWanted(index) {
-        violations.append("\(stage.name) is cancelled and wanted, after \(event)")
-      }
-      let parent = stage.parent.map { queue.stages[$0].state }
-      if stage.state == .ready, stage.parent != nil,
-        parent != .done || queue.resume(index) == nil
-      {
-        violations.append("\(stage.name) is ready with nothing to go on from, after \(event)")
-      }
-      if stage.state == .blocked,
-        parent == nil || [.done, .diverged, .failed, .skipped].contains(parent)
-      {
-        violations.append("\(stage.name) waits for a parent that is over, after \(event)")
-      }
-    }
-  }
-
-  private mutating func checkCounters() {
-    for (index, stage) in queue.stages.enumerated() {
-      let outcomes = stage.attempts.map(\.outcome)
-      func count(_ outcome: QueueModel.Outcome) -> Int { outcomes.count { $0 == outcome } }
-      let sum = counted[index] ?? (0, 0, 0, 0)
-      if count(.failed) != sum.failures || count(.crashed) != stage.crashes
-        || count(.preempted) != stage.preemptions || stage.preemptions < sum.releases
-        || stage.failures > sum.failures
-      {
-        violations.append("the counters of \(stage.name) are mixed: \(queue.picture[index])")
-      }
-    }
-  }
-}
-
-extension QueueEvent {
-  /// The lease that a write carries.
-  var lease: Lease? {
-    switch self {
-    case .register(let lease, _), .finish(let lease), .diverge(let lease), .fail(let lease, _),
-      .release(let lease, _), .reportDamage(let lease, _):
-      lease
-    default: nil
-    }
-  }
-
-  /// The lease that it ends.
-  fileprivate var ending: Lease? {
-    if case .register = self { nil } else { lease }
-  }
-
-  /// Whether a program may send it again without knowing what came of it.
-  fileprivate var mayBeRepeated: Bool { lease != nil }
 }

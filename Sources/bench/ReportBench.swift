@@ -33,17 +33,11 @@ struct ReportBench: AsyncParsableCommand {
     try await Migrator(database).migrate()
     try await fill(database)
     let start = ContinuousClock.now
-    let grid = try await GridReport(of: "bench", from: database)
+    let grid = try await GridReport.load(["bench"], from: database)[0]
     let read = ContinuousClock.now
     let report = Report([grid], options: .init(margin: 0.005))
-    let output = folder + "/report"
-    try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
-    let figures = report.figures
-    try await Figure.draw(figures, in: output)
-    let drawn = try figures.map { figure in
-      (figure: figure, svg: try Data(contentsOf: URL(filePath: "\(output)/\(figure.name).svg")))
-    }
-    let page = report.page(figures: drawn, madeBy: "bench")
+    let characters = report.text.count
+    let figures = try await report.write(to: folder + "/report", madeBy: "bench")
     let end = ContinuousClock.now
     func seconds(_ from: ContinuousClock.Instant, _ to: ContinuousClock.Instant) -> JSON {
       .real(((to - from) / .milliseconds(1)).rounded() / 1000)
@@ -51,7 +45,7 @@ struct ReportBench: AsyncParsableCommand {
     let figuresOf: [JSON.Member] = [
       .init("runs", .integer(grid.runs.count)), .init("measurements", .integer(runs * epochs)),
       .init("settings", .integer(report.settings.count)),
-      .init("figures", .integer(figures.count)), .init("page_bytes", .integer(page.utf8.count)),
+      .init("figures", .integer(figures)), .init("text_characters", .integer(characters)),
       .init("read_seconds", seconds(start, read)), .init("seconds", seconds(start, end)),
     ]
     print(

@@ -51,37 +51,11 @@ struct ReportCommand: AsyncParsableCommand {
     case .json: print(report.json.pretty())
     }
     guard let output else { return }
-    let count = try await write(report, to: output)
+    let count = try await report.write(to: output, madeBy: Jobctl.version)
     if format == .table {
       print(
         "\n\(count) figures, report.html and the tables are in\n"
           + URL(filePath: output).standardizedFileURL.path)
     }
-  }
-
-  /// Gives the number of figures.
-  private func write(_ report: Report, to folder: String) async throws -> Int {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    // Figures of an earlier report that this one may not have.
-    let earlier =
-      (try? String(contentsOfFile: folder + "/report.json", encoding: .utf8))
-      .flatMap { try? JSON(parsing: $0) }?["figures"]?.items ?? []
-    for name in earlier.compactMap(\.stringValue) where isValidName(name) {
-      unlink("\(folder)/\(name).svg")
-    }
-    func write(_ text: String, _ name: String) throws {
-      try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
-    }
-    try write(report.runCSV, "runs.csv")
-    try write(report.settingCSV, "settings.csv")
-    try write(report.curveCSV, "curves.csv")
-    try write(report.json.pretty() + "\n", "report.json")
-    let figures = report.figures
-    try await Figure.draw(figures, in: folder)
-    let drawn = try figures.map { figure in
-      (figure: figure, svg: try Data(contentsOf: URL(filePath: "\(folder)/\(figure.name).svg")))
-    }
-    try write(report.page(figures: drawn, madeBy: Jobctl.version), "report.html")
-    return figures.count
   }
 }

@@ -275,17 +275,19 @@ import Testing
     for _ in 0..<8 { try await finish(try #require(try await claim(w).first), accuracy: 0.9) }
     let report = try await report(["g"], margin: 0.01)
     let folder = try TemporaryFolder()
-    let figures = report.figures
-    try await Figure.draw(figures, in: folder.path)
-    let drawn = try figures.map { figure in
-      (
-        figure: figure,
-        svg: try Data(contentsOf: URL(filePath: "\(folder.path)/\(figure.name).svg"))
-      )
+    // A figure of an earlier report goes, and what is somebody else's stays.
+    try #"{"figures": ["accuracy-by-moonlight"]}"#.write(
+      toFile: folder.path + "/report.json", atomically: true, encoding: .utf8)
+    for name in ["accuracy-by-moonlight", "mine"] {
+      try "".write(toFile: "\(folder.path)/\(name).svg", atomically: true, encoding: .utf8)
     }
+    let count = try await report.write(to: folder.path, madeBy: "<test>")
+    let files = Set(try FileManager.default.contentsOfDirectory(atPath: folder.path))
+    #expect(count == files.count { $0.hasSuffix(".svg") } - 1)
     #expect(
-      Set(figures.map(\.name)).isSuperset(of: ["accuracy-by-learning-rate", "batch-by-epoch"]))
-    let page = report.page(figures: drawn, madeBy: "<test>")
+      files.isSuperset(of: ["accuracy-by-learning-rate.svg", "batch-by-epoch.svg", "mine.svg"]))
+    #expect(!files.contains("accuracy-by-moonlight.svg"))
+    let page = try String(contentsOfFile: folder.path + "/report.html", encoding: .utf8)
     #expect(page.contains("data:image/svg+xml;base64,") && page.contains("&lt;test&gt;"))
     #expect(!page.contains("<test>") && !page.contains("http"))
     for section in ["Verdict", "Settings", "Figures", "Work", "Where it comes from"] {

@@ -154,15 +154,26 @@ private struct JSONParser {
   mutating func string() throws(JSONSyntaxError) -> String {
     let start = at
     at += 1
-    var out: [UInt8] = []
+    func text(_ bytes: some Sequence<UInt8>) throws(JSONSyntaxError) -> String {
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw error("a string is not valid UTF-8", at: start)
+      }
+      return text
+    }
+    // Most are written as they are.
+    while let byte = next, byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
+      at += 1
+    }
+    let plain = bytes[(start + 1)..<at]
+    if next == UInt8(ascii: "\"") {
+      at += 1
+      return try text(plain)
+    }
+    var out = Array(plain)
     while let byte = next {
       at += 1
       switch byte {
-      case UInt8(ascii: "\""):
-        guard let text = String(validating: out, as: UTF8.self) else {
-          throw error("a string is not valid UTF-8", at: start)
-        }
-        return text
+      case UInt8(ascii: "\""): return try text(out)
       case UInt8(ascii: "\\"): try escape(into: &out)
       case 0..<0x20: throw error("a control character in a string; write it as \\u00XX", at: at - 1)
       default: out.append(byte)

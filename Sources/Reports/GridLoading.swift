@@ -10,6 +10,8 @@ extension GridReport {
     // All statements of a database go over one connection.
     _ = try await database.query("begin isolation level repeatable read read only")
     do {
+      // Curves of thousands of settings are grouped in memory.
+      _ = try await database.query("set local work_mem = '128MB'")
       var loaded: [GridReport] = []
       for grid in grids { loaded.append(try await GridReport(of: grid, from: database)) }
       _ = try await database.query("commit")

@@ -254,8 +254,8 @@ extension Report {
       if let last = budgets.indices.last,
         Double(setting.samples) <= 1.01 * Double(budgets[last].samples.lowerBound)
       {
-        let range = budgets[last].samples.lowerBound...setting.samples
-        budgets[last] = (range, budgets[last].settings + [setting])
+        budgets[last].samples = budgets[last].samples.lowerBound...setting.samples
+        budgets[last].settings.append(setting)
       } else {
         budgets.append((setting.samples...setting.samples, [setting]))
       }

@@ -19,8 +19,8 @@ extension Report {
     try write(runCSV, "runs.csv")
     try write(settingCSV, "settings.csv")
     try write(curveCSV, "curves.csv")
-    try write(json.pretty() + "\n", "report.json")
     let figures = figures
+    try write(json(figures: figures).pretty() + "\n", "report.json")
     try await Figure.draw(figures, in: folder)
     let drawn = try figures.map { figure in
       (figure: figure, svg: try Data(contentsOf: URL(filePath: "\(folder)/\(figure.name).svg")))

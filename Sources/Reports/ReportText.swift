@@ -137,27 +137,31 @@ extension Report {
   }
 
   package var curveCSV: String {
-    csv(
-      settings.flatMap { setting in
-        setting.curve.map { point in
-          [
-            "grid": .string(setting.grid), "setting": .string(setting.name),
-            "epoch": .real(point.epoch), "samples": .integer(point.samples),
-            "updates": .integer(point.updates), "runs": .integer(point.runs),
-            "test_accuracy": point.testAccuracy.mean.map(JSON.real) ?? .null,
-            "test_accuracy_deviation": point.testAccuracy.deviation.map(JSON.real) ?? .null,
-            "train_loss": point.trainLoss.mean.map(JSON.real) ?? .null,
-            "train_loss_deviation": point.trainLoss.deviation.map(JSON.real) ?? .null,
-            "gradient_noise_scale": point.gradientNoise.map(JSON.real) ?? .null,
-          ]
-        }
-      })
+    // Cells at once: there may be a hundred thousand points.
+    var table = TextTable(
+      [
+        "grid", "setting", "epoch", "samples", "updates", "runs", "test_accuracy",
+        "test_accuracy_deviation", "train_loss", "train_loss_deviation", "gradient_noise_scale",
+      ].map { ($0, .left) })
+    func cell(_ value: Double?) -> String { value.map { JSON.real($0).encoded() } ?? "" }
+    for setting in settings {
+      for point in setting.curve {
+        table.add([
+          setting.grid, setting.name, cell(point.epoch), "\(point.samples)", "\(point.updates)",
+          "\(point.runs)", cell(point.testAccuracy.mean), cell(point.testAccuracy.deviation),
+          cell(point.trainLoss.mean), cell(point.trainLoss.deviation), cell(point.gradientNoise),
+        ])
+      }
+    }
+    return table.csv
   }
 
   private func csv(_ rows: [JSON]) -> String { TextTable(rows).csv }
 
   /// docs/JSON.md, format 1. Of one grid it has all that a grid's report had before.
-  package var json: JSON {
+  package var json: JSON { json(figures: figures) }
+
+  func json(figures: [Figure]) -> JSON {
     var members: [JSON.Member] = [.init("format", 1)]
     if grids.count == 1 {
       members += (grids[0].json.members ?? []).filter { $0.key != "format" }

@@ -104,23 +104,27 @@ extension Report {
       ("seconds", "seconds of training", \.seconds),
       ("core-seconds", "core-seconds of training", \.coreSeconds),
     ]
-    return budgets.filter { $0.settings.count > 1 }.prefix(Report.mostBudgets).enumerated().flatMap
-    {
-      number, budget in
+    let budgets = budgets
+    let shared = budgets.filter { $0.settings.count > 1 }
+    let alone = budgets.count - shared.count
+    let note =
+      (alone > 0 ? " \(alone) settings train numbers of samples that no other does." : "")
+      + leftOut(budgets.count, "sample budgets", most: Report.mostBudgets, file: "settings.csv")
+    return shared.prefix(Report.mostBudgets).enumerated().flatMap { number, budget in
       costs.map { cost in
         let suffix = number == 0 ? "" : "-\(number + 1)"
         return costFigure(
           "final-accuracy-by-\(cost.name)\(suffix)", cost.name, cost.axis, budget.samples,
           budget.settings.compactMap { setting in
             cost.value(setting).flatMap { $0 > 0 ? (setting, $0) : nil }
-          })
+          }, note: note)
       }
     }
   }
 
   private func costFigure(
     _ name: String, _ cost: String, _ x: String, _ samples: ClosedRange<Int>,
-    _ points: [(setting: SettingResult, cost: Double)]
+    _ points: [(setting: SettingResult, cost: Double)], note: String
   ) -> Figure {
     let all = Report.grouped(points) { $0.setting.label(without: ["learning_rate"]) }
     var series = all.prefix(Figure.mostStyles).enumerated().map { style, arm in
@@ -144,7 +148,6 @@ extension Report {
     let costs = points.map(\.cost)
     // A logarithmic axis over less than this has no place for numbers.
     let isWide = (costs.max() ?? 0) > 3 * (costs.min() ?? 0)
-    let alone = budgets.filter { $0.settings.count == 1 }.count
     let count =
       samples.lowerBound == samples.upperBound
       ? "\(samples.lowerBound)" : "\(samples.lowerBound) to \(samples.upperBound)"
@@ -155,9 +158,8 @@ extension Report {
         + "interval, cut at 0 and 100. Ringed, the front: of settings whose runs all trained, nothing "
         + "cheaper is better. Shared stages count in full."
         + (cost == "updates" ? "" : " Time depends on what ran beside.")
-        + (alone > 0 ? " \(alone) settings train numbers of samples that no other does." : "")
         + (others.isEmpty ? "" : " Of \(all.count) lines the first \(Figure.mostStyles) are named.")
-        + leftOut(budgets.count, "sample budgets", most: Report.mostBudgets, file: "settings.csv"),
+        + note,
       x: isWide ? x + " (log scale)" : x, y: "final test accuracy (%)",
       options: (isWide
         ? "set logscale x; set xtics (\(Figure.tics(costs))); set autoscale xfix; " : "")

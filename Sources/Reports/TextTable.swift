@@ -16,9 +16,12 @@ package struct TextTable {
     let keys = objects.first?.members?.map(\.key) ?? []
     self.init(keys.map { ($0, .left) })
     for object in objects {
+      let members = object.members ?? []
       add(
-        keys.map { key in
-          let value = object[key] ?? .null
+        keys.indices.map { place in
+          // Nearly always in the same order.
+          let isInPlace = place < members.count && members[place].key == keys[place]
+          let value = isInPlace ? members[place].value : object[keys[place]] ?? .null
           return value.isNull ? "" : value.stringValue ?? value.encoded()
         })
     }
@@ -62,9 +65,12 @@ package struct TextTable {
   package var csv: String {
     func cell(_ text: String) -> String {
       var text = printable(text)
-      if let first = text.first, "=+-@".contains(first), Double(text) == nil { text = "'" + text }
-      guard text.contains(where: { ",\"\n".contains($0) }) else { return text }
-      return "\"" + text.replacing("\"", with: "\"\"") + "\""
+      if let first = text.utf8.first, "=+-@".utf8.contains(first), Double(text) == nil {
+        text = "'" + text
+      }
+      guard text.utf8.contains(where: { ",\"\n".utf8.contains($0) }) else { return text }
+      let hasQuotes = text.utf8.contains(UInt8(ascii: "\""))
+      return "\"" + (hasQuotes ? text.replacing("\"", with: "\"\"") : text) + "\""
     }
     return ([columns.map(\.title)] + rows).map { $0.map(cell).joined(separator: ",") + "\n" }
       .joined()
@@ -73,13 +79,16 @@ package struct TextTable {
 
 /// Text without control characters, which would be commands to a terminal.
 package func printable(_ text: String) -> String {
-  String(
+  if text.utf8.allSatisfy({ 0x20..<0x7F ~= $0 }) { return text }
+  return String(
     String.UnicodeScalarView(
       text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
 }
 
 /// Text inside a page's elements.
 package func escaped(_ text: String) -> String {
-  printable(text).replacing("&", with: "&amp;").replacing("<", with: "&lt;")
+  let text = printable(text)
+  guard text.utf8.contains(where: { "&<>\"".utf8.contains($0) }) else { return text }
+  return text.replacing("&", with: "&amp;").replacing("<", with: "&lt;")
     .replacing(">", with: "&gt;").replacing("\"", with: "&quot;")
 }

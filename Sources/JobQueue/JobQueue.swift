@@ -247,6 +247,17 @@ package struct JobQueue: Sendable {
   }
 
   package func claim(_ claim: Claim, lease: Duration) async throws -> [ClaimedStage] {
+    let rows = try await database.query(
+      "select api.claim($1, $2, $3, $4)", parameters(claim, lease), timeout: .seconds(30),
+      keeping: true)
+    return try rows.map { row in
+      guard let stage = row.values[0].flatMap({ try? JSON(parsing: $0) }).flatMap(ClaimedStage.init)
+      else { throw UnexpectedAnswer(function: "api.claim") }
+      return stage
+    }
+  }
+
+  private func parameters(_ claim: Claim, _ lease: Duration) -> [Parameter] {
     let request: JSON = [
       "datasets": .array(claim.datasets.map(JSON.string)),
       "stores": .array(claim.stores.map(JSON.string)),
@@ -254,15 +265,9 @@ package struct JobQueue: Sendable {
       "memory_bytes": .integer(claim.memory), "grid": claim.grid.map(JSON.string) ?? .null,
       "threads": .integer(claim.threads), "fingerprint": .string(claim.fingerprint),
     ]
-    let rows = try await database.query(
-      "select api.claim($1, $2, $3, $4)",
-      [.integer(claim.worker), .integer(claim.slots), .text(request.encoded()), interval(lease)],
-      timeout: .seconds(30), keeping: true)
-    return try rows.map { row in
-      guard let stage = row.values[0].flatMap({ try? JSON(parsing: $0) }).flatMap(ClaimedStage.init)
-      else { throw UnexpectedAnswer(function: "api.claim") }
-      return stage
-    }
+    return [
+      .integer(claim.worker), .integer(claim.slots), .text(request.encoded()), interval(lease),
+    ]
   }
 
   package enum Verdict: String, Sendable { case hold, paused, lost, cancelled }
@@ -309,6 +314,31 @@ package struct JobQueue: Sendable {
     try await fenced(
       "select api.finish($1, $2, $3, $4, $5)", lease,
       [checkpoint, .array(measurements), totals].map { .text($0.encoded()) })
+  }
+
+  /// Finishes a stage and claims in one transaction. Where that is not known to have been done, the
+  /// stage is finished by itself, as often as it takes, and `claimed` says what went wrong: what the
+  /// first try may have claimed is given back by heartbeats that do not name it.
+  package func finish(
+    _ lease: Lease, checkpoint: JSON, measurements: [JSON], totals: JSON, claiming claim: Claim,
+    for duration: Duration
+  ) async throws -> (isOurs: Bool, claimed: Result<[ClaimedStage], any Error>) {
+    let written = [checkpoint, .array(measurements), totals].map { Parameter.text($0.encoded()) }
+    do {
+      let rows = try await database.query(
+        "select accepted, claimed from api.finish_and_claim($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        [.integer(lease.stage), .integer(lease.attempt)] + written + parameters(claim, duration),
+        timeout: .seconds(30), keeping: true)
+      guard let row = rows.map({ $0 }).first, let accepted = row["accepted"],
+        let stages = row["claimed"].flatMap({ try? JSON(parsing: $0) })?.items
+      else { throw UnexpectedAnswer(function: "api.finish_and_claim") }
+      // One that cannot be read is given back as one that was not heard of.
+      return (accepted == "t", .success(stages.compactMap(ClaimedStage.init)))
+    } catch {
+      let isOurs = try await finish(
+        lease, checkpoint: checkpoint, measurements: measurements, totals: totals)
+      return (isOurs, .failure(error))
+    }
   }
 
   package func diverge(

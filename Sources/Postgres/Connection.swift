@@ -7,7 +7,7 @@ import Foundation
 package actor Connection {
   private let owned: Handle
   private var handle: OpaquePointer { owned.pointer }
-  private let executor: ThreadExecutor
+  package nonisolated let executor: ThreadExecutor
   /// Statements that the server keeps parsed, by their text.
   private var prepared: [String: String] = [:]
 
@@ -262,12 +262,15 @@ package actor Connection {
   }
 }
 
-/// A serial queue as an actor's executor.
-final class ThreadExecutor: SerialExecutor {
+/// A serial queue as the executor of an actor, and of tasks that would rather stay on its thread.
+package final class ThreadExecutor: SerialExecutor, TaskExecutor {
   let queue = DispatchQueue(label: "postgres connection")
 
-  func enqueue(_ job: consuming ExecutorJob) {
+  package func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
-    queue.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+    queue.async {
+      job.runSynchronously(
+        isolatedTo: self.asUnownedSerialExecutor(), taskExecutor: self.asUnownedTaskExecutor())
+    }
   }
 }

@@ -64,6 +64,9 @@ package final class Database: Sendable {
     }
   }
 
+  /// The thread of the connection, for tasks that do little but ask it.
+  package func executor() async throws -> ThreadExecutor { try await connection().executor }
+
   private func connection() async throws(PostgresError) -> Connection {
     if let connection = current.withLock({ $0 }) { return connection }
     let fresh = try await Connection.open(target)

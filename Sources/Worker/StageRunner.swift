@@ -32,6 +32,8 @@ struct StageRunner: Sendable {
   let fingerprint: String
   let logger: Logger
   let news: @Sendable (WorkerNews) -> Void
+  /// Tells the queue that the stage is trained: checkpoint, measurements, totals; false where it is lost.
+  let finish: @Sendable (JSON, [JSON], JSON) async throws -> Bool
 
   /// What the training thread reports; the queue hears of it in this order.
   private enum Report: Sendable {
@@ -167,8 +169,7 @@ struct StageRunner: Sendable {
   private func end(_ ending: Ending, _ measurements: [JSON]) async throws -> String {
     switch ending {
     case .finished(let registered):
-      let isOurs = try await queue.finish(
-        claimed.lease, checkpoint: json(registered), measurements: measurements, totals: totals())
+      let isOurs = try await finish(json(registered), measurements, totals())
       return isOurs ? "finished" : "lost: a newer attempt has the stage"
     case .drained(let registered):
       let isOurs = try await queue.registerCheckpoint(

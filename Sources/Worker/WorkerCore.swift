@@ -53,6 +53,9 @@ package struct WorkerCore: Sendable {
     /// The answer to a claim that was sent then.
     case claimed([Lease], sent: Instant)
     case claimFailed
+    /// A finish that was to claim (`slotsToClaim`) found nothing, or did not; a claim by itself may find
+    /// something, with data sets that are wanted only now.
+    case finishClaimedNothing
     case heartbeatAnswered(HeartbeatAnswer)
     case heartbeatFailed
     /// Training of a stage has ended and the queue knows it, or has refused to.
@@ -111,6 +114,9 @@ package struct WorkerCore: Sendable {
     case .claimFailed:
       isClaiming = false
       nextClaim = now + spread(poll)
+    case .finishClaimedNothing:
+      isClaiming = false
+      nextClaim = now
     case .heartbeatAnswered(let answer):
       isBeating = false
       // All idle workers together look for work some five times a second at most.
@@ -134,6 +140,14 @@ package struct WorkerCore: Sendable {
       }
     }
     return actions + due(now)
+  }
+
+  /// How many stages to claim in the transaction that finishes one: for its slot and the free ones. Unless
+  /// that is 0, what came of it is told after `ended` as of any claim, or as `finishClaimedNothing`.
+  package mutating func slotsToClaim(finishing lease: Lease) -> Int {
+    guard !isDraining, !isClaiming, held.contains(lease) else { return 0 }
+    isClaiming = true
+    return settings.slots - held.count + 1
   }
 
   private mutating func claimed(_ leases: [Lease], sent: Instant, now: Instant) -> [Action] {

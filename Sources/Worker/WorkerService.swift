@@ -52,6 +52,11 @@ package final class WorkerService: Service {
   private let controls = Mutex<[Lease: StageControl]>([:])
   /// Data sets that were wanted and are here, and when that was asked.
   private let datasets = Mutex<(present: [String], at: ContinuousClock.Instant)?>(nil)
+  private let core: Mutex<WorkerCore>
+  /// The queue's number of this worker.
+  private let number = Atomic(0)
+  /// What was claimed with a stage's finish, for when the stage has ended.
+  private let claimedWith = Mutex<[Lease: Message]>([:])
 
   /// What is wanted is looked for anew after this long, or when there is nothing else to claim.
   private static let datasetsStayWanted = Duration.seconds(30)
@@ -73,6 +78,7 @@ package final class WorkerService: Service {
     var settings = settings ?? WorkerCore.Settings(slots: options.slots, threads: options.threads)
     settings.untilEmpty = options.untilEmpty
     self.settings = settings
+    core = Mutex(WorkerCore(settings, now: .now))
   }
 
   /// What else the loop is told of: stages that were claimed, with all that is known of them.
@@ -91,12 +97,13 @@ package final class WorkerService: Service {
     guard error < 1e-5 else { throw WrongKernels(error: error) }
     let store = try CheckpointStore(path: options.checkpoints)
     try await queue.register(store: store.id, path: store.path, host: hostName)
-    var worker = try await register(store)
-    news(.registered(worker: worker))
+    let first = try await register(store)
+    number.store(first, ordering: .relaxed)
+    news(.registered(worker: first))
     logger.info(
       "worker started",
       metadata: [
-        "worker": "\(worker)", "slots": "\(options.slots)",
+        "worker": "\(first)", "slots": "\(options.slots)",
         "threads": "\(options.threads)", "kernels": "\(fingerprint)", "store": "\(store.path)",
       ])
     let (messages, inbox) = AsyncStream.makeStream(of: Message.self)
@@ -109,7 +116,6 @@ package final class WorkerService: Service {
         }
         inbox.yield(.event(.drain))
       }
-      var core = WorkerCore(settings, now: .now)
       var known: [Lease: ClaimedStage] = [:]
       var isRegistering = false
       loop: for await message in messages {
@@ -119,15 +125,15 @@ package final class WorkerService: Service {
         case .claimed(let stages, let sent):
           for stage in stages { known[stage.lease] = stage }
           event = .claimed(stages.map(\.lease), sent: sent)
-        case .answered(var answer, let number):
+        case .answered(var answer, let asked):
           // It knows the number that this worker has had since.
-          if number != worker { answer.isKnown = true }
+          if asked != number.load(ordering: .relaxed) { answer.isKnown = true }
           event = .heartbeatAnswered(answer)
-        case .registered(let number):
+        case .registered(let fresh):
           isRegistering = false
-          if let number {
-            worker = number
-            news(.registered(worker: number))
+          if let fresh {
+            number.store(fresh, ordering: .relaxed)
+            news(.registered(worker: fresh))
           }
           continue
         }
@@ -136,7 +142,7 @@ package final class WorkerService: Service {
           known[lease] = nil
           controls.withLock { $0[lease] = nil }
         }
-        for action in core.handle(event, now: .now) {
+        for action in core.withLock({ $0.handle(event, now: .now) }) {
           if action == .stop { break loop }
           if case .start(let lease) = action, let stage = known[lease] {
             start(stage, store, inbox, in: &group)
@@ -145,13 +151,13 @@ package final class WorkerService: Service {
             isRegistering = true
             group.addTask { inbox.yield(.registered(await self.registerAgain(store))) }
           } else {
-            perform(action, worker, store, inbox, in: &group)
+            perform(action, store, inbox, in: &group)
           }
         }
       }
       group.cancelAll()
     }
-    try? await queue.retire(worker: worker)
+    try? await queue.retire(worker: number.load(ordering: .relaxed))
     logger.info("worker stopped")
   }
 
@@ -183,15 +189,52 @@ package final class WorkerService: Service {
       ])
     let runner = StageRunner(
       claimed: stage, control: control, queue: queue, store: store, shelf: shelf, settings: options,
-      fingerprint: fingerprint, logger: logger, news: news)
+      fingerprint: fingerprint, logger: logger, news: news,
+      finish: { try await self.finish(stage.lease, $0, $1, $2, store) })
     group.addTask {
       await runner.run()
       inbox.yield(.event(.ended(stage.lease)))
+      if let claimed = self.claimedWith.withLock({ $0.removeValue(forKey: stage.lease) }) {
+        inbox.yield(claimed)
+      }
+    }
+  }
+
+  /// Finishes a stage, and where the worker goes on claims in the same transaction.
+  private func finish(
+    _ lease: Lease, _ checkpoint: JSON, _ measurements: [JSON], _ totals: JSON,
+    _ store: CheckpointStore
+  ) async throws -> Bool {
+    let datasets = (try? store.check()) == nil ? nil : freshDatasets
+    let slots = datasets == nil ? 0 : core.withLock { $0.slotsToClaim(finishing: lease) }
+    guard let datasets, slots > 0 else {
+      return try await queue.finish(
+        lease, checkpoint: checkpoint, measurements: measurements, totals: totals)
+    }
+    var outcome = Message.event(.finishClaimedNothing)
+    defer { claimedWith.withLock { $0[lease] = outcome } }
+    let sent = ContinuousClock.now
+    let (isOurs, claimed) = try await queue.finish(
+      lease, checkpoint: checkpoint, measurements: measurements, totals: totals,
+      claiming: request(slots, datasets, store), for: settings.lease)
+    switch claimed {
+    case .success(let stages): if !stages.isEmpty { outcome = .claimed(stages, sent: sent) }
+    case .failure(let error):
+      logger.warning("a stage was finished by itself", metadata: ["error": "\(error)"])
+    }
+    return isOurs
+  }
+
+  /// Data sets that are here and were wanted not long ago.
+  private var freshDatasets: [String]? {
+    let asked = datasets.withLock { $0 }
+    return asked.flatMap {
+      ContinuousClock.now - $0.at < WorkerService.datasetsStayWanted ? $0.present : nil
     }
   }
 
   private func perform(
-    _ action: WorkerCore.Action, _ worker: Int, _ store: CheckpointStore,
+    _ action: WorkerCore.Action, _ store: CheckpointStore,
     _ inbox: AsyncStream<Message>.Continuation, in group: inout TaskGroup<Void>
   ) {
     func control(_ lease: Lease) -> StageControl? { controls.withLock { $0[lease] } }
@@ -200,10 +243,10 @@ package final class WorkerService: Service {
     case .abandon(let lease): control(lease)?.command(.abandon)
     case .drain(let lease): control(lease)?.command(.drain)
     case .allot(let lease, let threads): control(lease)?.allot(threads)
-    case .claim(let slots): group.addTask { await self.claim(slots, worker, store, inbox) }
+    case .claim(let slots): group.addTask { await self.claim(slots, store, inbox) }
     case .heartbeat(let leases, let idle):
       let held = leases.map { Held(lease: $0, totals: control($0)?.totals ?? [:]) }
-      group.addTask { await self.beat(held, idle: idle, worker, inbox) }
+      group.addTask { await self.beat(held, idle: idle, inbox) }
     case .askWhetherEmpty:
       group.addTask {
         let state = try? await self.queue.state(grid: self.options.grid)
@@ -214,27 +257,23 @@ package final class WorkerService: Service {
   }
 
   private func claim(
-    _ slots: Int, _ worker: Int, _ store: CheckpointStore,
-    _ inbox: AsyncStream<Message>.Continuation
+    _ slots: Int, _ store: CheckpointStore, _ inbox: AsyncStream<Message>.Continuation
   ) async {
     let sent = ContinuousClock.now
     do {
       // Without its store a worker can neither resume nor check in.
       try store.check()
-      let lastAsked = datasets.withLock { $0 }
-      let isFresh = lastAsked.map { sent - $0.at < WorkerService.datasetsStayWanted } ?? false
+      let fresh = freshDatasets
       var stages: [ClaimedStage] = []
-      if isFresh, let lastAsked {
-        stages = try await queue.claim(
-          request(worker, slots, lastAsked.present, store), lease: settings.lease)
+      if let fresh {
+        stages = try await queue.claim(request(slots, fresh, store), lease: settings.lease)
       }
       // Something may be wanted since that was not before.
       if stages.isEmpty {
         let present = await shelf.have(of: try await queue.datasetsWanted())
         datasets.withLock { $0 = (present, sent) }
-        if !isFresh || present != lastAsked?.present {
-          stages = try await queue.claim(
-            request(worker, slots, present, store), lease: settings.lease)
+        if present != fresh {
+          stages = try await queue.claim(request(slots, present, store), lease: settings.lease)
         }
       }
       inbox.yield(.claimed(stages, sent: sent))
@@ -245,17 +284,18 @@ package final class WorkerService: Service {
   }
 
   private func request(
-    _ worker: Int, _ slots: Int, _ datasets: [String], _ store: CheckpointStore
+    _ slots: Int, _ datasets: [String], _ store: CheckpointStore
   ) -> JobQueue.Claim {
     JobQueue.Claim(
-      worker: worker, slots: slots, datasets: datasets, stores: [store.id],
+      worker: number.load(ordering: .relaxed), slots: slots, datasets: datasets, stores: [store.id],
       memory: availableMemory() / slots, grid: options.grid, threads: options.threads,
       fingerprint: fingerprint)
   }
 
   private func beat(
-    _ held: [Held], idle: Bool, _ worker: Int, _ inbox: AsyncStream<Message>.Continuation
+    _ held: [Held], idle: Bool, _ inbox: AsyncStream<Message>.Continuation
   ) async {
+    let worker = number.load(ordering: .relaxed)
     let sent = ContinuousClock.now
     do {
       let (isKnown, verdicts, idleWorkers) = try await heartbeatQueue.heartbeat(

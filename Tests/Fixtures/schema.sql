@@ -2,7 +2,19 @@ CREATE SCHEMA jobs;
 CREATE DOMAIN jobs.digest AS text
 	CONSTRAINT digest_check CHECK (((octet_length(VALUE) = 64) AND (octet_length(decode(VALUE, 'hex'::text)) = 32)));
 CREATE DOMAIN jobs.name AS text
-	CONSTRAINT name_check CHECK ((VALUE ~ '^[A-Za-z0-9._=+,-]{1,100}$'::text));
+	CONSTRAINT name_check CHECK ((((octet_length(VALUE) >= 1) AND (octet_length(VALUE) <= 100)) AND (VALUE !~ '[^A-Za-z0-9._=+,-]'::text)));
+CREATE FUNCTION jobs.stage_is_sound(state text, attempt integer, worker_id bigint, checkpoint_id bigint, reason text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+begin
+  return (state = 'running') = (worker_id is not null)
+    and (state = 'done') = (checkpoint_id is not null)
+    and case
+      when state in ('blocked', 'ready', 'done', 'skipped', 'cancelled') then attempt >= 0
+      when state = 'running' then attempt > 0
+      when state in ('diverged', 'failed', 'parked') then reason is not null
+      else false end;
+end $$;
 CREATE TABLE jobs.attempt (
     stage_id bigint NOT NULL,
     attempt integer NOT NULL,
@@ -21,8 +33,7 @@ CREATE TABLE jobs.attempt (
     fingerprint text,
     reason text,
     core_seconds double precision DEFAULT 0 NOT NULL,
-    CONSTRAINT attempt_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
-    CONSTRAINT attempt_outcome_check CHECK ((outcome = ANY (ARRAY['finished'::text, 'diverged'::text, 'failed'::text, 'crashed'::text, 'preempted'::text, 'cancelled'::text, 'damaged'::text])))
+    CONSTRAINT attempt_is_sound CHECK (((ended_at IS NULL) = (outcome IS NULL)))
 )
 WITH (fillfactor='70');
 COMMENT ON TABLE jobs.attempt IS 'One claim of a stage by a worker. The lease and the progress of a running stage live here, in narrow rows; updates_from and updates_to are positions since the stage''s start.';
@@ -148,13 +159,20 @@ CREATE TABLE jobs.queue (
     CONSTRAINT queue_one_check CHECK (one)
 );
 COMMENT ON TABLE jobs.queue IS 'What is true of the queue as a whole: one row.';
+CREATE SEQUENCE jobs.rescue_all_clock
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+COMMENT ON SEQUENCE jobs.rescue_all_clock IS 'When all leases are looked at again, in milliseconds.';
 CREATE SEQUENCE jobs.rescue_clock
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
-COMMENT ON SEQUENCE jobs.rescue_clock IS 'When leases are looked at again, in milliseconds.';
+COMMENT ON SEQUENCE jobs.rescue_clock IS 'When leases of silent workers are looked at again, in milliseconds.';
 CREATE TABLE jobs.run (
     id bigint NOT NULL,
     grid_id bigint NOT NULL,
@@ -237,18 +255,7 @@ CREATE TABLE jobs.stage (
     finished_at timestamp with time zone,
     held boolean DEFAULT false NOT NULL,
     seed bigint NOT NULL,
-    CONSTRAINT stage_attempt_check CHECK ((attempt >= 0)),
-    CONSTRAINT stage_batch_check CHECK ((batch > 0)),
-    CONSTRAINT stage_check CHECK ((end_samples > start_samples)),
-    CONSTRAINT stage_check1 CHECK (((parent_id IS NOT NULL) OR (start_samples = 0))),
-    CONSTRAINT stage_check2 CHECK (((state = 'running'::text) = (worker_id IS NOT NULL))),
-    CONSTRAINT stage_check3 CHECK (((state = 'done'::text) = (checkpoint_id IS NOT NULL))),
-    CONSTRAINT stage_check4 CHECK (((state <> ALL (ARRAY['diverged'::text, 'failed'::text, 'parked'::text])) OR (reason IS NOT NULL))),
-    CONSTRAINT stage_check5 CHECK (((state <> 'running'::text) OR (attempt > 0))),
-    CONSTRAINT stage_ghost_check CHECK ((ghost > 0)),
-    CONSTRAINT stage_start_samples_check CHECK ((start_samples >= 0)),
-    CONSTRAINT stage_state_check CHECK ((state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text, 'done'::text, 'diverged'::text, 'failed'::text, 'parked'::text, 'skipped'::text, 'cancelled'::text]))),
-    CONSTRAINT stage_updates_check CHECK ((updates > 0))
+    CONSTRAINT stage_is_sound CHECK (jobs.stage_is_sound(state, attempt, worker_id, checkpoint_id, reason))
 )
 WITH (fillfactor='80');
 COMMENT ON COLUMN jobs.stage.digest IS 'Names the state at the stage''s end, however the way was cut.';
@@ -294,11 +301,11 @@ CREATE TABLE jobs.worker (
     state text DEFAULT 'idle'::text NOT NULL,
     started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT worker_slots_check CHECK ((slots > 0)),
-    CONSTRAINT worker_state_check CHECK ((state = ANY (ARRAY['idle'::text, 'busy'::text, 'gone'::text]))),
-    CONSTRAINT worker_threads_check CHECK ((threads > 0))
+    swept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT worker_is_sound CHECK (((state = ANY (ARRAY['idle'::text, 'busy'::text, 'gone'::text])) AND (slots > 0) AND (threads > 0)))
 )
 WITH (fillfactor='70');
+COMMENT ON COLUMN jobs.worker.swept_at IS 'When its heartbeats last looked for stages whose claim it never heard of.';
 ALTER TABLE jobs.worker ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.worker_id_seq
     START WITH 1
@@ -348,17 +355,14 @@ ALTER TABLE ONLY jobs.worker
 CREATE INDEX checkpoint_stage ON jobs.checkpoint USING btree (stage_id, samples DESC);
 CREATE INDEX event_stage ON jobs.event USING btree (stage_id);
 CREATE INDEX run_stage_stage ON jobs.run_stage USING btree (stage_id, run_id);
-CREATE INDEX stage_parent ON jobs.stage USING btree (parent_id);
+CREATE INDEX stage_parent ON jobs.stage USING btree (parent_id, id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX stage_ready ON jobs.stage USING btree (((- (priority)::bigint)), id) WHERE ((state = 'ready'::text) AND (NOT held));
 CREATE INDEX stage_running ON jobs.stage USING btree (worker_id) WHERE (state = 'running'::text);
 CREATE INDEX stage_state ON jobs.stage USING btree (state COLLATE "POSIX");
 COMMENT ON INDEX jobs.stage_state IS 'For counting stages by state, and nothing else.';
-CREATE INDEX stage_wanted ON jobs.stage USING btree (dataset_digest) WHERE (state = ANY (ARRAY['ready'::text, 'running'::text]));
+CREATE INDEX stage_wanted ON jobs.stage USING btree (dataset_digest) WHERE ((state = ANY (ARRAY['ready'::text, 'running'::text])) AND (dataset_digest IS NOT NULL));
 CREATE INDEX worker_idle ON jobs.worker USING btree (id) WHERE (state = 'idle'::text);
-ALTER TABLE ONLY jobs.attempt
-    ADD CONSTRAINT attempt_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
-ALTER TABLE ONLY jobs.checkpoint
-    ADD CONSTRAINT checkpoint_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
+CREATE INDEX worker_present ON jobs.worker USING btree (id) WHERE (state <> 'gone'::text);
 ALTER TABLE ONLY jobs.measurement
     ADD CONSTRAINT measurement_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
 ALTER TABLE ONLY jobs.run

@@ -145,135 +145,14 @@ import Testing
     #expect(try await claim(w, 4).count == 2)
   }
 
-  // MARK: - Fencing and rescue
-
-  @Test func aZombieCanWriteNothing() async throws {
-    try await queue.submit(plan(smallGrid("g")))
-    let w = try await worker()
-    let old = try #require(try await claim(w, lease: .milliseconds(50)).first)
-    try await Task.sleep(for: .milliseconds(120))
-    let new = try #require(try await claim(w).first)
-    #expect(new.lease.stage == old.lease.stage)
-    #expect(new.lease.attempt == old.lease.attempt + 1)
-    #expect(try await queue.record(old.lease, []) == false)
-    #expect(
-      try await queue.registerCheckpoint(
-        old.lease, checkpoint: checkpoint(old), measurements: [], totals: [:]) == false)
-    #expect(try await finish(old) == false)
-    #expect(try await queue.fail(old.lease, reason: "x", permanent: true, totals: [:]) == false)
-    #expect(try await queue.release(old.lease, reason: "x", delay: nil, totals: [:]) == false)
-    #expect(try await queue.value("select count(*) from jobs.checkpoint") == "0")
-    let (_, verdicts, _) = try await queue.heartbeat(
-      worker: w, held: [Held(lease: old.lease, totals: [:]), Held(lease: new.lease, totals: [:])],
-      idle: false, lease: .seconds(10), timeout: .seconds(5))
-    #expect(verdicts.first { $0.0 == old.lease }?.1 == .lost)
-    #expect(verdicts.first { $0.0 == new.lease }?.1 == .hold)
-    #expect(try await finish(new))
-  }
-
-  @Test func aLateHeartbeatSavesALeaseThatNobodyTook() async throws {
-    try await queue.submit(plan(smallGrid("g")))
-    let w = try await worker()
-    let stage = try #require(try await claim(w, lease: .milliseconds(50)).first)
-    try await Task.sleep(for: .milliseconds(120))
-    let (_, verdicts, _) = try await queue.heartbeat(
-      worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
-      timeout: .seconds(5))
-    #expect(verdicts.first?.1 == .hold)
-    #expect(try await claim(w).isEmpty)
-    #expect(try await finish(stage))
-  }
-
-  @Test func aCrashLoopIsParkedWithItsReasonAndRetried() async throws {
-    try await queue.submit(plan(smallGrid("g")))
-    let w = try await worker()
-    for attempt in 1...5 {
-      #expect(try await claim(w, lease: .milliseconds(10)).first?.lease.attempt == attempt)
-      try await Task.sleep(for: .milliseconds(40))
-    }
-    #expect(try await claim(w).isEmpty)
-    #expect(try await states() == ["parked": 1, "blocked": 5])
-    #expect(try await queue.state(grid: "g").isEmpty)
-    #expect(try await queue.value("select reason from jobs.stage where state = 'parked'") != nil)
-    #expect(
-      try await queue.value(
-        "select crashes || '/' || failures || '/' || preemptions from jobs.stage where state = 'parked'"
-      ) == "5/0/0")
-    #expect(try await queue.retry(grid: "g", run: nil).stages == 1)
-    #expect(try await claim(w).count == 1)
-  }
-
-  @Test func aCheckpointIsProgressAndEndsACrashStreak() async throws {
-    try await queue.submit(plan(smallGrid("g")))
-    let w = try await worker()
-    for _ in 1...7 {
-      let stage = try #require(try await claim(w, lease: .milliseconds(10)).first)
-      #expect(
-        try await queue.registerCheckpoint(
-          stage.lease, checkpoint: checkpoint(stage), measurements: [], totals: [:]))
-      try await Task.sleep(for: .milliseconds(40))
-    }
-    let next = try #require(try await claim(w).first)
-    #expect(next.resume?.isParents == false)
-  }
-
-  @Test func aDrainedWorkerCostsNothing() async throws {
-    try await queue.submit(plan(smallGrid("g")))
-    let w = try await worker()
-    for _ in 1...8 {
-      let stage = try #require(try await claim(w).first)
-      #expect(try await queue.release(stage.lease, reason: "drained", delay: nil, totals: [:]))
-    }
-    let counts = try await queue.value(
-      "select failures || '/' || crashes || '/' || preemptions from jobs.stage where attempt > 0")
-    #expect(counts == "0/0/8")
-    #expect(try await claim(w).count == 1)
-  }
-
-  @Test func aClaimWhoseAnswerWasLostIsGivenBack() async throws {
-    try await queue.submit(plan(smallGrid("g")))
-    let w = try await worker()
-    #expect(try await claim(w, lease: .milliseconds(20)).count == 1)
-    try await Task.sleep(for: .milliseconds(60))
-    _ = try await queue.heartbeat(
-      worker: w, held: [], idle: true, lease: .milliseconds(20), timeout: .seconds(5))
-    #expect(try await queue.value("select preemptions from jobs.stage where attempt > 0") == "1")
-    #expect(try await claim(w).count == 1)
-  }
-
-  @Test func anOutageLongerThanALeaseIsNobodysCrash() async throws {
-    let folder = try TemporaryFolder()
-    let cluster = try LocalCluster(home: folder.path + "/home")
-    try await cluster.ensureRunning()
-    let own = OwnQueue(queue: JobQueue(Database(try cluster.target(), logger: quietLogger)))
-    try await Migrator(own.queue.database).migrate()
-    try await own.queue.register(store: store, path: "/nowhere", host: "test")
-    try await own.queue.submit(plan(smallGrid("g")))
-    let (first, second) = (try await own.worker("a"), try await own.worker("b"))
-    let stage = try #require(try await own.claim(first, lease: .milliseconds(500)).first)
-    _ = try await cluster.stop()
-    try await Task.sleep(for: .seconds(1))
-    try await cluster.ensureRunning()
-    // Another worker is back sooner, and would take it.
-    _ = try await own.queue.state(grid: nil, patience: .upTo(.seconds(10)))
-    #expect(try await own.claim(second).isEmpty)
-    #expect(try await own.queue.value("select sum(crashes) from jobs.stage") == "0")
-    let answer = try await own.queue.heartbeat(
-      worker: first, held: [Held(lease: stage.lease, totals: [:])], idle: false,
-      lease: .seconds(10), timeout: .seconds(5))
-    #expect(answer.verdicts.map(\.1) == [.hold])
-    _ = try await cluster.stop()
-  }
-
-  private struct OwnQueue: ActsAsWorker { let queue: JobQueue }
-
   // MARK: - Order, pauses and rehearsals
 
   @Test func impossibleRowsAreImpossible() async throws {
     try await queue.submit(plan(smallGrid("g")))
+    _ = try await claim(try await worker())
     for change in [
       "update jobs.stage set state = 'running'", "update jobs.stage set state = 'done'",
-      "update jobs.stage set state = 'failed'", "update jobs.stage set end_samples = start_samples",
+      "update jobs.stage set state = 'failed'", "update jobs.attempt set outcome = 'finished'",
       "update jobs.grid set name = 'a`b'", "update jobs.stage set state = 'asleep'",
     ] {
       await #expect(throws: PostgresError.self, "\(change)") {

@@ -64,6 +64,38 @@ import Testing
     )
   }
 
+  /// A child that is submitted while its parent's finish waits for the submission.
+  @Test(arguments: [false, true])
+  func aFinishFreesChildrenThatItCouldNotSeeWhenItBegan(claiming: Bool) async throws {
+    let first = smallGrid(
+      "short", changing: [("epochs", 1), ("schedule", "constant"), ("grid", [:])])
+    try await queue.submit(plan(first))
+    let w = try await worker()
+    let parent = try #require(try await claim(w).first)
+    #expect(try await claim(w).isEmpty)
+    // Its first stage is what the other grid has.
+    let longer = try submission(smallGrid("long", changing: [("grid", [:])]))
+    let digests = try await queue.datasetsWanted().map(\.digest)
+    let (checkpoint, totals, store) = (checkpoint(parent), totals(parent), store)
+    let isOurs = try await during(
+      { connection throws(PostgresError) in _ = try longer.send(on: connection) }
+    ) { beside in
+      guard claiming else {
+        return try await beside.finish(
+          parent.lease, checkpoint: checkpoint, measurements: [], totals: totals)
+      }
+      return try await beside.finish(
+        parent.lease, checkpoint: checkpoint, measurements: [], totals: totals,
+        claiming: .init(
+          worker: w, slots: 0, datasets: digests, stores: [store], memory: 1 << 30, grid: nil,
+          threads: 1, fingerprint: "test"), for: .seconds(10)
+      ).isOurs
+    }
+    #expect(isOurs)
+    #expect(try await states() == ["done": 1, "ready": 1, "blocked": 1])
+    #expect(try await queue.value("select count(*) from report.contradiction") == "0")
+  }
+
   @Test func aSubmissionKeepsTheStagesThatAreCancelledBesideIt() async throws {
     try await queue.submit(plan(smallGrid("a")))
     let other = try submission(smallGrid("b"))

@@ -99,8 +99,8 @@ import Testing
     "jobctl_submitter": ["open_submission", "close_submission", "cancel", "queue_state"],
     "jobctl_worker": [
       "register_worker", "register_store", "retire_worker", "datasets_wanted", "queue_state",
-      "rescue", "claim", "heartbeat", "record", "register_checkpoint", "finish", "diverge", "fail",
-      "release", "report_damage",
+      "rescue", "claim", "heartbeat", "record", "register_checkpoint", "finish",
+      "finish_and_claim", "diverge", "fail", "release", "report_damage",
     ],
     "jobctl_reporter": ["queue_state"],
   ]

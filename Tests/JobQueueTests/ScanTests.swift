@@ -22,32 +22,117 @@ import Testing
       uniqueKeysWithValues: rows.map { ($0["relname"] ?? "", Int($0["seq_scan"] ?? "") ?? 0) })
   }
 
-  /// The plan of a heartbeat is made while nothing runs: what runs may then seem the shortest way.
-  @Test func aHeartbeatReadsItsOwnStagesOnly() async throws {
+  /// Rows of stages and attempts that were read so far, however they were found.
+  private func rowsRead() async throws -> Int {
+    _ = try await queue.value("select pg_stat_force_next_flush()")
+    let rows = try await queue.value(
+      """
+      select sum(seq_tup_read + idx_tup_fetch) from pg_stat_user_tables
+      where relname in ('stage', 'attempt')
+      """)
+    return Int(rows ?? "") ?? 0
+  }
+
+  /// A queue whose statistics are of when nothing ran, and then hundreds of stages that run.
+  private func crowd(beside worker: Int) async throws -> [ClaimedStage] {
     let seeds = JSON.array((1...600).map(JSON.integer))
     try await queue.submit(plan(smallGrid("g", changing: [("seeds", seeds)])))
     _ = try await queue.value("analyze")
+    let stages = try await claim(worker, 8)
+    for number in 0..<60 { _ = try await claim(try await self.worker("other-\(number)"), 8) }
+    #expect(try await queue.state(grid: nil).counts["running"] == 488)
+    return stages
+  }
+
+  /// Plans are made while nothing runs: what runs may then seem the shortest way to one stage.
+  @Test func whatAWorkerSaysOfItsStagesReadsNoOthers() async throws {
     let w = try await worker()
-    func read() async throws -> Int {
-      _ = try await queue.value("select pg_stat_force_next_flush()")
-      let rows = try await queue.value(
-        "select seq_tup_read + idx_tup_fetch from pg_stat_user_tables where relname = 'stage'")
-      return Int(rows ?? "") ?? 0
+    let stages = try await crowd(beside: w)
+    let queue = queue
+    func reads(_ what: String, _ body: () async throws -> Bool) async throws {
+      let before = try await rowsRead()
+      #expect(try await body(), "\(what)")
+      let rows = try await rowsRead() - before
+      #expect(rows > 0 && rows < 60, "\(what) read \(rows) rows")
     }
-    func beat(_ stages: [ClaimedStage]) async throws {
+    try await reads("heartbeat") {
       let held = stages.map { Held(lease: $0.lease, totals: totals($0)) }
       let (_, verdicts, _) = try await queue.heartbeat(
         worker: w, held: held, idle: false, lease: .seconds(10), timeout: .seconds(10))
-      #expect(verdicts.allSatisfy { $0.1 == .hold })
+      return verdicts.allSatisfy { $0.1 == .hold }
     }
-    try await beat([])
-    let stages = try await claim(w, 4)
-    for number in 0..<60 { _ = try await claim(try await worker("other-\(number)"), 8) }
-    #expect(try await queue.state(grid: nil).counts["running"] == 484)
-    let before = try await read()
-    try await beat(stages)
-    let rows = try await read() - before
-    #expect(rows > 0 && rows < 100, "\(rows) rows of stages were read for four")
+    try await reads("record") { try await queue.record(stages[0].lease, []) }
+    try await reads("checkpoint") {
+      try await queue.registerCheckpoint(
+        stages[0].lease, checkpoint: checkpoint(stages[0]).setting(["file"], to: "another"),
+        measurements: [], totals: totals(stages[0]))
+    }
+    try await reads("finish") { try await finish(stages[0]) }
+    try await reads("diverge") {
+      try await queue.diverge(
+        stages[1].lease, reason: "loss", measurements: [], totals: totals(stages[1]))
+    }
+    try await reads("fail") {
+      try await queue.fail(
+        stages[2].lease, reason: "once", permanent: false, totals: totals(stages[2]))
+    }
+    try await reads("release") {
+      try await queue.release(
+        stages[3].lease, reason: "drained", delay: nil, totals: totals(stages[3]))
+    }
+    // As everywhere but in tests, where each claim looks for leases that have run out.
+    _ = try await queue.database.query("set jobctl.claims_in_order = off")
+    _ = try await queue.value(
+      "select setval('jobs.rescue_clock', (extract(epoch from now()) * 1000 + 60000)::bigint)")
+    let digests = try await queue.datasetsWanted().map(\.digest)
+    try await reads("finish and claim") {
+      let (isOurs, claimed) = try await queue.finish(
+        stages[4].lease, checkpoint: checkpoint(stages[4]), measurements: [],
+        totals: totals(stages[4]),
+        claiming: .init(
+          worker: w, slots: 2, datasets: digests, stores: [store], memory: 1 << 30, grid: nil,
+          threads: 1, fingerprint: "test"), for: .seconds(10))
+      return try isOurs && claimed.get().count == 2
+    }
+  }
+
+  /// The first that a worker says after its claim, mostly, and of a stage that has children.
+  @Test func aFinishThatClaimsReadsNoOthersInItsFirstSession() async throws {
+    let w = try await worker()
+    let stages = try await crowd(beside: w)
+    let digests = try await queue.datasetsWanted().map(\.digest)
+    let fresh = JobQueue(Database(queue.database.target, logger: quietLogger))
+    _ = try await fresh.database.query("set jobctl.claims_in_order = off")
+    _ = try await queue.value(
+      "select setval('jobs.rescue_clock', (extract(epoch from now()) * 1000 + 60000)::bigint)")
+    let before = try await rowsRead()
+    let (isOurs, claimed) = try await fresh.finish(
+      stages[0].lease, checkpoint: checkpoint(stages[0]), measurements: [],
+      totals: totals(stages[0]),
+      claiming: .init(
+        worker: w, slots: 2, datasets: digests, stores: [store], memory: 1 << 30, grid: nil,
+        threads: 1, fingerprint: "test"), for: .seconds(10))
+    #expect(try isOurs && claimed.get().count == 2)
+    _ = try await fresh.value("select pg_stat_force_next_flush()")
+    let rows = try await rowsRead() - before
+    #expect(rows > 0 && rows < 60, "\(rows) rows were read")
+  }
+
+  /// Planned while nothing was there, a look for leases once read all attempts for each stage that ran.
+  @Test func aRescueReadsWhatRunsAndNoMore() async throws {
+    let w = try await worker()
+    for look in ["api.rescue()", "api.internal_rescue_silent('0 s')"] {
+      #expect(try await queue.value("select \(look)") == "0")
+    }
+    let stages = try await crowd(beside: w)
+    for stage in stages { #expect(try await finish(stage)) }
+    for look in ["api.rescue()", "api.internal_rescue_silent('0 s')"] {
+      let before = try await rowsRead()
+      #expect(try await queue.value("select \(look)") == "0")
+      let rows = try await rowsRead() - before
+      #expect(
+        rows >= 2 * 480 && rows < 3 * 480, "\(look) read \(rows) rows for 480 stages that run")
+    }
   }
 
   @Test func workersReadNoLargeTableAsAWhole() async throws {

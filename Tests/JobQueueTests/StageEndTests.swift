@@ -10,6 +10,45 @@ import Testing
 
   init() async throws { queue = try await Self.queueWithStore() }
 
+  @Test func aFinishMayClaimInTheSameTransaction() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let first = try #require(try await claim(w).first)
+    func finish(
+      _ stage: ClaimedStage, named file: JSON, slots: Int
+    ) async throws -> (isOurs: Bool, claimed: [ClaimedStage]) {
+      let digests = try await queue.datasetsWanted().map(\.digest)
+      let (isOurs, claimed) = try await queue.finish(
+        stage.lease, checkpoint: checkpoint(stage).setting(["file"], to: file), measurements: [],
+        totals: totals(stage),
+        claiming: .init(
+          worker: w, slots: slots, datasets: digests, stores: [store], memory: 1 << 30, grid: nil,
+          threads: 1, fingerprint: "test"), for: .seconds(10))
+      return (isOurs, try claimed.get())
+    }
+    let (isOurs, children) = try await finish(first, named: "first", slots: 2)
+    // What the finish has made ready.
+    #expect(isOurs && children.count == 2)
+    #expect(children.allSatisfy { $0.resume?.file == "first" && $0.resume?.isParents == true })
+    // Lost: refused, and claimed all the same.
+    _ = try await queue.value(
+      "update jobs.attempt set lease_until = now() - interval '1 s' where stage_id = $1",
+      [.integer(children[0].lease.stage)])
+    #expect(try await queue.value("select api.rescue()") == "1")
+    let (wasOurs, again) = try await finish(children[0], named: "second", slots: 1)
+    #expect(!wasOurs)
+    #expect(again.map(\.lease.stage) == [children[0].lease.stage])
+    let (isStill, nothing) = try await finish(first, named: "first", slots: 0)
+    // Sent once more it is done already.
+    #expect(isStill && nothing.isEmpty)
+    // Refused by the server: nothing is claimed, and the error is that of the finish.
+    let before = try await queue.value("select count(*) from jobs.attempt")
+    await #expect(throws: PostgresError.self) {
+      try await finish(children[1], named: "first", slots: 4)
+    }
+    #expect(try await queue.value("select count(*) from jobs.attempt") == before)
+  }
+
   @Test func divergenceIsAResultAndSkipsWhatIsBelow() async throws {
     try await queue.submit(plan(smallGrid("g")))
     let stage = try #require(try await claim(try await worker()).first)

@@ -156,6 +156,39 @@ import Testing
     }
   }
 
+  /// It would be stored without the parent that it goes on from, and trained from nothing.
+  @Test func aChainThatLeavesAParentOutIsRefused() async throws {
+    let connection = try await Connection.open(queue.database.target)
+    let header = submission { _, _ in "" }.header
+    func open() async throws {
+      try await connection.query("begin")
+      _ = try await connection.query("select api.open_submission($1)", [.text(header.encoded())])
+    }
+    try await open()
+    try await connection.run(
+      script: """
+        insert into pg_temp.submitted_seed values (0, 1);
+        insert into pg_temp.submitted_setting(number, chain) values (0, '{1}');
+        insert into pg_temp.submitted_stage(number, parent) values (0, null), (1, 0);
+        insert into pg_temp.submitted_digest values (0, 0, 'x'), (1, 0, 'y');
+        """)
+    await #expect {
+      _ = try await connection.query("select api.close_submission()")
+    } throws: {
+      "\($0)".contains("chains go from parent to child")
+    }
+    try await connection.query("rollback")
+    try await open()
+    await #expect(throws: PostgresError.self) {
+      try await connection.run(
+        script: """
+          insert into pg_temp.submitted_stage(number, start_samples, end_samples, updates, batch, ghost)
+          values (0, 400, 800, 1, 1, 1)
+          """)
+    }
+    try await connection.query("rollback")
+  }
+
   @Test func aSubmissionThatIsNotClosedLeavesNothing() async throws {
     let header = submission { _, _ in "" }.header
     _ = try await queue.value("select api.open_submission($1)", [.text(header.encoded())])

@@ -65,6 +65,39 @@ import Worker
     #expect(actions.contains(.abandon(a)) && actions.contains(.abandon(b)))
   }
 
+  @Test func aSlotGoesFromOneStageToTheNextInOneTransaction() {
+    var core = core(slots: 2)
+    _ = core.handle(.tick, now: start)
+    _ = core.handle(.claimed([a], sent: start), now: start)
+    #expect(core.slotsToClaim(finishing: b) == 0, "it holds no such stage")
+    // For its own slot and the free one, and nobody else claims meanwhile.
+    #expect(core.slotsToClaim(finishing: a) == 2)
+    #expect(core.slotsToClaim(finishing: a) == 0)
+    #expect(core.handle(.ended(a), now: start) == [])
+    let actions = core.handle(.claimed([b], sent: start), now: start)
+    #expect(actions.contains(.start(b)) && core.held == [b])
+    // Nothing was found: asked once more, for other data sets.
+    #expect(core.slotsToClaim(finishing: b) == 2)
+    _ = core.handle(.ended(b), now: start)
+    #expect(core.handle(.finishClaimedNothing, now: start) == [.claim(slots: 2)])
+  }
+
+  @Test func aDrainedWorkerFinishesAndClaimsNothing() {
+    var core = core(slots: 1)
+    _ = core.handle(.tick, now: start)
+    _ = core.handle(.claimed([a], sent: start), now: start)
+    _ = core.handle(.drain, now: start)
+    #expect(core.slotsToClaim(finishing: a) == 0)
+    // Asked before: what comes is given back.
+    var late = self.core(slots: 1)
+    _ = late.handle(.tick, now: start)
+    _ = late.handle(.claimed([a], sent: start), now: start)
+    #expect(late.slotsToClaim(finishing: a) == 1)
+    _ = late.handle(.drain, now: start)
+    #expect(late.handle(.ended(a), now: start) == [])
+    #expect(late.handle(.claimed([b], sent: start), now: start).contains(.drain(b)))
+  }
+
   @Test func drainingStopsWhenTheLastStageHasEnded() {
     var core = core(slots: 1)
     _ = core.handle(.tick, now: start)

@@ -39,6 +39,22 @@ import Worker
       try await queue.value("select stages || '/' || unique_stages from report.sharing") == "9/6")
   }
 
+  @Test func aSlotGoesOnInOneTransaction() async throws {
+    let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
+    let database = try await queue.value("select current_database()") ?? ""
+    _ = try await queue.database.query("alter database \(database) set track_functions = 'pl'")
+    try await queue.submit(plan(smallGrid("g")))
+    try await work(queue, folder.path + "/store")
+    #expect(
+      try await queue.value("select string_agg(distinct state, ',') from report.run") == "finished")
+    // Six stages; the last two find that nothing is left, and the worker may ask at the same time.
+    #expect(
+      try await waits(
+        queue,
+        "select calls >= 3 from pg_stat_user_functions where funcname = 'finish_and_claim'",
+        for: "t"))
+  }
+
   @Test func twoWorkersGiveTheSameBitsAsOne() async throws {
     let (one, two) = (try await TestCluster.queue(), try await TestCluster.queue())
     let (folder, other) = (try TemporaryFolder(), try TemporaryFolder())

@@ -37,19 +37,19 @@ import Worker
   @Test func aFinishThatIsRefusedIsAFailureAndTriedAgain() async throws {
     let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
     try await queue.submit(plan(smallGrid("g", changing: decay)))
-    // Refuses the first final checkpoint, for a reason that no waiting mends.
+    // Refuses what the first attempt finishes the first stage with, for a reason that no waiting mends.
     try await queue.database.withConnection { connection throws(PostgresError) in
       try await connection.run(
         script: """
-          create sequence refusals;
           create function refuse() returns trigger language plpgsql security definer as $$
           begin
-            if nextval('public.refusals') = 1 then raise exception 'not today'; end if;
+            if new.stage_id = (select min(id) from jobs.stage) then
+              raise exception 'not today';
+            end if;
             return new;
           end $$;
-          grant usage on sequence refusals to public;
           create trigger refuse before insert on jobs.checkpoint
-            for each row when (new.final) execute function refuse();
+            for each row when (new.final and new.attempt = 1) execute function refuse();
           """)
     }
     try await work(queue, folder.path + "/store")

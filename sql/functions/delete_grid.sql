@@ -32,6 +32,8 @@ begin
   from jobs.checkpoint where stage_id = any (orphans);
   update jobs.stage set state = 'cancelled', checkpoint_id = null, worker_id = null
   where id = any (orphans);
+  delete from jobs.checkpoint where stage_id = any (orphans);
+  delete from jobs.attempt where stage_id = any (orphans);
   delete from jobs.stage where id = any (orphans);
   -- What other grids have left of it.
   perform api.internal_cancel_unwanted(shared);

@@ -1,6 +1,6 @@
--- Ends an attempt with what its worker last said of it.
+-- Ends an attempt with what its worker last said of it; false where it had ended.
 create or replace function api.internal_end_attempt(
-  stage bigint, attempt_number int, how text, why text, totals jsonb) returns void
+  stage bigint, attempt_number int, how text, why text, totals jsonb) returns boolean
 language plpgsql as $$
 #variable_conflict use_variable
 begin
@@ -13,4 +13,5 @@ begin
       threads = coalesce((totals ->> 'threads')::int, a.threads),
       peak_memory_bytes = coalesce((totals ->> 'peak_memory_bytes')::bigint, a.peak_memory_bytes)
   where a.stage_id = stage and a.attempt = attempt_number and a.ended_at is null;
+  return found;
 end $$;

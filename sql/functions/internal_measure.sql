@@ -1,7 +1,9 @@
 -- Writes measurements; those that a crashed attempt had written are replaced.
 create or replace function api.internal_measure(
   stage bigint, attempt_number int, measurements jsonb) returns void
-language sql as $$
+language plpgsql as $$
+#variable_conflict use_variable
+begin
   insert into jobs.measurement
   select stage, m.samples, attempt_number, m.epoch, m.updates, m.batch, m.learning_rate,
          m.noise_scale, m.train_loss, m.train_accuracy, m.test_loss, m.test_accuracy,
@@ -26,5 +28,5 @@ language sql as $$
       gradient_square = excluded.gradient_square,
       gradient_variance = excluded.gradient_variance,
       gradient_estimates = excluded.gradient_estimates,
-      gradient_probes = excluded.gradient_probes, probe_seconds = excluded.probe_seconds
-$$;
+      gradient_probes = excluded.gradient_probes, probe_seconds = excluded.probe_seconds;
+end $$;

@@ -38,9 +38,14 @@ begin
     or exists (
       select from pg_temp.submitted_setting g, unnest(g.chain) link
       where link is null or link not between 0 and stages - 1)
+    or exists (
+      select from pg_temp.submitted_setting g
+      cross join unnest(g.chain) with ordinality as link(stage, position)
+      join pg_temp.submitted_stage t on t.number = link.stage
+      where t.parent is distinct from g.chain[link.position - 1])
   then
-    raise exception 'settings, seeds and stages are numbered from 0, parents before children'
-      using errcode = 'JC004';
+    raise exception 'settings, seeds and stages are numbered from 0, parents before children, and '
+      'chains go from parent to child' using errcode = 'JC004';
   end if;
   if (select count(*) from (
       select from pg_temp.submitted_digest

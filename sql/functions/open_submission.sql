@@ -41,7 +41,10 @@ begin
     memory_bytes bigint, pinned boolean, start_samples bigint, end_samples bigint,
     start_updates bigint, updates bigint, batch bigint, ghost bigint, learning_rate real,
     learning_rate_end real, law jsonb, momentum real, noise_scale float8,
-    noise_scale_exact float8, epochs float8) on commit drop;
+    noise_scale_exact float8, epochs float8,
+    -- Here, where it comes in: jobs.stage would check it again at every change of its state.
+    check (start_samples >= 0 and end_samples > start_samples and updates > 0 and batch > 0
+      and ghost > 0 and (parent is not null or start_samples = 0))) on commit drop;
   create temp table submitted_digest (stage int, seed int, digest text) on commit drop;
   grant insert on submitted_spec, submitted_setting, submitted_seed, submitted_stage,
     submitted_digest to public;

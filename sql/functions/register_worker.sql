@@ -5,17 +5,18 @@ language plpgsql security definer set search_path = pg_catalog, jobs, pg_temp as
 #variable_conflict use_variable
 declare
   worker_id bigint;
+  at        timestamptz := api.internal_now();
 begin
   insert into jobs.worker(name, host, pid, version, numerics_version, fingerprint, slots, threads,
-    stores)
+    stores, seen_at, swept_at)
   values (description ->> 'name', description ->> 'host', (description ->> 'pid')::int,
     description ->> 'version', (description ->> 'numerics_version')::int,
     description ->> 'fingerprint', (description ->> 'slots')::int,
     (description ->> 'threads')::int,
-    array(select jsonb_array_elements_text(description -> 'stores')))
+    array(select jsonb_array_elements_text(description -> 'stores')), at, at)
   returning id into worker_id;
   update jobs.worker w set state = 'gone'
-  where w.state <> 'gone' and w.seen_at < clock_timestamp() - interval '1 day';
+  where w.state <> 'gone' and w.seen_at < at - interval '1 day';
   perform api.internal_event('worker started', worker => worker_id);
   return worker_id;
 end $$;

@@ -1,35 +1,21 @@
--- Frees the stages of workers that have not been heard of for a lease. Five crashes in a row
--- without progress park a stage.
+-- Frees the stages of workers that have not been heard of for a lease, whoever they are.
 create or replace function api.rescue() returns int
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
+-- Plans are kept, and may be made while a table is still empty.
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
+set enable_mergejoin = off set enable_material = off set jit = off as $$
 #variable_conflict use_variable
 declare
-  lost  record;
-  count int := 0;
+  at       timestamptz := api.internal_now();
+  stages   bigint[];
+  attempts int[];
 begin
-  for lost in
-    select s.id, s.attempt, s.worker_id, s.crash_streak from jobs.stage s
-    join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
-    where s.state = 'running' and a.lease_until < api.internal_now()
-    order by s.id for no key update of s, a skip locked
-  loop
-    perform api.internal_end_attempt(lost.id, lost.attempt, 'crashed', 'its lease ran out', null);
-    update jobs.stage
-    set crashes = crashes + 1, crash_streak = crash_streak + 1, worker_id = null,
-        state = case when crash_streak + 1 >= 5 then 'parked'
-          else api.internal_place(parent_id) end,
-        reason = case when crash_streak + 1 >= 5
-          then 'crashed five times in a row without a checkpoint in between' end
-    where id = lost.id;
-    perform api.internal_event(
-      case when lost.crash_streak + 1 >= 5 then 'parked' else 'rescued' end,
-      stage => lost.id, worker => lost.worker_id,
-      detail => jsonb_build_object('attempt', lost.attempt));
-    count := count + 1;
-  end loop;
-  if count > 0 then
-    perform api.internal_disorder();
-    perform api.internal_notify();
-  end if;
-  return count;
+  select array_agg(s.id), array_agg(s.attempt) into stages, attempts
+  from jobs.stage s
+  cross join lateral (
+    select true from jobs.attempt a
+    where a.stage_id = s.id and a.attempt = s.attempt and a.lease_until < at offset 0) a
+  where s.state = 'running';
+  if stages is null then return 0; end if;
+  return api.internal_rescue(stages, attempts);
 end $$;

@@ -27,8 +27,10 @@ grant execute on function
   api.datasets_wanted(), api.queue_state(text), api.rescue(),
   api.claim(bigint, int, jsonb, interval), api.heartbeat(bigint, jsonb, boolean, interval),
   api.record(bigint, int, jsonb), api.register_checkpoint(bigint, int, jsonb, jsonb, jsonb),
-  api.finish(bigint, int, jsonb, jsonb, jsonb), api.diverge(bigint, int, text, jsonb, jsonb),
-  api.fail(bigint, int, text, boolean, jsonb), api.release(bigint, int, text, interval, jsonb),
+  api.finish(bigint, int, jsonb, jsonb, jsonb),
+  api.finish_and_claim(bigint, int, jsonb, jsonb, jsonb, bigint, int, jsonb, interval),
+  api.diverge(bigint, int, text, jsonb, jsonb), api.fail(bigint, int, text, boolean, jsonb),
+  api.release(bigint, int, text, interval, jsonb),
   api.report_damage(bigint, int, bigint, text)
 to jobctl_worker;
 

@@ -12,6 +12,9 @@ select 'a blocked stage below one that can not be done any more', s.id
 from jobs.stage s join jobs.stage p on p.id = s.parent_id
 where s.state = 'blocked' and p.state in ('diverged', 'failed', 'skipped')
 union all
+select 'a stage that begins with nothing and not at the start', s.id
+from jobs.stage s where s.parent_id is null and s.start_samples <> 0
+union all
 select 'a running stage without an open attempt', s.id
 from jobs.stage s left join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
 where s.state = 'running' and (a.stage_id is null or a.ended_at is not null)
@@ -41,6 +44,17 @@ select 'a run''s stage that does not exist', rs.stage_id
 from jobs.run_stage rs left join jobs.stage s on s.id = rs.stage_id
 left join jobs.run r on r.id = rs.run_id
 where s.id is null or r.id is null
+union all
+select 'an attempt of no stage', a.stage_id
+from jobs.attempt a left join jobs.stage s on s.id = a.stage_id where s.id is null
+union all
+select 'a checkpoint of no stage', c.stage_id
+from jobs.checkpoint c left join jobs.stage s on s.id = c.stage_id where s.id is null
+union all
+select 'an attempt that ended in no known way', a.stage_id
+from jobs.attempt a
+where a.outcome not in ('finished', 'diverged', 'failed', 'crashed', 'preempted', 'cancelled',
+  'damaged')
 union all
 select 'an attempt of nobody', a.stage_id
 from jobs.attempt a left join jobs.worker w on w.id = a.worker_id where w.id is null

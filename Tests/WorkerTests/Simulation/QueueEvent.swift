@@ -14,6 +14,7 @@ enum QueueEvent: Sendable {
   case heartbeat(worker: Int, held: [Lease])
   case register(Lease, samples: Int)
   case finish(Lease)
+  case finishAndClaim(Lease, worker: Int, slots: Int)
   case diverge(Lease)
   case fail(Lease, permanent: Bool)
   case release(Lease, delay: Int?)
@@ -27,7 +28,8 @@ extension QueueEvent {
   /// The lease that a write carries.
   var lease: Lease? {
     switch self {
-    case .register(let lease, _), .finish(let lease), .diverge(let lease), .fail(let lease, _),
+    case .register(let lease, _), .finish(let lease), .finishAndClaim(let lease, _, _),
+      .diverge(let lease), .fail(let lease, _),
       .release(let lease, _), .reportDamage(let lease, _):
       lease
     default: nil
@@ -40,7 +42,9 @@ extension QueueEvent {
   }
 
   /// Whether a program may send it again without knowing what came of it.
-  var mayBeRepeated: Bool { lease != nil }
+  var mayBeRepeated: Bool {
+    if case .finishAndClaim = self { false } else { lease != nil }
+  }
 }
 
 enum QueueReply: Sendable, Equatable {
@@ -55,6 +59,22 @@ enum QueueReply: Sendable, Equatable {
   case claimed([Claimed])
   case judged([Lease: JobQueue.Verdict])
   case accepted(Bool)
+  case finished(Bool, [Claimed])
+
+  var claims: [Claimed] {
+    switch self {
+    case .claimed(let claims), .finished(_, let claims): claims
+    default: []
+    }
+  }
+
+  /// Of a write that carries a lease.
+  var isAccepted: Bool {
+    switch self {
+    case .accepted(let isAccepted), .finished(let isAccepted, _): isAccepted
+    default: false
+    }
+  }
 }
 
 extension QueueModel {
@@ -66,18 +86,16 @@ extension QueueModel {
     case .prioritize(let grid, let priority): setPriority(grid: grid, priority)
     case .pause(let grid, let isPaused): pause(grid: grid, isPaused)
     case .unpark: unpark()
-    case .registerWorker: break
+    case .registerWorker(let worker): register(worker: worker, now: now)
     case .claim(let worker, let slots):
-      return .claimed(
-        claim(worker: worker, slots: slots, lease: QueueEvent.lease, now: now).map {
-          .init(
-            lease: $0.lease, resume: $0.resume.map { checkpoints[$0].samples },
-            checkpoint: $0.resume)
-        })
+      return .claimed(take(worker, slots, now))
     case .heartbeat(let worker, let held):
       return .judged(heartbeat(worker: worker, held: held, lease: QueueEvent.lease, now: now))
     case .register(let lease, let samples): return .accepted(register(lease, samples: samples))
     case .finish(let lease): return .accepted(finish(lease))
+    case .finishAndClaim(let lease, let worker, let slots):
+      let isAccepted = finish(lease)
+      return .finished(isAccepted, take(worker, slots, now))
     case .diverge(let lease): return .accepted(diverge(lease))
     case .fail(let lease, let permanent):
       return .accepted(fail(lease, permanent: permanent, now: now))
@@ -86,6 +104,13 @@ extension QueueModel {
       return .accepted(reportDamage(lease, checkpoint: checkpoint))
     }
     return .done
+  }
+
+  private mutating func take(_ worker: Int, _ slots: Int, _ now: Int) -> [QueueReply.Claimed] {
+    claim(worker: worker, slots: slots, lease: QueueEvent.lease, now: now).map {
+      .init(
+        lease: $0.lease, resume: $0.resume.map { checkpoints[$0].samples }, checkpoint: $0.resume)
+    }
   }
 }
 

@@ -72,6 +72,8 @@ struct QueueModel: Sendable {
   private(set) var checkpoints: [Checkpoint] = []
   private(set) var grids: [String: Grid] = [:]
   private(set) var isPaused = false
+  /// When each worker's heartbeats last looked for stages whose claim it never heard of.
+  private var sweptAt: [Int: Int] = [:]
   private var names: [String: Int] = [:]
 
   static let crashLimit = 5
@@ -223,6 +225,8 @@ struct QueueModel: Sendable {
 
   // MARK: - Workers
 
+  mutating func register(worker: Int, now: Int) { sweptAt[worker] = now }
+
   mutating func rescue(now: Int) {
     for stage in stages.indices where stages[stage].state == .running {
       guard let last = stages[stage].attempts.last, last.leaseUntil < now else { continue }
@@ -285,8 +289,12 @@ struct QueueModel: Sendable {
   mutating func heartbeat(worker: Int, held: [Lease], lease: Int, now: Int) -> [Lease:
     JobQueue.Verdict]
   {
+    let sweeps = sweptAt[worker].map { $0 <= now - lease } ?? false
+    if sweeps { sweptAt[worker] = now }
     for stage in stages.indices
-    where stages[stage].worker == worker && !held.contains(where: { $0.stage == stage }) {
+    where sweeps && stages[stage].worker == worker
+      && !held.contains(where: { $0.stage == stage })
+    {
       guard let last = stages[stage].attempts.last, last.claimedAt < now - lease else { continue }
       end(stage, .preempted)
       stages[stage].state = place(stage)

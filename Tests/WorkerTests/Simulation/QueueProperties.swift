@@ -14,15 +14,7 @@ struct QueueProperties: Sendable {
   mutating func see(
     _ event: QueueEvent, _ reply: QueueReply, before: QueueModel, after queue: QueueModel
   ) {
-    if case .claimed(let claims) = reply {
-      for claim in claims {
-        if let old = latest[claim.lease.stage], old.attempt >= claim.lease.attempt {
-          violate("attempt \(claim.lease.attempt) of stage \(claim.lease.stage) again")
-        }
-        latest[claim.lease.stage] = claim.lease
-      }
-    }
-    if case .accepted(true) = reply, let lease = event.lease {
+    if reply.isAccepted, let lease = event.lease {
       let attempt = before.stages[lease.stage].attempts[lease.attempt - 1]
       let isRepeated = attempt.outcome != nil
       if !isRepeated, latest[lease.stage] != lease {
@@ -31,7 +23,7 @@ struct QueueProperties: Sendable {
       if !isRepeated {
         var sum = counted[lease.stage] ?? (0, 0, 0, 0)
         switch event {
-        case .finish:
+        case .finish, .finishAndClaim:
           sum.finishes += 1
           if sum.finishes > sum.damages + 1 {
             violate("stage \(lease.stage) was finished twice")
@@ -45,6 +37,13 @@ struct QueueProperties: Sendable {
         }
         counted[lease.stage] = sum
       }
+    }
+    // After the write: a finish that claims has ended before.
+    for claim in reply.claims {
+      if let old = latest[claim.lease.stage], old.attempt >= claim.lease.attempt {
+        violate("attempt \(claim.lease.attempt) of stage \(claim.lease.stage) again")
+      }
+      latest[claim.lease.stage] = claim.lease
     }
     for (index, stage) in queue.stages.enumerated() {
       if stage.state == .cancelled, queue.isWanted(index) {

@@ -44,22 +44,8 @@ final class ServerUnderTest {
           "threads": 1, "stores": ["store-1"],
         ], patience: .none)
     case .claim(let worker, let slots):
-      let claims = try await queue.claim(
-        .init(
-          worker: workers[worker] ?? 0, slots: slots, datasets: [], stores: ["store-1"],
-          memory: 1 << 30, grid: nil, threads: 1, fingerprint: "test"), lease: lease)
-      return .claimed(
-        claims.map { claim in
-          let place = places[claim.lease.stage] ?? -1
-          return .init(
-            lease: Lease(stage: place, attempt: claim.lease.attempt),
-            resume: claim.resume?.samples,
-            checkpoint: claim.resume.flatMap { resume in
-              model.checkpoints.firstIndex {
-                file($0.stage, $0.attempt, $0.samples) == resume.file
-              }
-            })
-        })
+      let claims = try await queue.claim(wish(worker, slots), lease: lease)
+      return .claimed(claims.map { known($0, model) })
     case .heartbeat(let worker, let held):
       let (_, verdicts, _) = try await queue.heartbeat(
         worker: workers[worker] ?? 0,
@@ -79,6 +65,12 @@ final class ServerUnderTest {
       return .accepted(
         try await queue.finish(
           server(lease), checkpoint: checkpoint(lease, end), measurements: [], totals: [:]))
+    case .finishAndClaim(let held, let worker, let slots):
+      let end = model.stages[held.stage].end
+      let (isOurs, claims) = try await queue.finish(
+        server(held), checkpoint: checkpoint(held, end), measurements: [], totals: [:],
+        claiming: wish(worker, slots), for: lease)
+      return .finished(isOurs, try claims.get().map { known($0, model) })
     case .diverge(let lease):
       return .accepted(
         try await queue.diverge(server(lease), reason: "test", measurements: [], totals: [:]))
@@ -127,6 +119,22 @@ final class ServerUnderTest {
         "final \(row["final"] == "t")", "outcomes \(row["outcomes"] ?? "")",
       ].joined(separator: ", ")
     }
+  }
+
+  private func wish(_ worker: Int, _ slots: Int) -> JobQueue.Claim {
+    .init(
+      worker: workers[worker] ?? 0, slots: slots, datasets: [], stores: ["store-1"],
+      memory: 1 << 30, grid: nil, threads: 1, fingerprint: "test")
+  }
+
+  /// A claim in the model's numbers.
+  private func known(_ claim: ClaimedStage, _ model: QueueModel) -> QueueReply.Claimed {
+    .init(
+      lease: Lease(stage: places[claim.lease.stage] ?? -1, attempt: claim.lease.attempt),
+      resume: claim.resume?.samples,
+      checkpoint: claim.resume.flatMap { resume in
+        model.checkpoints.firstIndex { file($0.stage, $0.attempt, $0.samples) == resume.file }
+      })
   }
 
   // MARK: - Names and numbers

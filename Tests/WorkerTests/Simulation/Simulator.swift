@@ -57,6 +57,8 @@ struct Simulator {
     var command = Command.train
     /// Something has been sent that ends the attempt.
     var isEnding = false
+    /// It was finished with a claim, of which nothing was heard.
+    var hasAsked = false
     enum Command { case train, drain, abandon }
   }
 
@@ -217,6 +219,15 @@ struct Simulator {
       for claim in claims { begin(process, claim) }
       handle(.claimed(claims.map(\.lease), sent: when), process)
     case (.claim, _): handle(.claimFailed, process)
+    case (.finishAndClaim(let lease, _, _), .finished(_, let claims)):
+      processes[process].stages[lease] = nil
+      handle(.ended(lease), process)
+      for claim in claims { begin(process, claim) }
+      handle(
+        claims.isEmpty ? .finishClaimedNothing : .claimed(claims.map(\.lease), sent: when), process)
+    case (.finishAndClaim(let lease, _, _), _):
+      processes[process].stages[lease]?.hasAsked = true
+      send(process, .finish(lease))
     case (.heartbeat, .judged(let verdicts)):
       handle(.heartbeatAnswered(.init(verdicts: verdicts, isKnown: true, sent: when)), process)
     case (.heartbeat, _): handle(.heartbeatFailed, process)
@@ -229,8 +240,10 @@ struct Simulator {
       if reply == nil {
         send(process, event)
       } else {
+        let hasAsked = processes[process].stages[lease]?.hasAsked ?? false
         processes[process].stages[lease] = nil
         handle(.ended(lease), process)
+        if hasAsked { handle(.finishClaimedNothing, process) }
       }
     }
   }
@@ -285,7 +298,11 @@ struct Simulator {
     training.samples = min(training.end, training.samples + random.number(20...60))
     processes[process].stages[lease] = training
     if training.samples == training.end {
-      conclude(process, lease, .finish(lease))
+      let slots = processes[process].core.slotsToClaim(finishing: lease)
+      let worker = processes[process].worker
+      conclude(
+        process, lease,
+        slots > 0 ? .finishAndClaim(lease, worker: worker, slots: slots) : .finish(lease))
     } else if random.happens(isCalm ? 0 : 0.002) {
       conclude(process, lease, .diverge(lease))
     } else if random.happens(isCalm ? 0 : 0.004) {

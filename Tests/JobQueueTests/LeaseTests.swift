@@ -1,0 +1,265 @@
+import Experiments
+import JobQueue
+import Postgres
+import TestSupport
+import Testing
+
+/// Leases, and what becomes of stages whose workers are not heard of.
+@Suite struct LeaseTests: ActsAsWorker {
+  let queue: JobQueue
+
+  init() async throws { queue = try await Self.queueWithStore() }
+
+  @Test func aZombieCanWriteNothing() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let old = try #require(try await claim(w, lease: .milliseconds(50)).first)
+    try await Task.sleep(for: .milliseconds(120))
+    let new = try #require(try await claim(w).first)
+    #expect(new.lease.stage == old.lease.stage)
+    #expect(new.lease.attempt == old.lease.attempt + 1)
+    #expect(try await queue.record(old.lease, []) == false)
+    #expect(
+      try await queue.registerCheckpoint(
+        old.lease, checkpoint: checkpoint(old), measurements: [], totals: [:]) == false)
+    #expect(try await finish(old) == false)
+    #expect(try await queue.fail(old.lease, reason: "x", permanent: true, totals: [:]) == false)
+    #expect(try await queue.release(old.lease, reason: "x", delay: nil, totals: [:]) == false)
+    #expect(try await queue.value("select count(*) from jobs.checkpoint") == "0")
+    let (_, verdicts, _) = try await queue.heartbeat(
+      worker: w, held: [Held(lease: old.lease, totals: [:]), Held(lease: new.lease, totals: [:])],
+      idle: false, lease: .seconds(10), timeout: .seconds(5))
+    #expect(verdicts.first { $0.0 == old.lease }?.1 == .lost)
+    #expect(verdicts.first { $0.0 == new.lease }?.1 == .hold)
+    #expect(try await finish(new))
+  }
+
+  @Test func aLateHeartbeatSavesALeaseThatNobodyTook() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let stage = try #require(try await claim(w, lease: .milliseconds(50)).first)
+    try await Task.sleep(for: .milliseconds(120))
+    let (_, verdicts, _) = try await queue.heartbeat(
+      worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
+      timeout: .seconds(5))
+    #expect(verdicts.first?.1 == .hold)
+    #expect(try await claim(w).isEmpty)
+    #expect(try await finish(stage))
+  }
+
+  @Test func aCrashLoopIsParkedWithItsReasonAndRetried() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    for attempt in 1...5 {
+      #expect(try await claim(w, lease: .milliseconds(10)).first?.lease.attempt == attempt)
+      try await Task.sleep(for: .milliseconds(40))
+    }
+    #expect(try await claim(w).isEmpty)
+    #expect(try await states() == ["parked": 1, "blocked": 5])
+    #expect(try await queue.state(grid: "g").isEmpty)
+    #expect(try await queue.value("select reason from jobs.stage where state = 'parked'") != nil)
+    #expect(
+      try await queue.value(
+        "select crashes || '/' || failures || '/' || preemptions from jobs.stage where state = 'parked'"
+      ) == "5/0/0")
+    #expect(try await queue.retry(grid: "g", run: nil).stages == 1)
+    #expect(try await claim(w).count == 1)
+  }
+
+  @Test func aCheckpointIsProgressAndEndsACrashStreak() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    for _ in 1...7 {
+      let stage = try #require(try await claim(w, lease: .milliseconds(10)).first)
+      #expect(
+        try await queue.registerCheckpoint(
+          stage.lease, checkpoint: checkpoint(stage), measurements: [], totals: [:]))
+      try await Task.sleep(for: .milliseconds(40))
+    }
+    let next = try #require(try await claim(w).first)
+    #expect(next.resume?.isParents == false)
+  }
+
+  @Test func aDrainedWorkerCostsNothing() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    for _ in 1...8 {
+      let stage = try #require(try await claim(w).first)
+      #expect(try await queue.release(stage.lease, reason: "drained", delay: nil, totals: [:]))
+    }
+    let counts = try await queue.value(
+      "select failures || '/' || crashes || '/' || preemptions from jobs.stage where attempt > 0")
+    #expect(counts == "0/0/8")
+    #expect(try await claim(w).count == 1)
+  }
+
+  @Test func aClaimWhoseAnswerWasLostIsGivenBack() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    #expect(try await claim(w, lease: .milliseconds(20)).count == 1)
+    try await Task.sleep(for: .milliseconds(60))
+    _ = try await queue.heartbeat(
+      worker: w, held: [], idle: true, lease: .milliseconds(20), timeout: .seconds(5))
+    #expect(try await queue.value("select preemptions from jobs.stage where attempt > 0") == "1")
+    #expect(try await claim(w).count == 1)
+  }
+
+  @Test func anOutageLongerThanALeaseIsNobodysCrash() async throws {
+    let folder = try TemporaryFolder()
+    let cluster = try LocalCluster(home: folder.path + "/home")
+    try await cluster.ensureRunning()
+    let own = OwnQueue(queue: JobQueue(Database(try cluster.target(), logger: quietLogger)))
+    try await Migrator(own.queue.database).migrate()
+    try await own.queue.register(store: store, path: "/nowhere", host: "test")
+    try await own.queue.submit(plan(smallGrid("g")))
+    let (first, second) = (try await own.worker("a"), try await own.worker("b"))
+    let stage = try #require(try await own.claim(first, lease: .milliseconds(500)).first)
+    _ = try await cluster.stop()
+    try await Task.sleep(for: .seconds(1))
+    try await cluster.ensureRunning()
+    // Another worker is back sooner, and would take it.
+    _ = try await own.queue.state(grid: nil, patience: .upTo(.seconds(10)))
+    #expect(try await own.claim(second).isEmpty)
+    #expect(try await own.queue.value("select sum(crashes) from jobs.stage") == "0")
+    let answer = try await own.queue.heartbeat(
+      worker: first, held: [Held(lease: stage.lease, totals: [:])], idle: false,
+      lease: .seconds(10), timeout: .seconds(5))
+    #expect(answer.verdicts.map(\.1) == [.hold])
+    _ = try await cluster.stop()
+  }
+
+  // MARK: - As in every database but the tests'
+
+  /// A session that does not look at everything with every claim, past the first look of its minute.
+  private func plainly() async throws {
+    _ = try await queue.database.query("set jobctl.claims_in_order = off")
+    _ = try await queue.value(
+      "select setval('jobs.rescue_all_clock', (extract(epoch from now()) * 1000 + 60000)::bigint)")
+  }
+
+  /// What is looked at once a second, now.
+  private func look() async throws {
+    _ = try await queue.value("select api.internal_rescue_silent('5 s')")
+  }
+
+  private func isSilent(_ worker: Int, for seconds: Int) async throws {
+    _ = try await queue.database.query(
+      "update jobs.worker set seen_at = now() - $2 * interval '1 s' where id = $1",
+      [.integer(worker), .integer(seconds)])
+  }
+
+  @Test func stagesOfSilentWorkersAreRescuedAndNobodyElses() async throws {
+    try await plainly()
+    try await queue.submit(plan(smallGrid("g", changing: [("seeds", [1, 2, 3])])))
+    let (silent, slow, fresh) = (
+      try await worker("silent"), try await worker("slow"), try await worker("fresh")
+    )
+    let lost = try #require(try await claim(silent, lease: .milliseconds(10)).first)
+    // Heard of a moment ago: what it has lost it will be told, or give back.
+    let heard = try #require(try await claim(fresh, lease: .milliseconds(10)).first)
+    // Silent, and its lease runs.
+    let held = try #require(try await claim(slow, lease: .seconds(60)).first)
+    try await Task.sleep(for: .milliseconds(40))
+    try await isSilent(silent, for: 6)
+    try await isSilent(slow, for: 6)
+    try await look()
+    let outcomes = try await queue.value(
+      "select string_agg(stage_id || ' ' || coalesce(outcome, 'open'), ',' order by stage_id) from jobs.attempt"
+    )
+    #expect(
+      outcomes
+        == "\(lost.lease.stage) crashed,\(heard.lease.stage) open,\(held.lease.stage) open")
+  }
+
+  /// What a worker that stops could not give back, since the database was away.
+  @Test func whoStopsGivesBackWhatItStillHolds() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    let stage = try #require(try await claim(w).first)
+    _ = try await queue.value("select api.retire_worker($1)", [.integer(w)])
+    #expect(try await finish(stage) == false)
+    #expect(
+      try await queue.value("select sum(crashes) || ' ' || sum(preemptions) from jobs.stage")
+        == "0 1")
+    #expect(try await claim(try await worker("other")).map(\.lease.stage) == [stage.lease.stage])
+  }
+
+  /// A worker that is gone, or not known at all.
+  @Test func stagesOfWorkersThatAreGoneAreRescuedByTheLookAtAll() async throws {
+    try await plainly()
+    try await queue.submit(plan(smallGrid("g")))
+    let gone = try await worker("gone")
+    #expect(try await claim(gone, lease: .milliseconds(10)).count == 1)
+    _ = try await queue.database.query(
+      "update jobs.worker set state = 'gone' where id = $1", [.integer(gone)])
+    try await Task.sleep(for: .milliseconds(40))
+    try await isSilent(gone, for: 60)
+    try await look()
+    #expect(try await queue.value("select sum(crashes) from jobs.stage") == "0")
+    #expect(try await queue.value("select api.rescue()") == "1")
+    #expect(try await queue.value("select sum(crashes) from jobs.stage") == "1")
+  }
+
+  /// The clocks of the looks, and what a claim makes of them.
+  @Test func claimsLookForSilentWorkersEachSecondAndForAllEachMinute() async throws {
+    try await plainly()
+    try await queue.submit(plan(smallGrid("g", changing: [("seeds", [1, 2, 3, 4])])))
+    let (silent, gone, asking) = (
+      try await worker("silent"), try await worker("gone"), try await worker("asking")
+    )
+    let lost = try #require(try await claim(silent, lease: .milliseconds(10)).first)
+    let orphan = try #require(try await claim(gone, lease: .milliseconds(10)).first)
+    _ = try await queue.database.query(
+      "update jobs.worker set state = 'gone' where id = $1", [.integer(gone)])
+    try await isSilent(silent, for: 6)
+    try await isSilent(gone, for: 6)
+    // Leases have ten seconds to be renewed after a start of the server.
+    while try await queue.value("select now() - pg_postmaster_start_time() > interval '11 s'")
+      != "t"
+    {
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    func setClocks(_ second: Int, _ minute: Int) async throws {
+      _ = try await queue.database.query(
+        """
+        select setval('jobs.rescue_clock', (extract(epoch from now()) * 1000 + $1)::bigint),
+          setval('jobs.rescue_all_clock', (extract(epoch from now()) * 1000 + $2)::bigint)
+        """, [.integer(second), .integer(minute)])
+    }
+    func crashed() async throws -> [String] {
+      try await queue.database.query(
+        "select stage_id from jobs.attempt where outcome = 'crashed' order by stage_id"
+      ).compactMap { $0["stage_id"] }
+    }
+    // Someone has looked a moment ago.
+    try await setClocks(900, 30_000)
+    _ = try await claim(asking)
+    #expect(try await crashed() == [])
+    try await setClocks(-10, 30_000)
+    _ = try await claim(asking)
+    #expect(try await crashed() == ["\(lost.lease.stage)"])
+    try await setClocks(-10, -10)
+    _ = try await claim(asking)
+    #expect(try await crashed() == ["\(lost.lease.stage)", "\(orphan.lease.stage)"])
+  }
+
+  @Test func stagesThatNobodyHeardOfAreLookedForOnceALease() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let w = try await worker()
+    func beat(sweptSecondsAgo seconds: Int) async throws {
+      _ = try await queue.database.query(
+        "update jobs.worker set swept_at = now() - $1 * interval '1 s'", [.integer(seconds)])
+      _ = try await queue.heartbeat(
+        worker: w, held: [], idle: true, lease: .seconds(30), timeout: .seconds(5))
+    }
+    #expect(try await claim(w, lease: .seconds(300)).count == 1)
+    _ = try await queue.database.query(
+      "update jobs.attempt set claimed_at = now() - interval '1 h'")
+    try await beat(sweptSecondsAgo: 1)
+    #expect(try await queue.value("select sum(preemptions) from jobs.stage") == "0")
+    try await beat(sweptSecondsAgo: 31)
+    #expect(try await queue.value("select sum(preemptions) from jobs.stage") == "1")
+  }
+
+  private struct OwnQueue: ActsAsWorker { let queue: JobQueue }
+}

@@ -14,7 +14,8 @@ extension QueueUnderLoad {
     var rates: [Double] = []
     var dead = 0
     for isHeld in [false, true] {
-      try await fill(1_000_000)
+      // More than there is time for: a queue that has run empty is no queue.
+      try await fill(Int(3000 * seconds) + 100_000)
       let sessions = try await sessions(connections)
       let holder = try await Connection.open(target)
       if isHeld {
@@ -24,6 +25,7 @@ extension QueueUnderLoad {
       let first = try await work(sessions, seconds: last).rate
       _ = try await work(sessions, seconds: max(0, seconds - 2 * last))
       rates.append(try await work(sessions, seconds: last).rate)
+      guard try await claim(sessions[0].queue, sessions[0].worker) != nil else { throw RanEmpty() }
       let rows = try await database().query(
         "select n_dead_tup from pg_stat_user_tables where relname = 'stage'")
       dead = Int(rows.single ?? "0") ?? 0
@@ -39,6 +41,10 @@ extension QueueUnderLoad {
     report(
       "a transaction held open for \(Int(seconds)) s",
       [.init("ratio", .real((rates[1] / rates[0] * 1000).rounded() / 1000))])
+  }
+
+  struct RanEmpty: Error, CustomStringConvertible {
+    var description: String { "the queue ran empty before the time was over" }
   }
 
   /// Workers that wait for work, over a few connections: registered, each beating every 30 s, and all

@@ -59,8 +59,12 @@ struct QueueBench: AsyncParsableCommand {
       switch each {
       case .cycles:
         for count in connections {
-          try await bench.fill(200_000)
-          try await bench.cycles("cycles, \(count) connections", count, seconds: seconds)
+          for apart in [false, true] {
+            try await bench.fill(200_000)
+            try await bench.cycles(
+              "cycles, \(count) connections, \(apart ? "two transactions" : "one transaction")",
+              count, seconds: seconds, apart: apart)
+          }
         }
       case .depth:
         for depth in depths {

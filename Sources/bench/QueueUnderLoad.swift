@@ -41,7 +41,8 @@ struct QueueUnderLoad {
     try await database().withConnection { connection throws(PostgresError) in
       try await connection.run(
         script: """
-          truncate jobs.grid, jobs.stage, jobs.spec, jobs.worker, jobs.event cascade;
+          truncate jobs.grid, jobs.run, jobs.run_stage, jobs.stage, jobs.spec, jobs.attempt,
+            jobs.checkpoint, jobs.measurement, jobs.worker, jobs.event;
           insert into jobs.spec(digest, document) values (repeat('0', 64), '{}');
           insert into jobs.grid(name, content_digest, document) values ('bench', repeat('0', 64), '{}');
           insert into jobs.run(grid_id, name, position, seed, labels, learning_rate, schedule,
@@ -74,24 +75,45 @@ struct QueueUnderLoad {
       ], patience: .none)
   }
 
+  private static let lease = Duration.seconds(10)
+
+  private func wish(_ worker: Int) -> JobQueue.Claim {
+    .init(
+      worker: worker, slots: 1, datasets: [], stores: ["store"], memory: 1 << 30, grid: nil,
+      threads: 1, fingerprint: "bench")
+  }
+
   func claim(_ queue: JobQueue, _ worker: Int) async throws -> ClaimedStage? {
-    try await queue.claim(
-      .init(
-        worker: worker, slots: 1, datasets: [], stores: ["store"], memory: 1 << 30, grid: nil,
-        threads: 1, fingerprint: "bench"), lease: .seconds(10)
-    ).first
+    try await queue.claim(wish(worker), lease: QueueUnderLoad.lease).first
+  }
+
+  private func checkpoint(_ stage: ClaimedStage) -> JSON {
+    [
+      "store": "store", "file": .string("s\(stage.lease.stage)-a\(stage.lease.attempt)"),
+      "samples": .integer(stage.end), "updates": .integer(stage.updates), "bytes": 1,
+      "digest": .string(stage.digest), "fingerprint": "bench",
+      "parameters_digest": .string(stage.digest),
+    ]
+  }
+
+  private func totals(_ stage: ClaimedStage) -> JSON {
+    ["updates": .integer(stage.updates), "samples": .integer(stage.end), "seconds": 1]
   }
 
   func finish(_ queue: JobQueue, _ stage: ClaimedStage) async throws -> Bool {
     try await queue.finish(
-      stage.lease,
-      checkpoint: [
-        "store": "store", "file": .string("s\(stage.lease.stage)-a\(stage.lease.attempt)"),
-        "samples": .integer(stage.end), "updates": .integer(stage.updates), "bytes": 1,
-        "digest": .string(stage.digest), "fingerprint": "bench",
-        "parameters_digest": .string(stage.digest),
-      ], measurements: [],
-      totals: ["updates": .integer(stage.updates), "samples": .integer(stage.end), "seconds": 1])
+      stage.lease, checkpoint: checkpoint(stage), measurements: [], totals: totals(stage))
+  }
+
+  /// As a worker does whose slot goes from one stage to the next.
+  private func next(
+    _ queue: JobQueue, _ worker: Int, after stage: ClaimedStage
+  ) async throws -> ClaimedStage? {
+    let (isOurs, claimed) = try await queue.finish(
+      stage.lease, checkpoint: checkpoint(stage), measurements: [], totals: totals(stage),
+      claiming: wish(worker), for: QueueUnderLoad.lease)
+    guard isOurs else { throw Refused() }
+    return try claimed.get().first
   }
 
   /// A connection with the number of its worker.
@@ -106,39 +128,64 @@ struct QueueUnderLoad {
     return sessions
   }
 
-  /// Claims and finishes side by side; cycles a second.
-  func work(_ sessions: [Session], seconds: Double) async throws -> (
-    rate: Double, claims: [Double]
-  ) {
-    let end = ContinuousClock.now + .seconds(seconds)
+  /// A worker with stages says every three seconds that it lives.
+  private static let heartbeat = Duration.seconds(3)
+
+  /// From one stage to the next side by side, with heartbeats as workers send them: cycles a second, and
+  /// how long each took, in milliseconds. A cycle is one transaction, or a claim and a finish of their own.
+  func work(
+    _ sessions: [Session], seconds: Double, apart: Bool = false
+  ) async throws -> (rate: Double, cycles: [Double]) {
     let start = ContinuousClock.now
-    let counts = try await withThrowingTaskGroup(of: [Double].self) { group in
+    let end = start + .seconds(seconds)
+    let cycles = try await withThrowingTaskGroup(of: [Double].self) { group in
       for (queue, worker) in sessions {
-        group.addTask {
+        group.addTask(executorPreference: try await queue.database.executor()) {
           var latencies: [Double] = []
-          while ContinuousClock.now < end {
+          var nextHeartbeat = start + QueueUnderLoad.heartbeat
+          var current = try await claim(queue, worker)
+          while let stage = current {
             let sent = ContinuousClock.now
-            guard let stage = try await claim(queue, worker) else { break }
+            if sent >= end {
+              guard try await finish(queue, stage) else { throw Refused() }
+              break
+            }
+            if sent >= nextHeartbeat {
+              try await beat(queue, worker, stage)
+              nextHeartbeat += QueueUnderLoad.heartbeat
+            }
+            if apart {
+              guard try await finish(queue, stage) else { throw Refused() }
+              current = try await claim(queue, worker)
+            } else {
+              current = try await next(queue, worker, after: stage)
+            }
             latencies.append((ContinuousClock.now - sent) / .milliseconds(1))
-            guard try await finish(queue, stage) else { throw Refused() }
           }
           return latencies
         }
       }
       return try await group.reduce(into: []) { $0 += $1 }
     }
-    return (Double(counts.count) / ((ContinuousClock.now - start) / .seconds(1)), counts)
+    return (Double(cycles.count) / ((ContinuousClock.now - start) / .seconds(1)), cycles)
+  }
+
+  private func beat(_ queue: JobQueue, _ worker: Int, _ stage: ClaimedStage) async throws {
+    let (isKnown, verdicts, _) = try await queue.heartbeat(
+      worker: worker, held: [Held(lease: stage.lease, totals: totals(stage))], idle: false,
+      lease: QueueUnderLoad.lease, timeout: .seconds(10))
+    guard isKnown, verdicts.allSatisfy({ $0.1 == .hold }) else { throw Refused() }
   }
 
   struct Refused: Error, CustomStringConvertible {
     var description: String { "a finish was refused that nobody had fenced" }
   }
 
-  func cycles(_ name: String, _ connections: Int, seconds: Double) async throws {
-    let (rate, claims) = try await work(try await sessions(connections), seconds: seconds)
+  func cycles(_ name: String, _ connections: Int, seconds: Double, apart: Bool) async throws {
+    let (rate, cycles) = try await work(
+      try await sessions(connections), seconds: seconds, apart: apart)
     report(
-      name,
-      [.init("cycles_per_second", .real(tenth(rate)))] + quantiles("claim_ms", claims))
+      name, [.init("cycles_per_second", .real(tenth(rate)))] + quantiles("cycle_ms", cycles))
   }
 
   /// The latency of a claim in front of so many ready stages.

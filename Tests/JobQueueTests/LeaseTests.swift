@@ -130,11 +130,19 @@ import Testing
 
   // MARK: - As in every database but the tests'
 
-  /// A session that does not look at everything with every claim, past the first look of its minute.
+  /// A session that does not look for leases with every claim, nor soon.
   private func plainly() async throws {
     _ = try await queue.database.query("set jobctl.claims_in_order = off")
-    _ = try await queue.value(
-      "select setval('jobs.rescue_all_clock', (extract(epoch from now()) * 1000 + 60000)::bigint)")
+    try await setClocks(50, 500)
+  }
+
+  /// In so many seconds silent workers are looked at, and all that runs.
+  private func setClocks(_ silent: Int, _ all: Int) async throws {
+    _ = try await queue.database.query(
+      """
+      select setval('jobs.rescue_clock', (extract(epoch from now()) * 1000)::bigint + 1000 * $1),
+        setval('jobs.rescue_all_clock', (extract(epoch from now()) * 1000)::bigint + 1000 * $2)
+      """, [.integer(silent), .integer(all)])
   }
 
   /// What is looked at once a second, now.
@@ -158,10 +166,11 @@ import Testing
     // Heard of a moment ago: what it has lost it will be told, or give back.
     let heard = try #require(try await claim(fresh, lease: .milliseconds(10)).first)
     // Silent, and its lease runs.
-    let held = try #require(try await claim(slow, lease: .seconds(60)).first)
+    let held = try #require(try await claim(slow, lease: .seconds(3600)).first)
     try await Task.sleep(for: .milliseconds(40))
     try await isSilent(silent, for: 6)
     try await isSilent(slow, for: 6)
+    try await isSilent(fresh, for: 0)
     try await look()
     let outcomes = try await queue.value(
       "select string_agg(stage_id || ' ' || coalesce(outcome, 'open'), ',' order by stage_id) from jobs.attempt"
@@ -211,35 +220,29 @@ import Testing
     let orphan = try #require(try await claim(gone, lease: .milliseconds(10)).first)
     _ = try await queue.database.query(
       "update jobs.worker set state = 'gone' where id = $1", [.integer(gone)])
-    try await isSilent(silent, for: 6)
-    try await isSilent(gone, for: 6)
+    try await isSilent(silent, for: 7200)
+    try await isSilent(gone, for: 7200)
     // Leases have ten seconds to be renewed after a start of the server.
     while try await queue.value("select now() - pg_postmaster_start_time() > interval '11 s'")
       != "t"
     {
       try await Task.sleep(for: .milliseconds(100))
     }
-    func setClocks(_ second: Int, _ minute: Int) async throws {
-      _ = try await queue.database.query(
-        """
-        select setval('jobs.rescue_clock', (extract(epoch from now()) * 1000 + $1)::bigint),
-          setval('jobs.rescue_all_clock', (extract(epoch from now()) * 1000 + $2)::bigint)
-        """, [.integer(second), .integer(minute)])
-    }
     func crashed() async throws -> [String] {
       try await queue.database.query(
         "select stage_id from jobs.attempt where outcome = 'crashed' order by stage_id"
       ).compactMap { $0["stage_id"] }
     }
-    // Someone has looked a moment ago.
-    try await setClocks(900, 30_000)
-    _ = try await claim(asking)
+    // Who asks lives, however slowly this goes.
+    let lease = Duration.seconds(3600)
+    try await setClocks(50, 500)
+    _ = try await claim(asking, lease: lease)
     #expect(try await crashed() == [])
-    try await setClocks(-10, 30_000)
-    _ = try await claim(asking)
+    try await setClocks(-1, 500)
+    _ = try await claim(asking, lease: lease)
     #expect(try await crashed() == ["\(lost.lease.stage)"])
-    try await setClocks(-10, -10)
-    _ = try await claim(asking)
+    try await setClocks(-1, -1)
+    _ = try await claim(asking, lease: lease)
     #expect(try await crashed() == ["\(lost.lease.stage)", "\(orphan.lease.stage)"])
   }
 

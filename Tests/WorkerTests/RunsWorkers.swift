@@ -25,9 +25,9 @@ extension RunsWorkers {
     ).run()
   }
 
-  /// Asks until the answer is this one, for ten seconds at most.
+  /// Asks until the answer is this one, for a minute at most.
   func waits(_ queue: JobQueue, _ sql: String, for answer: String) async throws -> Bool {
-    for _ in 0..<500 {
+    for _ in 0..<3000 {
       if try await queue.value(sql) == answer { return true }
       try await Task.sleep(for: .milliseconds(20))
     }

@@ -1,40 +1,46 @@
--- Frees stages whose leases have run out, of those that are named with their attempts; skips what
+-- Frees those whose leases have run out of stages that are named with their attempts; skips what
 -- somebody else writes. Five crashes in a row without progress park a stage.
 create or replace function api.internal_rescue(stages bigint[], attempts int[]) returns int
 language plpgsql as $$
 #variable_conflict use_variable
 declare
+  at       timestamptz := api.internal_now();
   lost     record;
+  before   record;
   is_fifth boolean;
   count    int := 0;
 begin
   for lost in
-    select n.stage, n.attempt from unnest(stages, attempts) as n(stage, attempt) order by n.stage
+    select n.stage, n.attempt from unnest(stages, attempts) as n(stage, attempt)
+    -- One by one (offset 0): planned while there are no attempts, a join would read all of them for
+    -- each stage.
+    cross join lateral (
+      select true from jobs.attempt a
+      where a.stage_id = n.stage and a.attempt = n.attempt and a.lease_until < at offset 0) a
+    order by n.stage
   loop
     -- Asked for by its number alone (internal_finish).
-    perform from jobs.stage s
+    select s.worker_id, s.crash_streak into before from jobs.stage s
     where s.id = lost.stage and case s.attempt when lost.attempt then s.state = 'running' end
     for no key update skip locked;
     continue when not found;
     -- A heartbeat may have come in between.
     perform from jobs.attempt a
-    where a.stage_id = lost.stage and a.attempt = lost.attempt
-      and a.lease_until < api.internal_now()
+    where a.stage_id = lost.stage and a.attempt = lost.attempt and a.lease_until < at
     for no key update skip locked;
     continue when not found;
+    is_fifth := before.crash_streak + 1 >= 5;
     perform api.internal_end_attempt(lost.stage, lost.attempt, 'crashed', 'its lease ran out',
       null);
-    is_fifth := (select s.crash_streak + 1 >= 5 from jobs.stage s where s.id = lost.stage);
-    perform api.internal_event(case when is_fifth then 'parked' else 'rescued' end,
-      stage => lost.stage,
-      worker => (select s.worker_id from jobs.stage s where s.id = lost.stage),
-      detail => jsonb_build_object('attempt', lost.attempt));
     update jobs.stage s
     set crashes = s.crashes + 1, crash_streak = s.crash_streak + 1, worker_id = null,
         state = case when is_fifth then 'parked' else api.internal_place(s.parent_id) end,
         reason = case when is_fifth
           then 'crashed five times in a row without a checkpoint in between' end
     where s.id = lost.stage;
+    perform api.internal_event(case when is_fifth then 'parked' else 'rescued' end,
+      stage => lost.stage, worker => before.worker_id,
+      detail => jsonb_build_object('attempt', lost.attempt));
     count := count + 1;
   end loop;
   if count > 0 then

@@ -9,17 +9,13 @@ declare
   stages   bigint[];
   attempts int[];
 begin
-  -- Worker by worker and stage by stage (offset 0): plans are made while the tables are empty, and
-  -- would else read all attempts for each stage.
+  -- Worker by worker (offset 0): the plan is made while the tables are empty, and might else read
+  -- all that runs for each.
   select array_agg(s.id), array_agg(s.attempt) into stages, attempts
   from jobs.worker w
   cross join lateral (
     select r.id, r.attempt from jobs.stage r
     where r.worker_id = w.id and r.state = 'running' offset 0) s
-  cross join lateral (
-    select true from jobs.attempt a
-    where a.stage_id = s.id and a.attempt = s.attempt and a.lease_until < at offset 0) a
   where w.state <> 'gone' and w.seen_at < at - silence;
-  if stages is null then return 0; end if;
   return api.internal_rescue(stages, attempts);
 end $$;

@@ -6,16 +6,10 @@ set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_has
 set enable_mergejoin = off set enable_material = off set jit = off as $$
 #variable_conflict use_variable
 declare
-  at       timestamptz := api.internal_now();
   stages   bigint[];
   attempts int[];
 begin
   select array_agg(s.id), array_agg(s.attempt) into stages, attempts
-  from jobs.stage s
-  cross join lateral (
-    select true from jobs.attempt a
-    where a.stage_id = s.id and a.attempt = s.attempt and a.lease_until < at offset 0) a
-  where s.state = 'running';
-  if stages is null then return 0; end if;
+  from jobs.stage s where s.state = 'running';
   return api.internal_rescue(stages, attempts);
 end $$;

@@ -126,6 +126,14 @@ import Testing
     }
     let stages = try await crowd(beside: w)
     for stage in stages { #expect(try await finish(stage)) }
+    // Attempts that ended long ago, many times those that run.
+    _ = try await queue.database.query(
+      """
+      insert into jobs.attempt(stage_id, attempt, worker_id, lease_until, ended_at, outcome,
+        updates_from, updates_to, samples_to)
+      select s.id, -k, $1, now(), now(), 'preempted', 0, 0, 0
+      from jobs.stage s, generate_series(1, 3) k
+      """, [.integer(w)])
     for look in ["api.rescue()", "api.internal_rescue_silent('0 s')"] {
       let before = try await rowsRead()
       #expect(try await queue.value("select \(look)") == "0")

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short study study-long schedules test simulate chaos chaos-short lint format bench peers peers-sweep peers-queue install clean
+.PHONY: help setup build demo demo-short study study-long schedules test simulate chaos chaos-short fuzz lint format bench peers peers-sweep peers-queue install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -57,6 +57,10 @@ chaos-short: setup ## The same in two minutes
 	$(BUILD) --product jobctl
 	$(BUILD) --product chaos
 	.build/release/chaos --faults 30 --runs 12 --epochs 30 --minutes 10
+
+fuzz: setup ## Mutate every kind of input and read it, for SECONDS (60 by default)
+	$(BUILD) --product fuzz
+	.build/release/fuzz --seed $(or $(SEED),$$(date +%s)) --seconds $(or $(SECONDS),60)
 
 lint: ## Check the format of all Swift files
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests

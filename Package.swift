@@ -38,6 +38,7 @@ let package = Package(
     .executable(name: "jobctl", targets: ["jobctl"]),
     .executable(name: "bench", targets: ["bench"]),
     .executable(name: "chaos", targets: ["chaos"]),
+    .executable(name: "fuzz", targets: ["fuzz"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -67,7 +68,8 @@ let package = Package(
     module("Checkpoints", ["CZstd", "Experiments"]),
     module("Datasets", ["CZlib", "Experiments", "Tensors", crypto, csv]),
     module(
-      "Training", ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", crypto]),
+      "Training",
+      ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Statistics", "Tensors", crypto]),
 
     // The queue column: rows, never floats.
     module("Postgres", ["CPostgres", logging]),
@@ -111,6 +113,11 @@ let package = Package(
       dependencies: ["Experiments", "JobQueue", "Postgres", argumentParser, logging, signals],
       swiftSettings: strict),
 
+    .executableTarget(
+      name: "fuzz",
+      dependencies: ["Checkpoints", "Datasets", "Experiments", "Training", argumentParser],
+      swiftSettings: strict),
+
     .target(
       name: "TestSupport",
       dependencies: [
@@ -138,6 +145,7 @@ let package = Package(
       ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "TestSupport"]),
     tests("Statistics", ["Statistics", "TestSupport"]),
     tests("Tidy", ["TestSupport"]),
+    tests("fuzz", ["fuzz", "TestSupport", subprocess, system]),
     tests("NeuralNet", ["Experiments", "NeuralNet", "Tensors", "TestSupport"]),
   ]
 )

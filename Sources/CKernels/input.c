@@ -21,3 +21,15 @@ void ck_image(float *out, const uint8_t *image, int height, int width, int chann
     }
   }
 }
+
+void ck_image_floats(float *out, const float *image, int height, int width, int channels, int dy,
+                     int dx, int flip) {
+  for (int y = 0; y < height; y++) {
+    const float *line = image + (long)reflect(y + dy, height) * width * channels;
+    for (int x = 0; x < width; x++, out += channels) {
+      const int from = flip ? width - 1 - x : x;
+      const float *pixel = line + (long)reflect(from + dx, width) * channels;
+      for (int c = 0; c < channels; c++) out[c] = pixel[c];
+    }
+  }
+}

@@ -67,6 +67,20 @@ package struct Checkpoint: Sendable, Equatable {
 
   // MARK: - The safetensors layout
 
+  /// Nil beyond all memory.
+  private static func byteCount(_ element: Element, _ shape: [Int]) -> Int? {
+    var count = element.width
+    for size in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: size)
+      if overflow { return nil }
+      count = product
+    }
+    return count
+  }
+
+  /// The file's content before compression.
+  package var safetensors: [UInt8] { pieces.flatMap { $0 } }
+
   /// The length of the header as eight bytes; the header, JSON padded with spaces to a multiple of
   /// eight; the arrays one behind the other.
   /// What the file consists of, before compression.
@@ -76,7 +90,7 @@ package struct Checkpoint: Sendable, Equatable {
   }
 
   /// Bytes of all pieces.
-  var byteCount: Int { pieces.reduce(0) { $0 + $1.count } }
+  package var byteCount: Int { pieces.reduce(0) { $0 + $1.count } }
 
   /// Wide elements first: every array is then aligned to its element.
   private var ordered: [NamedArray] {
@@ -131,9 +145,8 @@ package struct Checkpoint: Sendable, Equatable {
         let shape = member.value["shape"]?.items?.compactMap(\.intValue),
         let ends = member.value["data_offsets"]?.items?.compactMap(\.intValue), ends.count == 2,
         0 <= ends[0], ends[0] <= ends[1], ends[1] <= bytes.count - start,
-        shape.allSatisfy({ $0 >= 0 && $0 < 1 << 40 }),
-        shape.reduce(element.width, { $0.multipliedReportingOverflow(by: $1).partialValue })
-          == ends[1] - ends[0]
+        shape.count == member.value["shape"]?.items?.count, shape.allSatisfy({ $0 >= 0 }),
+        Checkpoint.byteCount(element, shape) == ends[1] - ends[0]
       else { throw LayoutError(reason: "describes its array \(member.key) wrongly") }
       arrays.append(
         NamedArray(

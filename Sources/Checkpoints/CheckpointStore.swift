@@ -85,17 +85,26 @@ package struct CheckpointStore: Sendable {
     return Written(file: file, bytes: count, digest: digest.finished())
   }
 
-  /// Reads a file; `digest` is what the database knows of it.
-  package func read(_ file: String, digest: String?) throws(CheckpointError) -> Checkpoint {
-    let content = try decompressed(file, digest: digest)
+  /// Reads a file; `digest` is what the database knows of it, `limit` the most bytes that its content
+  /// may have.
+  package func read(_ file: String, digest: String?, limit: Int) throws(CheckpointError)
+    -> Checkpoint
+  {
+    let content = try decompressed(file, digest: digest, limit: limit)
     do throws(Checkpoint.LayoutError) { return try Checkpoint(safetensors: content) } catch {
       throw .damaged(file: file, reason: error.reason)
     }
   }
 
   /// The safetensors content of a file.
-  package func decompressed(_ file: String, digest: String?) throws(CheckpointError) -> [UInt8] {
+  package func decompressed(_ file: String, digest: String?, limit: Int) throws(CheckpointError)
+    -> [UInt8]
+  {
     guard isValidName(file) else { throw .missing(file: file) }
+    // What does not compress grows by little; a file beyond that is not read at all.
+    if let size = try size(of: file), size > limit, size - limit > limit / 100 + 1 << 16 {
+      throw .damaged(file: file, reason: "has \(size) bytes, and its state has \(limit) at most")
+    }
     let bytes: [UInt8]
     do { bytes = [UInt8](try Data(contentsOf: URL(filePath: "\(path)/\(file)"))) } catch {
       // A file is missing only from a store that is there.
@@ -112,7 +121,8 @@ package struct CheckpointStore: Sendable {
           file: file, reason: "has the digest \(found.prefix(12)), not \(digest.prefix(12))")
       }
     }
-    do throws(Compression.Failure) { return try Compression.decompress(bytes) } catch {
+    do throws(Compression.Failure) { return try Compression.decompress(bytes, limit: limit) } catch
+    {
       throw .damaged(file: file, reason: error.reason)
     }
   }

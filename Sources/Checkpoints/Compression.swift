@@ -6,9 +6,6 @@ package enum Compression {
   /// nearly its ratio.
   package static let level: Int32 = 1
 
-  /// More than any state this machine could hold: a damaged header may ask for anything.
-  private static let sizeLimit: UInt64 = 64 << 30
-
   /// Compresses pieces of a known length in all as they come, in constant memory.
   final class Stream {
     private let context: OpaquePointer
@@ -55,12 +52,26 @@ package enum Compression {
     }
   }
 
+  /// A whole frame.
+  package static func compressed(_ bytes: [UInt8]) -> [UInt8] {
+    let stream = Stream(byteCount: bytes.count, level: level)
+    var packed: [UInt8] = []
+    bytes.withUnsafeBytes { stream.add($0) { packed += $0 } }
+    stream.finish { packed += $0 }
+    return packed
+  }
+
   struct Failure: Error { let reason: String }
 
-  static func decompress(_ bytes: [UInt8]) throws(Failure) -> [UInt8] {
+  /// The header says how large the content is, and may say anything: nothing is made room for beyond
+  /// `limit` bytes.
+  static func decompress(_ bytes: [UInt8], limit: Int) throws(Failure) -> [UInt8] {
     let size = ZSTD_getFrameContentSize(bytes, bytes.count)
     // The two highest values mean "unknown" and "error".
-    guard size < sizeLimit else { throw Failure(reason: "is no zstd file of a sane size") }
+    guard size < UInt64.max - 1 else { throw Failure(reason: "is no zstd file that says its size") }
+    guard size <= UInt64(limit) else {
+      throw Failure(reason: "decompresses to \(size) bytes, and its state has \(limit) at most")
+    }
     var result = 0
     let content = [UInt8](unsafeUninitializedCapacity: Int(size)) { buffer, count in
       result = ZSTD_decompress(buffer.baseAddress, Int(size), bytes, bytes.count)

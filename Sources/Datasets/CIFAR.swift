@@ -9,60 +9,103 @@ enum CIFAR {
     .cifar100: ([129.3, 124.1, 112.4], [68.2, 65.4, 70.4]),
   ]
 
-  static func load(_ spec: DatasetSpec, _ folders: DataFolders) throws(DatasetError) -> Dataset {
-    let hundred = spec.name == .cifar100
+  /// CIFAR-100's largest file has 153,700,000 bytes.
+  private static let sizeLimit = 256 << 20
+
+  /// Training files, then the test file. The set is absent where its folder is; a folder that lacks
+  /// one of the files is damaged.
+  static func files(_ name: DatasetSpec.Name, in folders: DataFolders) throws(DatasetError)
+    -> [String]
+  {
+    let hundred = name == .cifar100
     let folder = hundred ? "cifar-100-binary" : "cifar-10-batches-bin"
-    let trainFiles = hundred ? ["train.bin"] : (1...5).map { "data_batch_\($0).bin" }
-    // CIFAR-100 has a coarse label in front of the fine one, which is the one to learn.
-    let labelBytes = hundred ? 2 : 1
-    func read(_ files: [String]) throws(DatasetError) -> [[UInt8]] {
-      var parts: [[UInt8]] = []
-      for name in files {
-        let file = try folders.find("\(folder)/\(name)", of: spec.name.rawValue)
-        let bytes = try contents(of: file, limit: 256 << 20)
-        guard !bytes.isEmpty, bytes.count % (3072 + labelBytes) == 0 else {
-          throw .damaged(file: file, reason: "is not a whole number of records")
-        }
-        parts.append(bytes)
+    let names =
+      hundred
+      ? ["train.bin", "test.bin"] : (1...5).map { "data_batch_\($0).bin" } + ["test_batch.bin"]
+    let place = try folders.find(folder, of: name.rawValue)
+    var files: [String] = []
+    for file in names {
+      do throws(DatasetError) {
+        files.append(try folders.find("\(folder)/\(file)", of: name.rawValue))
+      } catch {
+        guard case .absent = error else { throw error }
+        throw .damaged(file: place, reason: "lacks \(file)")
       }
-      return parts
     }
-    let trainParts = try read(trainFiles)
-    let testParts = try read([hundred ? "test.bin" : "test_batch.bin"])
-    let classes = hundred ? 100 : 10
-    let train = try samples(trainParts, labelBytes, classes, limit: spec.train ?? .max, folder)
-    let test = try samples(testParts, labelBytes, classes, limit: spec.test ?? .max, folder)
+    return files
+  }
+
+  static func load(_ spec: DatasetSpec, _ folders: DataFolders) throws(DatasetError) -> Dataset {
+    let layout = Layout(spec.name)
+    let files = try files(spec.name, in: folders)
+    var parts: [[UInt8]] = []
+    for file in files {
+      let bytes = try contents(of: file, limit: sizeLimit)
+      try layout.check(bytes, file)
+      parts.append(bytes)
+    }
+    let train = layout.samples(
+      parts.dropLast(),
+      count: try Wanted.train(spec.train).count(of: layout.records(parts.dropLast())))
+    let test = layout.samples(
+      parts.suffix(1), count: try Wanted.test(spec.test).count(of: layout.records(parts.suffix(1))))
     let facts = DatasetFacts(
-      train: train.count, test: test.count, height: 32, width: 32, channels: 3, classes: classes,
-      digest: contentDigest(trainParts + testParts))
+      train: train.count, test: test.count, height: 32, width: 32, channels: 3,
+      classes: layout.classes, digest: contentDigest(parts))
     let (mean, deviation) = constants[spec.name] ?? ([], [])
-    return Dataset(
+    return try Dataset(
       spec: spec, facts: facts, train: train, test: test, mean: mean, deviation: deviation)
   }
 
-  private static func samples(
-    _ parts: [[UInt8]], _ labelBytes: Int, _ classes: Int, limit: Int, _ folder: String
-  ) throws(DatasetError) -> Samples {
-    let record = 3072 + labelBytes
-    var labels: [Int32] = []
-    let available = parts.reduce(0) { $0 + $1.count / record }
-    let count = min(limit, available)
-    var pixels = [UInt8](repeating: 0, count: count * 3072)
-    for part in parts {
-      for start in stride(from: 0, to: part.count, by: record) where labels.count < count {
-        let label = part[start + labelBytes - 1]
+  /// How records stand in a file.
+  private struct Layout {
+    /// CIFAR-100 has a coarse label in front of the fine one, which is the one to learn.
+    let labelBytes: Int
+    let classes: Int
+    var record: Int { 3072 + labelBytes }
+
+    init(_ name: DatasetSpec.Name) {
+      (labelBytes, classes) = name == .cifar100 ? (2, 100) : (1, 10)
+    }
+
+    func records(_ parts: ArraySlice<[UInt8]>) -> Int {
+      parts.reduce(0) { $0 + $1.count / record }
+    }
+
+    func check(_ bytes: [UInt8], _ file: String) throws(DatasetError) {
+      guard !bytes.isEmpty, bytes.count % record == 0 else {
+        throw .damaged(
+          file: file,
+          reason: "has \(bytes.count) bytes, which are not a whole number of records of \(record)")
+      }
+      for start in stride(from: 0, to: bytes.count, by: record) {
+        let label = bytes[start + labelBytes - 1]
         guard label < classes else {
-          throw .damaged(file: folder, reason: "a record has the label \(label)")
+          throw .damaged(
+            file: file,
+            reason:
+              "record \(start / record + 1) has the label \(label); there are \(classes) classes"
+          )
         }
-        let at = labels.count * 3072
-        for channel in 0..<3 {
-          for pixel in 0..<1024 {
-            pixels[at + pixel * 3 + channel] = part[start + labelBytes + channel * 1024 + pixel]
-          }
-        }
-        labels.append(Int32(label))
       }
     }
-    return Samples(storage: .bytes(pixels), labels: labels)
+
+    /// The first records, with their channels together.
+    func samples(_ parts: ArraySlice<[UInt8]>, count: Int) -> Samples {
+      var labels: [Int32] = []
+      var pixels = [UInt8](repeating: 0, count: count * 3072)
+      for part in parts {
+        for start in stride(from: 0, to: part.count, by: record) where labels.count < count {
+          let at = labels.count * 3072
+          for channel in 0..<3 {
+            for pixel in 0..<1024 {
+              pixels[at + pixel * 3 + channel] = part[start + labelBytes + channel * 1024 + pixel]
+            }
+          }
+          labels.append(Int32(part[start + labelBytes - 1]))
+        }
+      }
+      return Samples(storage: .bytes(pixels), labels: labels)
+    }
   }
 }

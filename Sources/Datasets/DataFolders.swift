@@ -32,26 +32,41 @@ package struct DataFolders: Sendable {
   }
 }
 
-/// A file's bytes, at most `limit` of them; gzip is undone where the name ends in .gz.
+/// A file's bytes, at most `limit` of them; gzip is undone.
 func contents(of file: String, limit: Int) throws(DatasetError) -> [UInt8] {
-  guard let handle = gzopen(file, "rb") else {
-    throw .damaged(file: file, reason: "cannot be opened")
+  var facts = stat()
+  guard stat(file, &facts) == 0 else {
+    throw .damaged(file: file, reason: "cannot be read: \(String(cString: strerror(errno)))")
   }
-  defer { gzclose(handle) }
+  guard facts.st_mode & S_IFMT == S_IFREG else {
+    let isFolder = facts.st_mode & S_IFMT == S_IFDIR
+    throw .damaged(file: file, reason: isFolder ? "is a folder, not a file" : "is no regular file")
+  }
+  guard let handle = gzopen(file, "rb") else {
+    throw .damaged(file: file, reason: "cannot be opened: \(String(cString: strerror(errno)))")
+  }
   var bytes: [UInt8] = []
   // An array that grows as it goes leaves memory of half its size behind.
   bytes.reserveCapacity(min(limit, expectedSize(of: file)))
   var chunk = [UInt8](repeating: 0, count: 1 << 20)
-  while true {
-    let read = gzread(handle, &chunk, UInt32(chunk.count))
-    guard read >= 0 else { throw .damaged(file: file, reason: "its compressed data are broken") }
-    guard read > 0 else { break }
-    guard bytes.count + Int(read) <= limit else {
-      throw .damaged(file: file, reason: "is larger than the \(limit) bytes that it may have")
-    }
-    bytes.append(contentsOf: chunk[..<Int(read)])
+  var read: Int32
+  repeat {
+    read = gzread(handle, &chunk, UInt32(chunk.count))
+    if read > 0 { bytes.append(contentsOf: chunk[..<Int(read)]) }
+  } while read > 0 && bytes.count <= limit
+  var code = Z_OK
+  _ = gzerror(handle, &code)
+  // Both say so where the file ends inside of a compressed stream.
+  let closed = gzclose(handle)
+  guard bytes.count <= limit else {
+    throw .damaged(file: file, reason: "is larger than the \(limit) bytes that it may have")
   }
-  guard gzeof(handle) == 1 else { throw .damaged(file: file, reason: "ends too early") }
+  guard read == 0, code == Z_OK || code == Z_STREAM_END, closed == Z_OK else {
+    throw .damaged(
+      file: file,
+      reason: code == Z_BUF_ERROR || closed == Z_BUF_ERROR
+        ? "ends too early: its compressed data are cut" : "its compressed data are broken")
+  }
   return bytes
 }
 

@@ -5,6 +5,8 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   /// The files are not those that the run was planned with.
   case differs(dataset: String, expected: String, found: String)
   case outside(path: String)
+  /// The spec asks for more samples than there are: its member, what it asks for, and what there is.
+  case tooFew(member: String, asked: Int, available: Int)
 
   package var description: String {
     switch self {
@@ -16,6 +18,27 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
       "the files of \(dataset) are not those of the plan: digest \(found.prefix(12)), "
         + "planned \(expected.prefix(12))"
     case .outside(let path): "\(path) leads out of the data folders"
+    case .tooFew(let member, let asked, let available):
+      "dataset.\(member): found \(asked); there are \(available)"
     }
+  }
+}
+
+/// How many samples a spec asks of a split; all where it does not say.
+enum Wanted {
+  case train(Int?)
+  case test(Int?)
+
+  func count(of available: Int) throws(DatasetError) -> Int {
+    let (member, asked) =
+      switch self {
+      case .train(let count): ("train", count)
+      case .test(let count): ("test", count)
+      }
+    guard let asked else { return available }
+    guard asked <= available else {
+      throw .tooFew(member: member, asked: asked, available: available)
+    }
+    return asked
   }
 }

@@ -14,28 +14,53 @@ extension Dataset {
     case .synthetic: dataset = try SyntheticData.load(spec)
     case .imageNet: throw .absent(dataset: spec.name.rawValue, looked: folders.roots)
     }
-    if let digest, let found = dataset.facts.digest, found != digest {
-      throw .differs(dataset: spec.name.rawValue, expected: digest, found: found)
-    }
+    if let digest { try dataset.insist(on: digest, of: spec) }
     return dataset
+  }
+
+  /// Throws where the data are not those of this digest.
+  package func insist(on digest: String, of spec: DatasetSpec) throws(DatasetError) {
+    guard facts.digest == digest else {
+      throw .differs(dataset: spec.name.rawValue, expected: digest, found: facts.digest ?? "none")
+    }
   }
 }
 
 extension DatasetSpec {
-  /// What planning needs: from the publication, or from the files where only they know.
+  /// The files of the set, found but not opened; none for data that are made up.
+  package func files(in folders: DataFolders) throws(DatasetError) -> [String] {
+    switch name {
+    case .fashionMNIST: try FashionMNIST.files(in: folders)
+    case .cifar10, .cifar100: try CIFAR.files(name, in: folders)
+    case .csv: [try folders.find(path ?? "", of: name.rawValue)]
+    case .synthetic: []
+    case .imageNet: throw .absent(dataset: name.rawValue, looked: folders.roots)
+    }
+  }
+
+  /// What planning needs: from the publication, or from the files where only they know. Files that are
+  /// there and damaged are an error; only the files of a named set may be absent.
   package func facts(from folders: DataFolders) throws(InvalidGrid) -> DatasetFacts {
     switch name {
     case .fashionMNIST, .synthetic, .imageNet:
       if let facts = builtInFacts { return facts }
-    case .cifar10, .cifar100:
-      // Planned without the files too, then without a digest.
-      if let facts = builtInFacts {
-        return (try? Dataset.load(self, from: folders).facts) ?? facts
-      }
-    case .csv: break
+    case .cifar10, .cifar100, .csv: break
     }
-    do { return try Dataset.load(self, from: folders).facts } catch {
-      throw InvalidGrid([Problem("dataset", error.description)])
+    // The plan says by itself where too many samples are held out.
+    var whole = self
+    whole.validation = 0
+    do throws(DatasetError) { return try Dataset.load(whole, from: folders).facts } catch {
+      switch error {
+      case .absent:
+        // Planned without the files, then without a digest.
+        if let facts = builtInFacts { return facts }
+        throw InvalidGrid([Problem("dataset", error.description)])
+      case .tooFew(let member, let asked, let available):
+        throw InvalidGrid([
+          Problem("dataset.\(member)", "found \(asked); the data have \(available)")
+        ])
+      default: throw InvalidGrid([Problem("dataset", error.description)])
+      }
     }
   }
 }

@@ -37,22 +37,15 @@ package struct Dataset: Sendable {
   init(
     spec: DatasetSpec, facts: DatasetFacts, train: Samples, test: Samples, mean: [Float] = [],
     deviation: [Float] = []
-  ) {
+  ) throws(DatasetError) {
+    let held = try HoldOut(spec.validation, of: train.count)
     self.facts = facts
     self.train = train
     self.test = test
     augment = spec.augment
     self.mean = mean
     inverseDeviation = deviation.map { 1 / $0 }
-    if spec.validation > 0 {
-      // A fixed choice: the same samples are held out whatever the run's seed.
-      let order = Philox(seed: 0, purpose: .holdOut).permutation(of: train.count, stream: 1)
-      trainIndices = order[..<(train.count - spec.validation)].sorted()
-      validationIndices = order[(train.count - spec.validation)...].sorted()
-    } else {
-      trainIndices = (0..<train.count).map(Int32.init)
-      validationIndices = []
-    }
+    (trainIndices, validationIndices) = (held.trained, held.validation)
   }
 
   package var extent: (height: Int, width: Int, channels: Int) {
@@ -112,8 +105,36 @@ package struct Dataset: Sendable {
       }
     case .floats(let floats):
       floats.withUnsafeBufferPointer {
-        out.update(from: $0.baseAddress! + index * sampleSize, count: sampleSize)
+        let sample = $0.baseAddress! + index * sampleSize
+        if (dy, dx) == (0, 0), !flip {
+          out.update(from: sample, count: sampleSize)
+        } else {
+          Picture.write(
+            out, normalized: sample, height: facts.height, width: facts.width,
+            channels: facts.channels, dy: dy, dx: dx, flip: flip)
+        }
       }
     }
+  }
+}
+
+/// Which training samples are trained on, and which are held out for validation: a fixed choice,
+/// whatever the run's seed.
+struct HoldOut {
+  /// Ascending.
+  let trained: [Int32]
+  let validation: [Int32]
+
+  init(_ held: Int, of count: Int) throws(DatasetError) {
+    guard held < count else {
+      throw .tooFew(member: "validation", asked: held, available: count)
+    }
+    guard held > 0 else {
+      (trained, validation) = ((0..<count).map(Int32.init), [])
+      return
+    }
+    let order = Philox(seed: 0, purpose: .holdOut).permutation(of: count, stream: 1)
+    trained = order[..<(count - held)].sorted()
+    validation = order[(count - held)...].sorted()
   }
 }

@@ -36,7 +36,7 @@ enum SyntheticData {
       }
       return Samples(storage: .floats(values), labels: labels)
     }
-    return Dataset(
+    return try Dataset(
       spec: spec, facts: facts, train: samples(facts.train, stream: 16),
       test: samples(facts.test, stream: 32))
   }

@@ -1,6 +1,4 @@
 import Experiments
-import Foundation
-import SwiftCSV
 import Tensors
 
 /// CSV files with a header: numeric columns are features, one column is the label.
@@ -10,40 +8,53 @@ enum Table {
 
   static func load(_ spec: DatasetSpec, _ folders: DataFolders) throws(DatasetError) -> Dataset {
     let file = try folders.find(spec.path ?? "", of: spec.name.rawValue)
-    let bytes = try contents(of: file, limit: sizeLimit)
-    let digest = contentDigest([bytes])
-    let table: EnumeratedCSV
-    do {
-      table = try EnumeratedCSV(string: String(decoding: bytes, as: UTF8.self), loadColumns: false)
-    } catch { throw .damaged(file: file, reason: "is no CSV file: \(error)") }
-    let rows = table.rows.filter { $0 != [""] }
-    let column = try labelColumn(table.header, spec.label, file)
-    let features = try features(rows, table.header, without: column, file)
-    let names = Set(rows.map { $0[column] })
-    let numbers = names.compactMap { Double($0) }.count == names.count
-    let classes = names.sorted { numbers ? Double($0)! < Double($1)! : $0 < $1 }
-    guard classes.count >= 2 else {
-      throw .damaged(file: file, reason: "its label column has \(classes.count) different values")
+    return try load(spec, contents(of: file, limit: sizeLimit), file)
+  }
+
+  /// A file's content; `file` stands in errors.
+  static func load(
+    _ spec: DatasetSpec, _ bytes: [UInt8], _ file: String
+  ) throws(DatasetError) -> Dataset {
+    let table = try TableText(bytes, file: file)
+    let label = try labelColumn(table.header, spec.label, file)
+    guard table.rows.count >= 2 else {
+      throw .damaged(file: file, reason: "has fewer than two rows")
     }
-    let index = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, Int32($0)) })
-    let labels = rows.map { index[$0[column]] ?? 0 }
-    let width = table.header.count - 1
-    let held = min(max(spec.test ?? rows.count / 5, 1), rows.count - 1)
-    let order = Philox(seed: 0, purpose: .holdOut).permutation(of: rows.count, stream: 0).map(
-      Int.init)
-    let trainRows = Array(order[..<(rows.count - held)].prefix(spec.train ?? .max)).sorted()
-    let testRows = order[(rows.count - held)...].sorted()
-    let scale = standardization(features, trainRows, width)
-    func samples(_ chosen: [Int]) -> Samples {
-      let values = chosen.flatMap { row in
-        (0..<width).map { Float((features[row * width + $0] - scale[$0].mean) * scale[$0].factor) }
-      }
-      return Samples(storage: .floats(values), labels: chosen.map { labels[$0] })
+    let classes = try ClassLabels(
+      table.rows.map { ($0.fields[label], $0.line) }, column: table.header[label], file: file)
+    let split = try Split(spec, rows: table.rows.count)
+    let columns = table.header.indices.filter { $0 != label }
+    var features: [[Float]] = []
+    for column in columns {
+      features.append(try feature(column, of: table, trainedOn: split.trained, file))
+    }
+    func samples(_ rows: [Int]) -> Samples {
+      Samples(
+        storage: .floats(rows.flatMap { row in features.map { $0[row] } }),
+        labels: rows.map { classes.labels[$0] })
     }
     let facts = DatasetFacts(
-      train: trainRows.count, test: held, height: 1, width: 1, channels: width,
-      classes: classes.count, digest: digest)
-    return Dataset(spec: spec, facts: facts, train: samples(trainRows), test: samples(testRows))
+      train: split.train.count, test: split.test.count, height: 1, width: 1,
+      channels: columns.count, classes: classes.classes, digest: contentDigest([bytes]))
+    return try Dataset(
+      spec: spec, facts: facts, train: samples(split.train), test: samples(split.test))
+  }
+
+  /// Rows of the training split, of the test split, and those of the former that are trained on.
+  private struct Split {
+    let train: [Int]
+    let test: [Int]
+    let trained: [Int]
+
+    init(_ spec: DatasetSpec, rows: Int) throws(DatasetError) {
+      let held = try Wanted.test(spec.test ?? max(rows / 5, 1)).count(of: rows - 1)
+      let order = Philox(seed: 0, purpose: .holdOut).permutation(of: rows, stream: 0).map(Int.init)
+      let count = try Wanted.train(spec.train).count(of: rows - held)
+      let train = order[..<count].sorted()
+      trained = try HoldOut(spec.validation, of: count).trained.map { train[Int($0)] }
+      self.train = train
+      test = order[(rows - held)...].sorted()
+    }
   }
 
   private static func labelColumn(
@@ -53,51 +64,46 @@ enum Table {
       throw .damaged(file: file, reason: "has fewer than two columns")
     }
     guard let name else { return header.count - 1 }
-    guard let column = header.firstIndex(of: name) else {
+    let columns = header.indices.filter { header[$0] == name }
+    guard let column = columns.first else {
       throw .damaged(
-        file: file, reason: "has no column \"\(name)\"; it has \(header.joined(separator: ", "))")
+        file: file,
+        reason: "has no column \"\(name)\"\(hint(name, among: header)); it has "
+          + header.prefix(50).joined(separator: ", "))
+    }
+    guard columns.count == 1 else {
+      throw .damaged(file: file, reason: "has \(columns.count) columns \"\(name)\"")
     }
     return column
   }
 
-  private static func features(
-    _ rows: [[String]], _ header: [String], without label: Int, _ file: String
-  ) throws(DatasetError) -> [Double] {
-    guard rows.count >= 2 else { throw .damaged(file: file, reason: "has fewer than two rows") }
+  /// One column, standardized over some of the rows.
+  private static func feature(
+    _ column: Int, of table: TableText, trainedOn rows: [Int], _ file: String
+  ) throws(DatasetError) -> [Float] {
+    let name = table.header[column]
+    func place(_ row: Int) -> String {
+      "line \(table.rows[row].line), column \"\(name)\": \"\(table.rows[row].fields[column].prefix(40))\""
+    }
     var values: [Double] = []
-    for (index, row) in rows.enumerated() {
-      guard row.count == header.count else {
+    values.reserveCapacity(table.rows.count)
+    for row in table.rows.indices {
+      guard let value = Double(table.rows[row].fields[column]), value.isFinite else {
+        throw .damaged(file: file, reason: "\(place(row)) is no finite number")
+      }
+      values.append(value)
+    }
+    let scale = Standardization(over: rows.map { values[$0] })
+    var features: [Float] = []
+    features.reserveCapacity(values.count)
+    for (row, value) in values.enumerated() {
+      guard let feature = scale.feature(value) else {
         throw .damaged(
-          file: file, reason: "row \(index + 1) has \(row.count) fields, the header \(header.count)"
-        )
+          file: file,
+          reason: "\(place(row)) cannot be standardized: it is too far from the rows trained on")
       }
-      // Short rows come padded with empty fields.
-      guard !row[label].isEmpty else {
-        throw .damaged(file: file, reason: "row \(index + 1) has no label")
-      }
-      for (column, field) in row.enumerated() where column != label {
-        guard let value = Double(field.trimmingCharacters(in: .whitespaces)), value.isFinite else {
-          throw .damaged(
-            file: file,
-            reason:
-              "row \(index + 1), column \"\(header[column])\": \"\(field.prefix(40))\" is no number"
-          )
-        }
-        values.append(value)
-      }
+      features.append(feature)
     }
-    return values
-  }
-
-  /// Mean and inverse deviation of each column over the training rows; constant columns become 0.
-  private static func standardization(
-    _ values: [Double], _ rows: [Int], _ width: Int
-  ) -> [(mean: Double, factor: Double)] {
-    (0..<width).map { column in
-      let mean = rows.reduce(0) { $0 + values[$1 * width + column] } / Double(rows.count)
-      let square = rows.reduce(0) { $0 + pow(values[$1 * width + column] - mean, 2) }
-      let deviation = (square / Double(rows.count)).squareRoot()
-      return (mean, deviation > 0 ? 1 / deviation : 0)
-    }
+    return features
   }
 }

@@ -35,7 +35,10 @@ struct Axis {
   }
 
   static func seeds(in document: JSON) -> [Int] {
-    document["seeds"]?.items?.compactMap(\.intValue) ?? [1]
+    if let text = document["seeds"]?.stringValue {
+      return SeedRange(text).map { Array($0.seeds) } ?? []
+    }
+    return document["seeds"]?.items?.compactMap(\.intValue) ?? [1]
   }
 
   private static func zipped(_ node: JSON, among paths: [String], problems: inout [Problem])
@@ -52,6 +55,8 @@ struct Axis {
             + "lists in lockstep have one length"))
     }
     guard lists.allSatisfy({ $0.count == count }) else { return [] }
+    refuseRepetitions(
+      (0..<count).map { index in .array(lists.map { $0[index] }) }, at: "zip", problems: &problems)
     let points = (0..<count).map { index in
       Point(
         overrides: zip(members, lists).map { ($0.key.path, $1[index]) },
@@ -82,7 +87,27 @@ struct Axis {
     for (index, value) in values.enumerated() {
       check(value, at: axis.key, shownAs: "\(key).\(axis.key)[\(index)]", problems: &problems)
     }
+    if key == "grid" { refuseRepetitions(values, at: join(key, axis.key), problems: &problems) }
     return values
+  }
+
+  /// A value that stands twice, however it is spelled, would make two settings of one.
+  private static func refuseRepetitions(
+    _ values: [JSON], at path: String, problems: inout [Problem]
+  ) {
+    var seen: [JSON: Int] = [:]
+    for (index, value) in values.enumerated() {
+      let canonical = value.canonical
+      if let first = seen[canonical] {
+        problems.append(
+          Problem(
+            "\(path)[\(index)]",
+            "\(shortened(value.encoded(), to: 60)) is the same as number \(first) of the list, counted from 0"
+          ))
+      } else {
+        seen[canonical] = index
+      }
+    }
   }
 
   private static func check(
@@ -104,14 +129,16 @@ struct Axis {
   }
 
   /// `optimizer.learning_rate` is called learning_rate and `schedule.name` schedule, as long as no
-  /// other axis is called so.
+  /// other axis is called so, nor the run's seed or variant.
   private static func label(of path: String, among all: [String]) -> String {
     func short(_ path: String) -> String {
       let parts = path.path
       let last = parts.last == "name" && parts.count > 1 ? parts[parts.count - 2] : parts.last
       return last ?? path
     }
-    return all.count { short($0) == short(path) } > 1 ? path : short(path)
+    let isTaken =
+      ["seed", "variant"].contains(short(path)) || all.count { short($0) == short(path) } > 1
+    return isTaken ? path : short(path)
   }
 
   /// A value inside a run's name.
@@ -122,6 +149,24 @@ struct Axis {
     case .object: value["name"]?.stringValue ?? value.encoded()
     default: value.encoded()
     }
+  }
+}
+
+/// Seeds written as a range: "1-10", both ends included.
+struct SeedRange {
+  let seeds: ClosedRange<Int>
+
+  /// The largest whole number up to which every one is a double: JSON's readers keep it.
+  static let largest = 1 << 53
+
+  init?(_ text: String) {
+    let ends = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard ends.count == 2,
+      ends.allSatisfy({ $0.allSatisfy(\.isASCII) && $0.allSatisfy(\.isNumber) }),
+      let low = Int(ends[0]), let high = Int(ends[1]), low <= high, high <= SeedRange.largest,
+      high - low < Grid.runLimit
+    else { return nil }
+    seeds = low...high
   }
 }
 

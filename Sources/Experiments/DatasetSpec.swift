@@ -132,9 +132,12 @@ extension DatasetSpec {
     default: break
     }
     if let facts = builtInFacts, self.name == .synthetic {
+      // The shape may not have been checked yet: sizes may be anything.
       let (samples, overflow) = facts.train.addingReportingOverflow(facts.test)
-      let size = facts.height * facts.width * facts.channels
-      if overflow || samples > DatasetSpec.mostSyntheticNumbers / size {
+      let size = [facts.width, facts.channels].reduce(facts.height) {
+        $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1
+      }
+      if overflow || samples > DatasetSpec.mostSyntheticNumbers / max(size, 1) {
         problems.append(
           Problem(
             join(path, "train"),
@@ -142,13 +145,27 @@ extension DatasetSpec {
               + "at most \(DatasetSpec.mostSyntheticNumbers) numbers"))
       }
     }
-    if name == "csv" && augment != .none {
+    if augment != .none, self.name == .csv {
       problems.append(Problem(join(path, "augment"), "csv rows are not pictures; leave it out"))
     }
+    refuseMoreThanPublished(at: path, problems: &problems)
   }
 
   /// Two gibibytes as floats: what is made up need not be larger.
   private static let mostSyntheticNumbers = 1 << 29
+
+  /// Of the named sets, whose sizes are known.
+  private func refuseMoreThanPublished(at path: String, problems: inout [Problem]) {
+    var whole = self
+    (whole.train, whole.test) = (nil, nil)
+    guard name != .synthetic, let facts = whole.builtInFacts else { return }
+    for (key, asked, published) in [("train", train, facts.train), ("test", test, facts.test)] {
+      if let asked, asked > published {
+        problems.append(
+          Problem(join(path, key), "found \(asked); \(name.rawValue) has \(published)"))
+      }
+    }
+  }
 
   private func refuseForeignKeys(_ node: JSON, at path: String, problems: inout [Problem]) {
     let onlyCSV = ["path", "label"]

@@ -47,12 +47,13 @@ extension Grid {
   package static let runLimit = 1_000_000
 
   static let axisShape = Shape.map(
-    .list(.anything, count: 1...1_000_000), keys: "dotted paths, each with a list of values")
+    .list(.anything, count: 1...runLimit), keys: "dotted paths, each with a list of values")
 
   static let fileShape = ObjectShape(
     fields: [
       .init("format", .integer(1...1), "The version of this format: 1."),
-      .init("name", .name, required: true, "The grid's name, unique in the queue."),
+      .init(
+        "name", .name, required: true, "The grid's name, unique in the queue; not digits alone."),
       .init("description", .text, "What the grid is for."),
       .init(
         "share_stages", .bool,
@@ -60,8 +61,13 @@ extension Grid {
       ),
     ] + RunSpec.fields + [
       .init(
-        "seeds", .list(.integer(0...(1 << 53)), count: 1...1_000_000),
-        "One run a seed; [1] by default."),
+        "seeds",
+        .either([
+          .list(.integer(0...SeedRange.largest), count: 1...runLimit),
+          .word(
+            allowed: "a range such as \"1-10\"", pattern: "^[0-9]+-[0-9]+$", near: [],
+            accepts: { SeedRange($0) != nil }),
+        ]), "One run a seed, as a list or a range \"1-10\"; [1] by default."),
       .init("grid", axisShape, "Axes: every combination of values becomes a run."),
       .init("zip", axisShape, "Axes in lockstep: lists of one length, the n-th values together."),
       .init(
@@ -86,7 +92,18 @@ extension Grid {
   package init(parsing text: String) throws(InvalidGrid) {
     let document: JSON
     do { document = try JSON(parsing: text) } catch {
-      throw InvalidGrid([Problem("", error.description)])
+      let start = text.drop { $0.isWhitespace || $0 == "\u{FEFF}" }
+      guard start.isEmpty || start.hasPrefix("{") || start.hasPrefix("/") || start.hasPrefix("#")
+      else {
+        let line = start.prefix { !$0.isNewline }
+        throw InvalidGrid([
+          Problem(
+            "",
+            "this is not JSON: it begins with \"\(shortened(String(line), to: 40))\", and a grid file "
+              + "with { (YAML is not read; jobctl schema prints the form)")
+        ])
+      }
+      throw InvalidGrid([Problem("", "this is not JSON: \(error.description)")])
     }
     try self.init(document: document)
   }
@@ -97,6 +114,12 @@ extension Grid {
     let axes = Axis.all(in: document, problems: &problems)
     if document["name"] == nil {
       problems.append(Problem("name", "is missing: \(Shape.name.words)"))
+    }
+    if let name = document["name"]?.stringValue, !name.isEmpty, name.allSatisfy(\.isNumber) {
+      problems.append(
+        Problem(
+          "name",
+          "found \"\(name)\"; digits alone are a grid's number in commands: add a letter"))
     }
     guard problems.isEmpty else {
       throw InvalidGrid(problems + Grid.further(document, than: problems))
@@ -144,7 +167,7 @@ extension Grid {
     let longestSeed = String(seeds.max() ?? 1)
     var found = RunProblems()
     var settings: [Setting] = []
-    var names: Set<String> = []
+    var names = RunNames()
     let shape = Shape.object(ObjectShape(fields: RunSpec.fields))
     for index in 0..<count {
       var (rest, node, labels) = (index, base, [JSON.Member]())
@@ -159,23 +182,51 @@ extension Grid {
       }
       var problems: [Problem] = []
       let setting = Setting.name(labels)
-      let name = Setting.runName(setting, seed: longestSeed)
-      if !isValidName(name) {
-        problems.append(
-          Problem(
-            "",
-            "the run's name \"\(name)\" is not \(Shape.name.words); use variants for such values"))
-      } else if !names.insert(name).inserted {
-        problems.append(Problem("", "two runs have the name \"\(name)\""))
-      }
+      names.add(Setting.runName(setting, seed: longestSeed))
       shape.check(node, at: "", into: &problems)
       if problems.isEmpty {
         settings.append(Setting(labels: labels, spec: RunSpec(node, problems: &problems)))
       }
       found.add(problems, of: Setting.runName(setting, seed: String(seeds[0])), seeds.count)
     }
-    try found.throwIfAny(of: count * seeds.count)
+    try found.throwIfAny(of: count * seeds.count, first: names.problems)
     return settings
+  }
+}
+
+/// Names of runs, and what is wrong with them: one problem a cause, however many have it.
+private struct RunNames {
+  private var known: Set<String> = []
+  private var tooLong: [String] = []
+  private var unfit: [String] = []
+  private var twice: [String] = []
+
+  mutating func add(_ name: String) {
+    if name.utf8.count > longestRunName {
+      tooLong.append(name)
+    } else if !hasNameBytes(name) {
+      unfit.append(name)
+    } else if !known.insert(name).inserted {
+      twice.append(name)
+    }
+  }
+
+  var problems: [Problem] {
+    func problem(_ names: [String], _ words: String) -> Problem? {
+      names.first.map { first in
+        let others = names.count > 1 ? " (\(names.count - 1) more like it)" : ""
+        return Problem("", "the run's name \"\(shortened(first, to: 120))\" \(words)\(others)")
+      }
+    }
+    return [
+      problem(
+        tooLong,
+        "has \(tooLong.first?.utf8.count ?? 0) bytes, at most \(longestRunName): name long values by variants"
+      ),
+      problem(
+        unfit, "has other characters than letters, digits and ._=+,-: name such values by variants"),
+      problem(twice, "is given to two runs: name their values by variants"),
+    ].compactMap { $0 }
   }
 }
 
@@ -192,13 +243,15 @@ struct RunProblems {
     }
   }
 
-  func throwIfAny(of total: Int) throws(InvalidGrid) {
-    guard !order.isEmpty else { return }
+  /// `first` are problems of the grid as a whole.
+  func throwIfAny(of total: Int, first: [Problem] = []) throws(InvalidGrid) {
+    guard !(order.isEmpty && first.isEmpty) else { return }
     throw InvalidGrid(
-      order.map { problem in
-        guard let (first, count) = runs[problem], count < total else { return problem }
-        let others = count > 1 ? " and \(count - 1) more" : ""
-        return Problem(problem.path, problem.message + " (run \(first)\(others))")
-      })
+      first
+        + order.map { problem in
+          guard let (first, count) = runs[problem], count < total else { return problem }
+          let others = count > 1 ? " and \(count - 1) more" : ""
+          return Problem(problem.path, problem.message + " (run \(first)\(others))")
+        })
   }
 }

@@ -47,7 +47,8 @@ package indirect enum JSON: Hashable, Sendable {
 
   package var intValue: Int? {
     guard case .number(let text) = self else { return nil }
-    return Int(text) ?? Rational(text).flatMap { $0.denominator == 1 ? Int($0.numerator) : nil }
+    return Int(text)
+      ?? Rational(text).flatMap { $0.denominator == 1 ? Int(exactly: $0.numerator) : nil }
   }
 
   package var doubleValue: Double? {
@@ -67,6 +68,21 @@ package indirect enum JSON: Hashable, Sendable {
   }
 
   package var isNull: Bool { self == .null }
+
+  /// The same for all spellings of a value: 0.1 and 0.10, members in any order, an object's short form.
+  package var canonical: JSON {
+    switch self {
+    case .number(let text): Rational(text).map { .number($0.description) } ?? self
+    case .array(let items): .array(items.map(\.canonical))
+    case .object(let members) where members.count == 1 && members[0].key == "name":
+      members[0].value.canonical
+    case .object(let members):
+      .object(
+        members.map { Member($0.key, $0.value.canonical) }
+          .sorted { Array($0.key.utf8).lexicographicallyPrecedes($1.key.utf8) })
+    case .null, .bool, .string: self
+    }
+  }
 
   /// "a string", "a number", ... for error texts.
   package var kindName: String {

@@ -33,6 +33,7 @@ private struct JSONParser {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { at = 3 }
     let value = try value(depth: 0)
     skipSpace()
+    try refuseComment()
     guard at == bytes.count else { throw error("something follows the end of the document") }
     return value
   }
@@ -51,9 +52,17 @@ private struct JSONParser {
     while let byte = next, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { at += 1 }
   }
 
+  /// Between tokens; `#` and `//` stand nowhere else.
+  func refuseComment() throws(JSONSyntaxError) {
+    if next == UInt8(ascii: "#") || next == UInt8(ascii: "/") {
+      throw error("JSON has no comments; \"description\" takes a text")
+    }
+  }
+
   mutating func value(depth: Int) throws(JSONSyntaxError) -> JSON {
     guard depth <= JSON.depthLimit else { throw error("nested deeper than \(JSON.depthLimit)") }
     skipSpace()
+    try refuseComment()
     guard let byte = next else { throw error("the text ends where a value is expected") }
     switch byte {
     case UInt8(ascii: "{"): return try object(depth: depth)
@@ -84,14 +93,17 @@ private struct JSONParser {
     }
     while true {
       skipSpace()
+      try refuseComment()
       guard next == UInt8(ascii: "\"") else { throw error("expected a key in double quotes") }
       let keyStart = at
       let key = try string()
       guard keys.insert(key).inserted else {
-        throw error("key \"\(key)\" is given twice", at: keyStart)
+        throw error("key \"\(shortened(key, to: 60))\" is given twice", at: keyStart)
       }
       skipSpace()
-      guard next == UInt8(ascii: ":") else { throw error("expected ':' after the key \"\(key)\"") }
+      guard next == UInt8(ascii: ":") else {
+        throw error("expected ':' after the key \"\(shortened(key, to: 60))\"")
+      }
       at += 1
       members.append(JSON.Member(key, try value(depth: depth + 1)))
       skipSpace()
@@ -100,7 +112,9 @@ private struct JSONParser {
       case UInt8(ascii: "}"):
         at += 1
         return .object(members)
-      default: throw error("expected ',' or '}' in an object")
+      default:
+        try refuseComment()
+        throw error("expected ',' or '}' in an object")
       }
     }
   }
@@ -121,7 +135,9 @@ private struct JSONParser {
       case UInt8(ascii: "]"):
         at += 1
         return .array(items)
-      default: throw error("expected ',' or ']' in a list")
+      default:
+        try refuseComment()
+        throw error("expected ',' or ']' in a list")
       }
     }
   }

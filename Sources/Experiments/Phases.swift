@@ -19,12 +19,20 @@ extension RunSpec {
       let maximum = maximumBatch(samples: n, initial: initial, problems: &problems)
     else { return [] }
     let total = clock(epochs, n)
+    guard total > 0 else {
+      problems.append(
+        Problem(
+          "epochs",
+          "\(epochs.double) epochs of \(n) samples are none: a run has one update at least"))
+      return []
+    }
+    guard hasFiniteRate(problems: &problems) else { return [] }
     var marks: [Mark] = []
     if schedule.name != .constant {
       marks =
         schedule.curve == nil
         ? dropMarks(initial: initial, maximum: maximum, samples: n, problems: &problems)
-        : curveMarks(initial: initial, maximum: maximum, samples: n)
+        : curveMarks(initial: initial, maximum: maximum, samples: n, problems: &problems)
     }
     let curve = schedule.name == .constant ? nil : schedule.curve
     let rateCurve = curve.map {
@@ -71,7 +79,23 @@ extension RunSpec {
   }
 
   private func clock(_ epochs: Rational, _ n: Int) -> Int {
-    epochs.multiplying(by: Rational(n))?.rounded ?? 0
+    epochs.multiplying(by: Rational(n))?.rounded ?? Int(nearest: epochs.double * Double(n))
+  }
+
+  /// Rates are single precision in the end; a schedule only lowers them.
+  private func hasFiniteRate(problems: inout [Problem]) -> Bool {
+    let rates = [
+      ("optimizer.learning_rate", training.optimizer.learningRate),
+      ("schedule.warm_up.from", schedule.warmUp?.from ?? .zero),
+    ]
+    for (path, rate) in rates where !rate.float.isFinite {
+      problems.append(
+        Problem(
+          path,
+          "found \(rate.double); at most \(Float.greatestFiniteMagnitude), in single precision"))
+      return false
+    }
+    return true
   }
 
   // MARK: - Drops
@@ -127,9 +151,14 @@ extension RunSpec {
 
   // MARK: - Curves
 
+  /// A run of more stages than this is not meant.
+  private static let mostMarks = 1000
+
   /// Where the batch pays a curve it grows each time the curve has fallen by another `factor`; the
   /// rate follows the rest, so that the noise scale is the curve's at every update.
-  private func curveMarks(initial: Int, maximum: Int, samples n: Int) -> [Mark] {
+  private func curveMarks(
+    initial: Int, maximum: Int, samples n: Int, problems: inout [Problem]
+  ) -> [Mark] {
     guard schedule.name == .increase, let curve = schedule.curve else { return [] }
     let total = clock(epochs, n)
     let law = RateLaw.Curve(shape: curve.shape, end: curve.end, power: curve.power, samples: total)
@@ -145,7 +174,15 @@ extension RunSpec {
         if law.value(at: middle) <= level { high = middle } else { low = middle + 1 }
       }
       guard low < total, let wanted = curve.factor.multiplying(by: Rational(batch)) else { break }
-      batch = max(batch, min(self.batch.largestValid(notAbove: wanted.floor), maximum))
+      batch = max(batch, min(self.batch.largestValid(notAbove: max(wanted.floor, 1)), maximum))
+      guard marks.count < RunSpec.mostMarks else {
+        problems.append(
+          Problem(
+            "schedule.curve.factor",
+            "the batch would grow more than \(RunSpec.mostMarks) times; a larger factor makes it fewer"
+          ))
+        return []
+      }
       guard let rate = Rational(batch, over: initial) else { break }
       marks.append(Mark(sample: low, batch: batch, rate: rate))
     }

@@ -45,6 +45,8 @@ package struct PlannedStage: Sendable {
   /// Index of the stage before, which the same seed trains.
   package var parent: Int?
   package var spec: TrainingSpec
+  /// Of the first setting that asks for one.
+  package var probe: GradientProbe?
   /// The first setting that it belongs to.
   package var setting: Int
   fileprivate var identity: SeededIdentity
@@ -109,17 +111,8 @@ extension Plan {
       setting.spec.training.datasetDigest = fact.digest
       var problems: [Problem] = []
       let n = fact.train - dataset.validation
-      let (network, side) = (setting.spec.training.network, min(fact.height, fact.width))
-      if side < network.leastSide {
-        problems.append(
-          Problem(
-            "network",
-            "\(network.name) needs pictures of at least \(network.leastSide) pixels a side, not \(side)"
-          ))
-      }
-      if n < 1 {
-        problems.append(
-          Problem("dataset.validation", "leaves none of the \(fact.train) training samples"))
+      if let problem = setting.spec.training.problem(with: fact) {
+        problems.append(problem)
       } else {
         let phases = setting.spec.phases(samples: n, problems: &problems)
         prepared.append((setting, fact, phases))
@@ -195,6 +188,8 @@ private struct StageCutter {
         let lawsSoFar = laws + [["law": phase.law.identity, "until": .integer(end)]]
         var content: [JSON.Member] = [
           .init("numerics_version", .integer(numericsVersion)),
+          .init("backend", .string(Backend.native.rawValue)),
+          .init("preparation", .integer(preparationVersion)),
           .init("training", spec.identity(seed: .number(SeededIdentity.place))),
           .init("laws", .array(lawsSoFar)),
         ]
@@ -205,11 +200,13 @@ private struct StageCutter {
           samplesPerEpoch: samplesPerEpoch, ghost: spec.ghost)
         if let index = indices[identity] {
           chain.append(index)
+          if stages[index].probe == nil { stages[index].probe = setting.spec.probe }
         } else {
           indices[identity] = stages.count
           stages.append(
             PlannedStage(
-              stage: stage, parent: chain.last, spec: spec, setting: number, identity: identity))
+              stage: stage, parent: chain.last, spec: spec, probe: setting.spec.probe,
+              setting: number, identity: identity))
           chain.append(stages.count - 1)
         }
         startUpdates += stage.updates

@@ -15,7 +15,10 @@ package struct Rational: Hashable, Comparable, Sendable, CustomStringConvertible
 
   /// Nil when the reduced fraction does not fit in 128 bits, or when the denominator is 0.
   init?(_ numerator: (Int128, overflow: Bool), over denominator: (Int128, overflow: Bool)) {
-    guard !numerator.overflow, !denominator.overflow, denominator.0 != 0 else { return nil }
+    // The least number has no magnitude in its own type.
+    guard !numerator.overflow, !denominator.overflow, denominator.0 != 0,
+      numerator.0 != .min, denominator.0 != .min
+    else { return nil }
     let sign: Int128 = denominator.0 < 0 ? -1 : 1
     let divisor = Rational.gcd(numerator.0.magnitude, denominator.0.magnitude)
     self.numerator = sign * numerator.0 / Int128(divisor)
@@ -25,6 +28,9 @@ package struct Rational: Hashable, Comparable, Sendable, CustomStringConvertible
   package init?(_ numerator: Int, over denominator: Int) {
     self.init((Int128(numerator), false), over: (Int128(denominator), false))
   }
+
+  /// Powers of ten that a number is written with, at most.
+  static let mostPlaces = 30
 
   /// Reads "0.1", "5e-4", "-3" or "1/3" exactly.
   package init?(_ text: String) {
@@ -41,11 +47,12 @@ package struct Rational: Hashable, Comparable, Sendable, CustomStringConvertible
     let point = mantissa.split(separator: ".", omittingEmptySubsequences: false)
     guard point.count <= 2, let digits = Int128(point.joined()) else { return nil }
     let places = point.count == 2 ? point[1].count : 0
-    guard let exponent = parts.count == 2 ? Int(parts[1]) : 0, abs(exponent) <= 100 else {
+    guard let exponent = parts.count == 2 ? Int(parts[1]) : 0, (-100...100).contains(exponent)
+    else {
       return nil
     }
     let shift = exponent - places
-    guard abs(shift) <= 30 else { return nil }
+    guard abs(shift) <= Rational.mostPlaces else { return nil }
     let power = (0..<abs(shift)).reduce(Int128(1)) { result, _ in result * 10 }
     self.init(
       shift > 0 ? Rational.times(digits, power) : (digits, false),
@@ -80,12 +87,13 @@ package struct Rational: Hashable, Comparable, Sendable, CustomStringConvertible
   /// float as the exact quotient does, since 53 >= 2 * 24 + 2.
   package var float: Float { Float(double) }
 
-  /// The nearest whole number, halves away from zero.
-  package var rounded: Int { Int((Double(numerator) / Double(denominator)).rounded()) }
+  /// The nearest whole number, halves away from zero; the end of the range where it lies beyond.
+  package var rounded: Int { Int(nearest: double) }
 
+  /// The largest whole number not above; the end of the range where it lies beyond.
   package var floor: Int {
     let (quotient, remainder) = numerator.quotientAndRemainder(dividingBy: denominator)
-    return Int(remainder < 0 ? quotient - 1 : quotient)
+    return Int(clamping: remainder < 0 ? quotient - 1 : quotient)
   }
 
   package var description: String {
@@ -101,5 +109,14 @@ package struct Rational: Hashable, Comparable, Sendable, CustomStringConvertible
     var (a, b) = (a, b)
     while b != 0 { (a, b) = (b, a % b) }
     return max(a, 1)
+  }
+}
+
+extension Int {
+  /// The nearest whole number, halves away from zero; the end of the range where it lies beyond, and 0
+  /// of what is no number.
+  package init(nearest value: Double) {
+    let whole = value.rounded()
+    self = Int(exactly: whole) ?? (whole.isNaN ? 0 : whole < 0 ? .min : .max)
   }
 }

@@ -5,19 +5,24 @@ package struct RunSpec: Hashable, Sendable {
   package var epochs: Rational
   package var batch: BatchSpec
   package var schedule: ScheduleSpec
+  /// Of no influence on what is trained, and so not in any digest.
+  package var probe: GradientProbe?
   /// Claims of later stages are restricted to machines with the numerics fingerprint of the first.
   package var isPinned: Bool
+
+  package static let mostEpochs = 1_000_000
+
+  static let lossShape = Shape.object(
+    ObjectShape(fields: [
+      .init("label_smoothing", .number(.from(0, to: 0.999)), "0 by default.")
+    ]))
 
   static let fields: [ObjectShape.Field] = [
     .init("dataset", DatasetSpec.shape, required: true, "The data, by name or as an object."),
     .init("network", NetworkSpec.shape, required: true, "The network, by name or as an object."),
-    .init("epochs", .number(.above(0, to: 1e6)), required: true, "How long to train."),
     .init(
-      "loss",
-      .object(
-        ObjectShape(fields: [
-          .init("label_smoothing", .number(.from(0, to: 0.999)), "0 by default.")
-        ])), "Softmax cross-entropy."),
+      "epochs", .number(.above(0, to: Double(mostEpochs))), required: true, "How long to train."),
+    .init("loss", lossShape, "Softmax cross-entropy."),
     .init("optimizer", OptimizerSpec.shape, required: true, "The update rule and its constants."),
     .init("batch", BatchSpec.shape, required: true, "Batch, ghost batch and the largest batch."),
     .init("schedule", ScheduleSpec.shape, required: true, "How the noise scale is annealed."),
@@ -39,7 +44,8 @@ package struct RunSpec: Hashable, Sendable {
       network: NetworkSpec(part("network"), at: "network", problems: &problems),
       labelSmoothing: node["loss"]?["label_smoothing"].flatMap(Rational.init(literal:)) ?? .zero,
       optimizer: OptimizerSpec(part("optimizer"), at: "optimizer", problems: &problems),
-      ghost: batch.ghost, probe: node["gradient_probe"].flatMap(GradientProbe.init))
+      ghost: batch.ghost)
+    probe = node["gradient_probe"].flatMap(GradientProbe.init)
     epochs = node["epochs"].flatMap(Rational.init(literal:)) ?? .one
     self.batch = batch
     schedule = ScheduleSpec(part("schedule"), at: "schedule", problems: &problems)

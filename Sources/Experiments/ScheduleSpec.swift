@@ -20,13 +20,14 @@ package struct BatchSpec: Hashable, Sendable {
   package var maximum: Maximum?
   package var scaling: Scaling?
 
+  static let ghostShape = Shape.integer(1...65_536)
+
   static let shape: Shape = {
     let count = Shape.integer(1...(1 << 40))
     return .object(
       ObjectShape(fields: [
         .init("size", count, "Samples an update at the start of training."),
-        .init(
-          "ghost", .integer(1...65_536), "The ghost batch: samples that are normalized together."),
+        .init("ghost", ghostShape, "The ghost batch: samples that are normalized together."),
         .init(
           "maximum",
           .either([
@@ -135,7 +136,16 @@ package struct ScheduleSpec: Hashable, Sendable {
   package var warmUp: WarmUp?
 
   static let shape: Shape = {
-    let name = Shape.choice(Name.allCases.map(\.rawValue))
+    let curves = Curve.Shape.allCases.map { shape in
+      (shape.rawValue, #"{ "name": "decay", "curve": { "shape": "\#(shape.rawValue)" } }"#)
+    }
+    let linear = #"{ "name": "decay", "curve": { "shape": "polynomial" } }"#
+    let drops = #"{ "name": "decay", "drops": { "epochs": [60, 120], "factor": 5 } }"#
+    let name = Shape.choice(
+      Name.allCases.map(\.rawValue),
+      elsewhere: Dictionary(uniqueKeysWithValues: curves).merging([
+        "linear": linear, "step": drops, "multistep": drops,
+      ]) { $1 })
     let factor = Shape.number(.above(1, to: 1e6))
     return .either([
       name,

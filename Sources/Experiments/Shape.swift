@@ -5,7 +5,8 @@ package indirect enum Shape: Sendable {
   case name
   case text
   case bool
-  case choice([String])
+  /// One of some words. `elsewhere` says of other words what they are written as.
+  case choice([String], elsewhere: [String: String] = [:])
   /// A word with a grammar: `allowed` says it in words, `pattern` as a regular expression.
   case word(allowed: String, pattern: String, near: [String], accepts: @Sendable (String) -> Bool)
   case integer(ClosedRange<Int>)
@@ -60,6 +61,18 @@ package struct ObjectShape: Sendable {
   let fields: [Field]
 
   subscript(key: String) -> Field? { fields.first { $0.key == key } }
+
+  /// Where a key belongs that stands one object too high: `optimizer.learning_rate`.
+  func place(of key: String) -> String? {
+    for field in fields {
+      let keys = field.shape.objectShapes.flatMap { $0.fields.map(\.key) }
+      if keys.contains(key) { return "\(field.key).\(key)" }
+      if let meant = suggestion(key, among: keys), meant != nearest(key, among: keys) {
+        return "\(field.key).\(meant)"
+      }
+    }
+    return nil
+  }
 }
 
 extension Shape {
@@ -69,7 +82,7 @@ extension Shape {
     case .name: "a name of 1 to 100 letters, digits and ._=+,-"
     case .text: "text"
     case .bool: "true or false"
-    case .choice(let names): names.joined(separator: ", ")
+    case .choice(let names, _): names.joined(separator: ", ")
     case .word(let allowed, _, _, _): allowed
     case .integer(let range):
       range.upperBound == .max
@@ -79,7 +92,7 @@ extension Shape {
     case .fraction(let bounds, let whole):
       "a number \(bounds.words), or a fraction of \(whole) such as \"1/3\""
     case .list(let item, let count):
-      "a list of \(count.lowerBound == 0 ? "" : "at least \(count.lowerBound) ")values, each \(item.words)"
+      "a list of \(count.lowerBound) to \(count.upperBound) values, each \(item.words)"
     case .object(let object): "an object with " + object.fields.map(\.key).joined(separator: ", ")
     case .map(_, let keys): "an object of \(keys)"
     case .either(let shapes): shapes.map(\.words).joined(separator: "; or ")
@@ -93,7 +106,7 @@ extension Shape {
     switch (self, value) {
     case (.anything, _), (.text, .string), (.bool, .bool): break
     case (.name, .string(let text)) where isValidName(text): break
-    case (.choice(let names), .string(let text)) where names.contains(text): break
+    case (.choice(let names, _), .string(let text)) where names.contains(text): break
     case (.word(_, _, _, let accepts), .string(let text)) where accepts(text): break
     case (.integer(let range), .number) where value.intValue.map(range.contains) ?? false: break
     case (.number(let bounds), .number(let text))
@@ -114,7 +127,7 @@ extension Shape {
     case (.either(let shapes), _):
       checkEither(shapes, value, at: path, partial: partial, into: &problems)
     default:
-      problems.append(Problem(path, complaint(about: value)))
+      problems.append(Problem(path, complaint(about: value, at: path)))
     }
   }
 
@@ -127,21 +140,26 @@ extension Shape {
     _ members: [JSON.Member], of object: ObjectShape, at path: String, partial: Bool,
     into problems: inout [Problem]
   ) {
+    var meant: Set<String> = []
     for member in members {
       if let field = object[member.key] {
         field.shape.check(
           member.value, at: join(path, member.key), partial: partial, into: &problems)
       } else {
         let keys = object.fields.map(\.key)
+        let key = suggestion(member.key, among: keys)
+        let nested = key == nil ? object.place(of: member.key) : nil
+        if let key { meant.insert(key) }
+        let hint = (key ?? nested).map { "; did you mean \"\($0)\"" } ?? ""
         problems.append(
           Problem(
             join(path, member.key),
-            "unknown key\(hint(member.key, among: keys)); allowed here: \(keys.joined(separator: ", "))"
-          ))
+            "unknown key\(hint); allowed here: \(keys.joined(separator: ", "))"))
       }
     }
     guard !partial else { return }
-    for field in object.fields where field.isRequired {
+    // A key that is there under a wrong name is told once.
+    for field in object.fields where field.isRequired && !meant.contains(field.key) {
       if !members.contains(where: { $0.key == field.key }) {
         problems.append(Problem(join(path, field.key), "is missing: \(field.shape.words)"))
       }
@@ -162,7 +180,7 @@ extension Shape {
     if let meant = attempts.first(where: { $0.shape.takesKind(of: value) }) {
       problems += meant.problems
     } else {
-      problems.append(Problem(path, complaint(about: value)))
+      problems.append(Problem(path, complaint(about: value, at: path)))
     }
   }
 
@@ -171,27 +189,40 @@ extension Shape {
     case (.object, .object), (.map, .object), (.list, .array), (.bool, .bool): true
     case (.integer, .number), (.number, .number), (.fraction, .number): true
     case (.name, .string), (.text, .string), (.choice, .string), (.word, .string): true
+    case (.fraction, .string(let text)): text.contains("/")
     case (.either(let shapes), _): shapes.contains { $0.takesKind(of: value) }
     default: false
     }
   }
 
-  private func complaint(about value: JSON) -> String {
+  private func complaint(about value: JSON, at path: String) -> String {
     let found: String
     switch value {
-    case .string, .number, .bool, .null: found = value.encoded()
-    default: found = value.kindName
+    case .string, .number, .bool, .null: found = shortened(value.encoded(), to: 100)
+    case .array(let items): found = items.isEmpty ? "an empty list" : "a list of \(items.count)"
+    case .object: found = value.kindName
     }
-    var near = ""
-    if case .string(let text) = value {
-      let names: [String] =
-        switch self {
-        case .choice(let names), .word(_, _, let names, _): names
-        default: []
-        }
-      near = hint(text, among: names)
+    return "found \(found)\(advice(on: value, at: path)); allowed: \(words)"
+  }
+
+  /// What is likely meant, if that can be told.
+  private func advice(on value: JSON, at path: String) -> String {
+    switch (self, value) {
+    case (.choice(_, let elsewhere), .string(let text)) where elsewhere[text.lowercased()] != nil:
+      "; write \(elsewhere[text.lowercased()] ?? "")"
+    case (.choice(let names, _), .string(let text)), (.word(_, _, let names, _), .string(let text)):
+      hint(text, among: names)
+    case (.either(let shapes), .string):
+      shapes.lazy.map { $0.advice(on: value, at: path) }.first { !$0.isEmpty } ?? ""
+    case (.number(let bounds), .number(let text)), (.fraction(let bounds, _), .number(let text)):
+      bounds.contains(value.doubleValue ?? .nan) && Rational(text) == nil
+        ? " (numbers are kept exactly: at most \(Rational.mostPlaces) places before or after the "
+          + "point, and 38 digits)" : ""
+    case (.list, .array): ""
+    case (_, .array) where !["grid", "zip", "variants"].contains(Problem(path, "").section):
+      "; several values to try go into \"grid\": { \"\(path)\": [...] }"
+    default: ""
     }
-    return "found \(found)\(near); allowed: \(words)"
   }
 
   /// The shape at a dotted path below this one, or the keys that are allowed where the path leaves it.
@@ -209,7 +240,7 @@ extension Shape {
     let allowed: [String]
   }
 
-  private var objectShapes: [ObjectShape] {
+  fileprivate var objectShapes: [ObjectShape] {
     switch self {
     case .object(let object): [object]
     case .either(let shapes): shapes.flatMap(\.objectShapes)

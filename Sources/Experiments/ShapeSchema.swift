@@ -6,7 +6,7 @@ extension Shape {
     case .name: ["type": "string", "pattern": .string(namePattern)]
     case .text: ["type": "string"]
     case .bool: ["type": "boolean"]
-    case .choice(let names): ["enum": .array(names.map(JSON.string))]
+    case .choice(let names, _): ["enum": .array(names.map(JSON.string))]
     case .word(let allowed, let pattern, _, _):
       ["type": "string", "pattern": .string(pattern), "description": .string(allowed)]
     case .integer(let range):
@@ -24,7 +24,8 @@ extension Shape {
     case .list(let item, let count):
       .object(
         [.init("type", "array"), .init("items", item.schema)]
-          + (count.lowerBound == 0 ? [] : [.init("minItems", .integer(count.lowerBound))]))
+          + (count.lowerBound == 0 ? [] : [.init("minItems", .integer(count.lowerBound))])
+          + [.init("maxItems", .integer(count.upperBound))])
     case .map(let item, _): ["type": "object", "additionalProperties": item.schema]
     case .either(let shapes): ["anyOf": .array(shapes.map(\.schema))]
     case .object(let object): object.schema

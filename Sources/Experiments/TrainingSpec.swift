@@ -9,8 +9,6 @@ package struct TrainingSpec: Hashable, Sendable {
   package var labelSmoothing: Rational
   package var optimizer: OptimizerSpec
   package var ghost: Int
-  /// Of no influence on what is trained, and so not in any digest.
-  package var probe: GradientProbe?
 
   /// As stored in the queue and read by workers.
   package var json: JSON {
@@ -18,13 +16,12 @@ package struct TrainingSpec: Hashable, Sendable {
       "dataset": dataset.json, "dataset_digest": datasetDigest.map(JSON.string) ?? .null,
       "network": network.json, "loss": ["label_smoothing": labelSmoothing.json],
       "optimizer": optimizer.json, "initialization": "he-normal", "ghost": .integer(ghost),
-      "gradient_probe": probe?.json ?? .null,
     ]
   }
 
   package init(
     dataset: DatasetSpec, datasetDigest: String?, network: NetworkSpec, labelSmoothing: Rational,
-    optimizer: OptimizerSpec, ghost: Int, probe: GradientProbe?
+    optimizer: OptimizerSpec, ghost: Int
   ) {
     self.dataset = dataset
     self.datasetDigest = datasetDigest
@@ -32,14 +29,15 @@ package struct TrainingSpec: Hashable, Sendable {
     self.labelSmoothing = labelSmoothing
     self.optimizer = optimizer
     self.ghost = ghost
-    self.probe = probe
   }
 
+  /// Reads what the queue has stored. A submitter may have sent it without the planner, so all of the
+  /// planner's shapes are checked.
   package init(_ node: JSON) throws(InvalidGrid) {
     var problems: [Problem] = []
     for (key, shape) in [
-      ("dataset", DatasetSpec.shape), ("network", NetworkSpec.shape),
-      ("optimizer", OptimizerSpec.shape),
+      ("dataset", DatasetSpec.shape), ("network", NetworkSpec.shape), ("loss", RunSpec.lossShape),
+      ("optimizer", OptimizerSpec.shape), ("ghost", BatchSpec.ghostShape),
     ] {
       shape.check(node[key] ?? .null, at: key, into: &problems)
     }
@@ -49,9 +47,7 @@ package struct TrainingSpec: Hashable, Sendable {
     network = NetworkSpec(node["network"] ?? .null, at: "network", problems: &problems)
     labelSmoothing = node["loss"]?["label_smoothing"].flatMap(Rational.init(literal:)) ?? .zero
     optimizer = OptimizerSpec(node["optimizer"] ?? .null, at: "optimizer", problems: &problems)
-    ghost = node["ghost"]?.intValue ?? 0
-    probe = node["gradient_probe"].flatMap(GradientProbe.init)
-    if ghost < 1 { problems.append(Problem("ghost", "is missing")) }
+    ghost = node["ghost"]?.intValue ?? 1
     guard problems.isEmpty else { throw InvalidGrid(problems) }
   }
 
@@ -72,6 +68,25 @@ package struct TrainingSpec: Hashable, Sendable {
   }
 }
 
+extension TrainingSpec {
+  /// Why these data cannot be trained on, if they cannot.
+  package func problem(with facts: DatasetFacts) -> Problem? {
+    let side = min(facts.height, facts.width)
+    guard side >= network.leastSide else {
+      return Problem(
+        "network",
+        "\(network.name) needs pictures of at least \(network.leastSide) pixels a side, not \(side)"
+      )
+    }
+    guard dataset.validation < facts.train else {
+      return Problem(
+        "dataset.validation",
+        "found \(dataset.validation); that leaves none of the \(facts.train) training samples")
+    }
+    return nil
+  }
+}
+
 /// Extra ghost batches, now and then, that measure the gradient noise scale where an update has one
 /// ghost batch only. Stages that were trained before keep what was measured then.
 package struct GradientProbe: Hashable, Sendable {
@@ -85,14 +100,27 @@ package struct GradientProbe: Hashable, Sendable {
       .init("ghost_batches", .integer(2...64), "Gradients of a probe; 8 by default."),
     ]))
 
-  init?(_ node: JSON) {
-    guard let every = node["every"]?.intValue, every > 0 else { return nil }
+  /// Nil of what has another shape.
+  package init?(_ node: JSON) {
+    var problems: [Problem] = []
+    GradientProbe.shape.check(node, at: "gradient_probe", into: &problems)
+    guard problems.isEmpty, let every = node["every"]?.intValue else { return nil }
     self.every = every
     ghostBatches = node["ghost_batches"]?.intValue ?? 8
   }
 
-  var json: JSON { ["every": .integer(every), "ghost_batches": .integer(ghostBatches)] }
+  package var json: JSON { ["every": .integer(every), "ghost_batches": .integer(ghostBatches)] }
 }
 
 /// Raised whenever the arithmetic of training changes; in every stage's digest, and matched at claim.
 package let numericsVersion = 5
+
+/// Raised whenever the numbers change that data become: in every stage's digest, and matched at claim.
+/// Stages of 0 were planned before the digest had it: their tables were standardized in another way.
+package let preparationVersion = 1
+
+/// What trains a stage: in its digest, and matched at claim.
+package enum Backend: String, Sendable {
+  /// This program's own engine.
+  case native
+}

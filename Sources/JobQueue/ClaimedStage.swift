@@ -23,6 +23,10 @@ package struct ClaimedStage: Sendable {
   package let end: Int
   package let startUpdates: Int
   package let updates: Int
+  /// How the gradient noise is probed; null where it is not.
+  package let probe: JSON
+  /// What the stage was planned to take.
+  package let memoryBytes: Int
   /// Where to go on from; nil at the start of training.
   package let resume: Resume?
   package let runs: [String]
@@ -41,11 +45,13 @@ package struct ClaimedStage: Sendable {
       let digest = node["digest"]?.stringValue, let seed = node["seed"]?.intValue,
       let spec = node["spec"], let law = node["law"],
       let start = node["start_samples"]?.intValue, let end = node["end_samples"]?.intValue,
-      let startUpdates = node["start_updates"]?.intValue, let updates = node["updates"]?.intValue
+      let startUpdates = node["start_updates"]?.intValue, let updates = node["updates"]?.intValue,
+      let memory = node["memory_bytes"]?.intValue
     else { return nil }
     lease = Lease(stage: stage, attempt: attempt)
     (self.digest, self.seed, self.spec, self.law) = (digest, seed, spec, law)
     (self.start, self.end, self.startUpdates, self.updates) = (start, end, startUpdates, updates)
+    (probe, memoryBytes) = (node["probe"] ?? .null, memory)
     if let from = node["resume"], !from.isNull {
       guard let checkpoint = from["checkpoint"]?.intValue, let store = from["store"]?.stringValue,
         let file = from["file"]?.stringValue, let digest = from["digest"]?.stringValue,

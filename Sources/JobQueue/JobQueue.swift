@@ -221,6 +221,15 @@ package struct JobQueue: Sendable {
     }
   }
 
+  /// Which of the data sets that are wanted a worker cannot open: reasons by digest.
+  package func noteMissingData(worker: Int, _ reasons: [String: String]) async throws {
+    let missing = JSON.object(
+      reasons.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) })
+    _ = try await database.query(
+      "select api.note_missing_data($1, $2)", [.integer(worker), .text(missing.encoded())],
+      timeout: .seconds(30))
+  }
+
   package struct Claim: Sendable {
     package var worker: Int
     package var slots: Int
@@ -250,10 +259,9 @@ package struct JobQueue: Sendable {
     let rows = try await database.query(
       "select api.claim($1, $2, $3, $4)", parameters(claim, lease), timeout: .seconds(30),
       keeping: true)
-    return try rows.map { row in
-      guard let stage = row.values[0].flatMap({ try? JSON(parsing: $0) }).flatMap(ClaimedStage.init)
-      else { throw UnexpectedAnswer(function: "api.claim") }
-      return stage
+    // One that cannot be read is given back by heartbeats that do not name it; the others are trained.
+    return rows.compactMap { row in
+      row.values[0].flatMap { try? JSON(parsing: $0) }.flatMap(ClaimedStage.init)
     }
   }
 
@@ -262,6 +270,8 @@ package struct JobQueue: Sendable {
       "datasets": .array(claim.datasets.map(JSON.string)),
       "stores": .array(claim.stores.map(JSON.string)),
       "numerics_version": .integer(numericsVersion),
+      "preparation": .integer(preparationVersion),
+      "backends": [.string(Backend.native.rawValue)],
       "memory_bytes": .integer(claim.memory), "grid": claim.grid.map(JSON.string) ?? .null,
       "threads": .integer(claim.threads), "fingerprint": .string(claim.fingerprint),
     ]

@@ -57,7 +57,8 @@ package struct Submission: Sendable {
       """
       stage(number, setting, parent, spec, dataset, numerics_version, memory_bytes, pinned,
         start_samples, end_samples, start_updates, updates, batch, ghost, learning_rate,
-        learning_rate_end, law, momentum, noise_scale, noise_scale_exact, epochs)
+        learning_rate_end, law, momentum, noise_scale, noise_scale_exact, epochs, backend,
+        preparation, probe)
       """, on: connection
     ) { $0 }
     let pairs = numbered.lazy.flatMap { seed in stages.indices.lazy.map { (seed: seed, stage: $0) }
@@ -154,7 +155,8 @@ extension PlannedStage {
       .text(String(stage.rate)), .text(String(stage.rateAtEnd)), .text(stage.law.json.encoded()),
       stage.law.momentum.map { .text($0.json.encoded()) } ?? .null,
       noise.map { .real($0.approximate) } ?? .null, noise.map { .real($0.exact) } ?? .null,
-      .real(stage.epochs),
+      .real(stage.epochs), .text(Backend.native.rawValue), .integer(preparationVersion),
+      probe.map { .text($0.json.encoded()) } ?? .null,
     ]
   }
 }

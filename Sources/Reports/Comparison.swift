@@ -9,12 +9,25 @@ package struct Comparison: Sendable {
   /// What the two differ in.
   package let axis: String
   package let test: Result<Test, StatisticsError>
-  /// Of pairs, where a margin is given and every run of both settings trained.
+  /// Of pairs, where every run of both settings trained.
   package let equivalence: Equivalence?
   /// Two-sided, corrected by Holm over all of the report's comparisons.
   package private(set) var adjustedP: Double?
   /// The chance that equivalence is claimed wrongly, corrected in the same way.
   package private(set) var adjustedEquivalenceP: Double?
+  /// Of the difference, at 95 % for all of the report's comparisons together (Bonferroni).
+  package private(set) var simultaneous: Interval?
+  let margin: Double
+
+  /// Subject minus reference.
+  package var difference: Double? {
+    if case .success(let test) = test { test.difference } else { nil }
+  }
+
+  /// Whether it lies beyond the margin, with all comparisons allowed for.
+  package var isDifferent: Bool {
+    simultaneous.map { $0.low > margin || $0.high < -margin } ?? false
+  }
 
   /// Nil where it was not tested.
   package var isEquivalent: Bool? {
@@ -50,9 +63,10 @@ package struct Comparison: Sendable {
 
   init(
     subject: Int, reference: Int, axis: String, settings: [SettingResult], grids: [GridReport],
-    margin: Double?
+    margin: Double
   ) {
     self.subject = subject
+    self.margin = margin
     self.axis = axis
     self.reference = reference
     let (first, second) = (settings[subject], settings[reference])
@@ -67,12 +81,12 @@ package struct Comparison: Sendable {
   }
 
   private static func compare(
-    _ first: SettingResult, _ second: SettingResult, _ grids: [GridReport], _ margin: Double?
+    _ first: SettingResult, _ second: SettingResult, _ grids: [GridReport], _ margin: Double
   ) throws(StatisticsError) -> (Test, Equivalence?) {
     guard !first.isSameTraining(as: second) else { throw .identical(count: first.runs.count) }
     guard Set(first.runs.map(\.seed)).isDisjoint(with: second.runs.map(\.seed)) else {
       let pairs = try PairedComparison(first.values, minus: second.values)
-      guard let margin, pairs.estimate != nil, first.isComplete, second.isComplete else {
+      guard pairs.estimate != nil, first.isComplete, second.isComplete else {
         return (.paired(pairs), nil)
       }
       return (.paired(pairs), try Equivalence(pairs, margin: margin))
@@ -96,6 +110,11 @@ package struct Comparison: Sendable {
     var corrected = comparisons
     for ((place, _), p) in zip(tested, Holm(tested.map(\.1)).adjusted) {
       corrected[place].adjustedP = p
+    }
+    for (place, _) in tested {
+      guard case .success(let test) = comparisons[place].test else { continue }
+      corrected[place].simultaneous = test.estimate?.interval(
+        confidence: 1 - 0.05 / Double(tested.count))
     }
     let claims = comparisons.indices.compactMap { place in
       comparisons[place].equivalence.map { (place, $0.p) }

@@ -41,15 +41,13 @@ extension Report {
   private func scheduleFigures(
     _ arms: [(label: String, setting: SettingResult)], at place: String
   ) -> [Figure] {
-    func paths(_ value: (GridReport.StageRow) -> (Double, Double)?) -> [Figure.Series] {
+    func paths(_ value: (GridReport.StageRow, Law, Int) -> Double?) -> [Figure.Series] {
       arms.enumerated().map { style, arm in
-        let rows = arm.setting.stages.flatMap { stage -> [[Double]] in
-          guard let (first, last) = value(stage) else { return [] }
-          return [[stage.start, first], [stage.end, last]]
-        }
+        let rows = arm.setting.stages.flatMap { $0.points(value) }
         return Figure.Series(kind: .path, label: arm.label, style: style, rows: rows)
       }
     }
+    let range = epochRange(arms.flatMap(\.setting.stages).map(\.lastEpoch))
     let at = place.isEmpty ? "" : " At \(place)."
     let measured = arms.enumerated().map { style, arm in
       Figure.Series(
@@ -61,15 +59,15 @@ extension Report {
     return [
       Figure(
         name: "learning-rate-by-epoch", title: "Learning rate against epochs",
-        caption: "As planned, stage by stage; one seed, since all have the same.\(at)", x: "epochs",
-        y: "learning rate (log scale)",
-        options: "set logscale y; set format y '%g'; set key tmargin center horizontal",
-        series: paths { ($0.learningRate, $0.learningRateEnd) }),
+        caption: "As planned: the law that trains, update by update; all seeds have the same.\(at)",
+        x: "epochs", y: "learning rate (log scale)",
+        options: range + "set logscale y; set format y '%g'; set key tmargin center horizontal",
+        series: paths { _, law, sample in Double(law.rate.value(at: sample)) }),
       Figure(
         name: "batch-by-epoch", title: "Batch size against epochs",
         caption: "As planned, stage by stage.\(at)", x: "epochs", y: "batch size (log scale)",
-        options: "set logscale y 2; set key tmargin center horizontal",
-        series: paths { (Double($0.batch), Double($0.batch)) }),
+        options: range + "set logscale y 2; set key tmargin center horizontal",
+        series: paths { _, law, _ in Double(law.batch) }),
       Figure(
         name: "noise-scale-by-epoch", title: "Noise scale against epochs",
         caption: "Lines: planned, g = εN/(B(1−m)). Marks: the gradient noise scale tr(Σ)/|G|² as "
@@ -77,14 +75,20 @@ extension Report {
           + "are different quantities. No mark: one ghost batch an update and no probe, or a squared "
           + "gradient that was not measured to be above zero.\(at)",
         x: "epochs", y: "noise scale (log scale)",
-        options: "set logscale y; set format y '%g'; set key tmargin center horizontal",
-        series: paths { stage in
-          stage.noiseScale.map { noise in
-            let fall = stage.learningRate > 0 ? stage.learningRateEnd / stage.learningRate : 1
-            return (noise, noise * fall)
-          }
+        options: range + "set logscale y; set format y '%g'; set key tmargin center horizontal",
+        series: paths { stage, law, sample in
+          guard stage.hasNoiseScale else { return nil }
+          return NoiseScale.approximate(
+            rate: Double(law.rate.value(at: sample)), samples: Int(nearest: stage.samplesPerEpoch),
+            batch: law.batch, momentum: law.momentum?.double ?? 0)
         } + measured),
     ]
+  }
+
+  /// An axis of epochs ends where the runs end.
+  private func epochRange(_ ends: [Double]) -> String {
+    guard let end = ends.max(), end > 0 else { return "" }
+    return "set xrange [0:\(end)]; "
   }
 
   // MARK: - Curves
@@ -132,27 +136,31 @@ extension Report {
     }
     let epochs: (GridReport.CurvePoint) -> Double = { $0.epoch }
     let updates: (GridReport.CurvePoint) -> Double = { Double($0.updates) }
+    let points = arms.flatMap { $0.setting.curve }
+    let epochRange = epochRange(points.map(\.epoch))
+    let updateRange = points.map(\.updates).max().map { "set xrange [0:\($0)]; " } ?? ""
     let lossTics = Figure.tics(arms.flatMap { $0.setting.curve.compactMap(\.trainLoss.mean) })
     return [
       Figure(
         name: "accuracy-by-epoch\(suffix)", title: "Test accuracy against epochs\(at)",
         caption: accuracyCaption, x: "epochs", y: "test accuracy (%)",
-        options: "set key bottom right",
+        options: epochRange + "set key bottom right",
         series: series(x: epochs, y: \.testAccuracy, scale: 100)),
       Figure(
         name: "accuracy-by-update\(suffix)", title: "Test accuracy against updates\(at)",
         caption: accuracyCaption, x: "parameter updates", y: "test accuracy (%)",
-        options: "set key bottom right", series: series(x: updates, y: \.testAccuracy, scale: 100)),
+        options: updateRange + "set key bottom right",
+        series: series(x: updates, y: \.testAccuracy, scale: 100)),
       Figure(
         name: "loss-by-epoch\(suffix)", title: "Training loss against epochs\(at)",
         caption: lossCaption, x: "epochs", y: "training loss (log scale)",
-        options: "set logscale y; set ytics (\(lossTics)); set autoscale yfix; "
+        options: epochRange + "set logscale y; set ytics (\(lossTics)); set autoscale yfix; "
           + "set offsets 0, 0, graph 0.05, graph 0.05; set key top right",
         series: series(x: epochs, y: \.trainLoss, scale: 1, isLogarithmic: true)),
       Figure(
         name: "loss-by-update\(suffix)", title: "Training loss against updates\(at)",
         caption: lossCaption, x: "parameter updates", y: "training loss (log scale)",
-        options: "set logscale y; set ytics (\(lossTics)); set autoscale yfix; "
+        options: updateRange + "set logscale y; set ytics (\(lossTics)); set autoscale yfix; "
           + "set offsets 0, 0, graph 0.05, graph 0.05; set key top right",
         series: series(x: updates, y: \.trainLoss, scale: 1, isLogarithmic: true)),
     ]
@@ -163,5 +171,29 @@ extension Report {
     return Interval(
       around: mean, standardError: deviation / Double(runs).squareRoot(), df: Double(runs - 1),
       confidence: 0.95)
+  }
+}
+
+extension GridReport.StageRow {
+  /// Epoch at which the stage ends.
+  var lastEpoch: Double { Double(end) / samplesPerEpoch }
+
+  /// More points of a law than an eye tells apart on a figure.
+  private static let mostPoints = 256
+
+  /// Epochs with a value of the law at each: at updates of the stage, from the first to the last, whose
+  /// value holds to the stage's end.
+  func points(_ value: (GridReport.StageRow, Law, Int) -> Double?) -> [[Double]] {
+    guard let law, law.batch > 0, end > start else { return [] }
+    let updates = (end - start) / law.batch
+    let count = law.rate.isConstant ? 1 : min(updates, GridReport.StageRow.mostPoints)
+    let samples = (0..<max(count, 1)).map { point in
+      start + (count > 1 ? point * (updates - 1) / (count - 1) : 0) * law.batch
+    }
+    var rows = samples.compactMap { sample in
+      value(self, law, sample).map { [Double(sample) / samplesPerEpoch, $0] }
+    }
+    if let last = rows.last { rows.append([lastEpoch, last[1]]) }
+    return rows
   }
 }

@@ -13,11 +13,11 @@ package struct Figure: Sendable {
   var x: String
   var y: String
   /// gnuplot commands without any text from outside.
-  var options = ""
-  var series: [Series]
+  package var options = ""
+  package var series: [Series]
 
-  struct Series: Sendable {
-    enum Kind: Sendable {
+  package struct Series: Sendable {
+    package enum Kind: Sendable {
       /// x, y: points joined by lines.
       case line
       /// x, y: lines alone.
@@ -38,10 +38,10 @@ package struct Figure: Sendable {
 
     var kind: Kind
     /// In the key; none where nil.
-    var label: String?
+    package var label: String?
     /// Which of the colours, dashes and marks.
     var style: Int
-    var rows: [[Double]]
+    package var rows: [[Double]]
     /// A word beside each row, for crosses.
     var words: [String] = []
   }

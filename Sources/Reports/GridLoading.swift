@@ -68,14 +68,14 @@ extension GridReport {
     }
     (self.runStages, self.runDatasets) = (runStages, runDatasets)
     provenance = try await Provenance(of: id, from: database)
+    timing = try await Timing(of: id, from: database)
   }
 
   /// Of more settings neither curves.csv nor the figures have curves: SQL is the way to them.
   static let mostCurves = 10_000
 
   private static let stageQuery = """
-    select rs.run_id, s.start_samples, s.end_samples, s.batch, s.learning_rate, s.learning_rate_end,
-      s.noise_scale, s.memory_bytes,
+    select rs.run_id, s.start_samples, s.end_samples, s.batch, s.law, s.noise_scale, s.memory_bytes,
       (select max(a.peak_memory_bytes) from report.attempt a
        where a.stage_id = s.id and a.slots = 1) as memory_measured
     from report.run_stage rs join report.stage s on s.id = rs.stage_id
@@ -101,20 +101,57 @@ extension GridReport {
     }.sorted()
   }
 
-  /// The grid with this name or, where there is none, this id.
+  /// The grid with this number, as "7" or "#7", or with this name. Digits alone are a number: a grid that
+  /// an earlier version let have such a name is named by its number.
   package static func resolve(_ grid: String, in database: Database) async throws -> (Int, String) {
+    let digits = grid.hasPrefix("#") ? grid.dropFirst() : grid[...]
+    let isNumber = !digits.isEmpty && digits.utf8.allSatisfy { (48...57).contains($0) }
     let rows = try await database.query(
-      """
-      select id, grid from report.submission where grid = $1 or id::text = $1
-      order by (grid = $1) desc limit 1
-      """, [.text(grid)])
+      "select id, grid from report.submission where "
+        + (isNumber ? "id::text = ltrim($1, '#0')" : "grid = $1"), [.text(grid)])
     guard let row = rows.map({ $0 }).first, let id = row["id"].flatMap({ Int($0) }) else {
-      let names = try await database.query("select grid from report.submission").compactMap {
-        $0["grid"]
-      }
-      throw NotFound(name: grid, near: nearest(grid, among: names))
+      let known = try await database.query("select id, grid from report.submission")
+      // Of digits alone the grid with that name is meant, if there is one.
+      let near =
+        isNumber
+        ? known.compactMap { $0["grid"] == grid ? $0["id"].map { "#\($0)" } : nil }.first
+        : nearest(grid, among: known.compactMap { $0["grid"] })
+      throw NotFound(name: grid, near: near)
     }
     return (id, row["grid"] ?? grid)
+  }
+}
+
+extension GridReport.Timing {
+  /// Attempts of other grids count where they ran on the same hosts in the same time.
+  fileprivate init(of grid: Int, from database: Database) async throws {
+    self.init()
+    let rows = try await database.query(
+      """
+      with own as (
+        select a.host, a.threads, a.claimed_at, a.ended_at from report.attempt a
+        where a.outcome = 'finished' and a.stage_id in (
+          select rs.stage_id from report.run_stage rs where rs.grid_id = $1)),
+      span as (
+        select host, min(claimed_at) as first, max(ended_at) as last from own group by host),
+      beside as (
+        select a.host, a.claimed_at, a.ended_at from report.attempt a join span s on s.host = a.host
+        where a.claimed_at < s.last and coalesce(a.ended_at, s.last) > s.first),
+      -- An end comes before a beginning of the same moment.
+      moved as (
+        select host, claimed_at as at, 1 as change from beside
+        union all select host, ended_at, -1 from beside where ended_at is not null),
+      running as (
+        select sum(change) over (partition by host order by at, change
+          rows between unbounded preceding and current row) as attempts from moved)
+      select (select count(distinct host) from own) as hosts,
+        (select count(distinct threads) from own) as threads,
+        (select max(attempts) from running) as at_once
+      """, [.integer(grid)])
+    guard let row = rows.map({ $0 }).first else { return }
+    hosts = row.int("hosts") ?? 0
+    threads = row.int("threads") ?? 0
+    atOnce = row.int("at_once") ?? 0
   }
 }
 

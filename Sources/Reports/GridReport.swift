@@ -17,6 +17,7 @@ package struct GridReport: Sendable {
   /// Digest of the data set of each run.
   package let runDatasets: [Int: String]
   package let provenance: Provenance
+  package let timing: Timing
 
   package struct RunRow: Sendable {
     package let id: Int
@@ -88,12 +89,15 @@ package struct GridReport: Sendable {
 
   /// A stage of a setting, as the first of its runs has it.
   package struct StageRow: Sendable {
-    package let start: Double
-    package let end: Double
+    /// Sample clock.
+    package let start: Int
+    package let end: Int
+    /// N, the training samples of an epoch.
+    package let samplesPerEpoch: Double
     package let batch: Int
-    package let learningRate: Double
-    package let learningRateEnd: Double
-    package let noiseScale: Double?
+    /// The law that it is trained by; nil of one that this version cannot read.
+    package let law: Law?
+    package let hasNoiseScale: Bool
     /// Bytes that a worker is to have for it, as planned.
     package let memory: Int?
     /// The peak of a worker that trained it alone, in bytes; nil where none did.
@@ -110,6 +114,18 @@ package struct GridReport: Sendable {
     package var crashed = 0
     package var preempted = 0
     package var failed = 0
+  }
+
+  /// How the stages of the grid were trained beside each other and beside other stages, so far as the
+  /// queue knows it. Times are comparable where each stage had its machine alone, and all had alike.
+  package struct Timing: Sendable {
+    package var hosts = 0
+    /// Different numbers of cores that attempts had.
+    package var threads = 0
+    /// Attempts at once on one host, at most, of any grid.
+    package var atOnce = 0
+
+    package init() {}
   }
 
   /// There is no such grid.

@@ -111,12 +111,12 @@ extension GridReport.CurvePoint {
 
 extension GridReport.StageRow {
   init(_ row: Rows.Row, samplesPerEpoch: Double) {
-    start = (row.double("start_samples") ?? 0) / samplesPerEpoch
-    end = (row.double("end_samples") ?? 0) / samplesPerEpoch
+    start = row.int("start_samples") ?? 0
+    end = row.int("end_samples") ?? 0
+    self.samplesPerEpoch = samplesPerEpoch
     batch = row.int("batch") ?? 0
-    learningRate = row.double("learning_rate") ?? 0
-    learningRateEnd = row.double("learning_rate_end") ?? 0
-    noiseScale = row.double("noise_scale")
+    law = row["law"].flatMap { try? JSON(parsing: $0) }.flatMap(Law.init)
+    hasNoiseScale = row.double("noise_scale") != nil
     memory = row.int("memory_bytes")
     memoryMeasured = row.int("memory_measured")
   }
@@ -139,5 +139,8 @@ extension Rows.Row {
     self[column].flatMap { text in Int(text) ?? Double(text).flatMap { Int(exactly: $0.rounded()) }
     }
   }
-  package func double(_ column: String) -> Double? { self[column].flatMap { Double($0) } }
+  /// What is not finite says nothing.
+  package func double(_ column: String) -> Double? {
+    self[column].flatMap { Double($0) }.flatMap { $0.isFinite ? $0 : nil }
+  }
 }

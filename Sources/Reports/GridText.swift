@@ -60,7 +60,7 @@ extension GridReport {
 
 extension GridReport.RunRow {
   /// Its state, but for runs that ended no better than guessing.
-  fileprivate var stateOrCollapse: String { outcome == .collapsed ? "collapsed" : state }
+  package var stateOrCollapse: String { outcome == .collapsed ? "collapsed" : state }
 }
 
 extension Report {

@@ -5,11 +5,14 @@ import Statistics
 /// of what `GridReport` has read.
 package struct Report: Sendable {
   package struct Options: Sendable {
-    /// How much accuracy counts as the same, as a share; without one nothing is called equivalent.
-    package var margin: Double?
+    /// How much accuracy counts as the same, as a share.
+    package var margin: Double
     package var interval = IntervalMethod.student
 
-    package init(margin: Double? = nil, interval: IntervalMethod = .student) {
+    /// Half a point.
+    package static let defaultMargin = 0.005
+
+    package init(margin: Double = defaultMargin, interval: IntervalMethod = .student) {
       self.margin = margin
       self.interval = interval
     }
@@ -26,6 +29,8 @@ package struct Report: Sendable {
   package let groups: [Group]
   package let comparisons: [Comparison]
   package let breaks: [RateBreak]
+  /// One for each data set.
+  package let bests: [BestSetting]
 
   /// Settings on the same data that are alike but for an axis.
   package struct Group: Sendable {
@@ -33,7 +38,7 @@ package struct Report: Sendable {
     package let label: String
     /// Places in `settings`.
     package let arms: [Int]
-    /// Whether all arms are equivalent; nil where no margin was stated.
+    /// Whether all arms are equivalent; nil where nothing is to be compared.
     package fileprivate(set) var equivalence: Result<GroupEquivalence, Refusal>?
   }
 
@@ -42,11 +47,13 @@ package struct Report: Sendable {
 
   package struct GroupEquivalence: Sendable {
     package let all: IntersectionUnion
-    /// Some pair lies wholly outside of the margin, at a level that is shared among all pairs.
-    package let hasDifferentPair: Bool
+    /// Place of a comparison whose simultaneous interval lies wholly outside of the margin.
+    package let differentPair: Int?
     /// Corrected by Holm over the report's groups: within a group nothing needs to be.
     package fileprivate(set) var adjustedP: Double
 
+    /// Pairs that were tested.
+    package var tests: Int { all.tests.count }
     package var isShown: Bool { adjustedP < all.tests[0].alpha && all.verdict == .equivalent }
   }
 
@@ -79,14 +86,18 @@ package struct Report: Sendable {
           grids: grids, margin: options.margin)
       }
     }
-    comparisons = Comparison.corrected(compared)
+    let comparisons = Comparison.corrected(compared)
+    self.comparisons = comparisons
     groups = Report.corrected(
       found.map { group in
         var group = group
-        group.equivalence = Report.equivalence(of: group.arms, settings, options.margin)
+        group.equivalence = Report.equivalence(of: group, settings, comparisons)
         return group
       })
     breaks = Report.breaks(of: settings, margin: options.margin)
+    bests = Report.grouped(Array(settings.indices), by: { settings[$0].dataset }).compactMap {
+      BestSetting(among: $0.values, of: settings, grids: grids, margin: options.margin)
+    }
   }
 
   // MARK: - What is compared with what
@@ -153,7 +164,7 @@ package struct Report: Sendable {
 
   /// Each with each, of few arms; of many, each with the first.
   private static func pairs(of arms: [Int]) -> [(reference: Int, subject: Int)] {
-    guard arms.count <= 4 else { return arms.dropFirst().map { (arms[0], $0) } }
+    guard arms.count <= mostArms else { return arms.dropFirst().map { (arms[0], $0) } }
     return arms.enumerated().flatMap { place, first in
       arms[(place + 1)...].map { (first, $0) }
     }
@@ -166,14 +177,15 @@ package struct Report: Sendable {
     }.map(\.element)
   }
 
-  /// Each with each is tested of no more arms than these.
-  private static let mostArms = 12
+  /// Each is compared with each of no more arms than these.
+  private static let mostArms = 6
 
+  /// Made of the comparisons that the table has: what is said of a group is seen there.
   private static func equivalence(
-    of arms: [Int], _ settings: [SettingResult], _ margin: Double?
+    of group: Group, _ settings: [SettingResult], _ comparisons: [Comparison]
   ) -> Result<GroupEquivalence, Refusal>? {
-    let arms = distinct(arms, settings)
-    guard let margin, arms.count > 1 else { return nil }
+    let arms = distinct(group.arms, settings)
+    guard arms.count > 1 else { return nil }
     guard arms.count <= mostArms else {
       return .failure(Refusal(reason: "\(arms.count) arms are more than \(mostArms)"))
     }
@@ -181,24 +193,27 @@ package struct Report: Sendable {
       return .failure(
         Refusal(reason: "of \(settings[arm].label) only \(settings[arm].counts) runs trained"))
     }
+    let places = comparisons.indices.filter { place in
+      let pair = comparisons[place]
+      return pair.axis == group.axis && arms.contains(pair.subject) && arms.contains(pair.reference)
+    }
+    var tests: [Equivalence] = []
+    for place in places {
+      switch (comparisons[place].equivalence, comparisons[place].test) {
+      case (let equivalence?, _): tests.append(equivalence)
+      case (nil, .failure(let reason)): return .failure(Refusal(reason: reason.description))
+      case (nil, .success(let test)):
+        return .failure(
+          Refusal(
+            reason: test.estimate == nil
+              ? "all differences of a pair are equal but for rounding" : "a pair shares no seeds"))
+      }
+    }
     do throws(StatisticsError) {
-      var pairs: [PairedComparison] = []
-      for (place, first) in arms.enumerated() {
-        for second in arms[(place + 1)...] {
-          pairs.append(
-            try PairedComparison(settings[second].values, minus: settings[first].values))
-        }
-      }
-      var tests: [Equivalence] = []
-      var hasDifferentPair = false
-      for pair in pairs {
-        tests.append(try Equivalence(pair, margin: margin))
-        let strict = try Equivalence(pair, margin: margin, alpha: 0.05 / Double(pairs.count))
-        hasDifferentPair = hasDifferentPair || strict.verdict == .notEquivalent
-      }
       let all = try IntersectionUnion(tests)
       return .success(
-        GroupEquivalence(all: all, hasDifferentPair: hasDifferentPair, adjustedP: all.p))
+        GroupEquivalence(
+          all: all, differentPair: places.first { comparisons[$0].isDifferent }, adjustedP: all.p))
     } catch {
       return .failure(Refusal(reason: error.description))
     }
@@ -219,8 +234,9 @@ package struct Report: Sendable {
     return groups
   }
 
-  private static func breaks(of settings: [SettingResult], margin: Double?) -> [RateBreak] {
-    guard let margin else { return [] }
+  private static func breaks(of settings: [SettingResult], margin: Double) -> [RateBreak] {
+    // One seed says nothing of where a rate breaks.
+    guard settings.contains(where: { $0.runs.count > 1 }) else { return [] }
     return grouped(settings, by: { $0.label(without: ["learning_rate"]) }).compactMap {
       label, line in
       guard Set(line.map(\.learningRate)).count > 1 else { return nil }

@@ -55,7 +55,7 @@ extension Report {
 
   private var comparisonSection: String {
     guard hasDifferences else { return "" }
-    return "<h3>Differences of final test accuracy, in points</h3>\n\(comparisonTable.html)"
+    return "<h3>Differences</h3>\n<p>\(escaped(comparisonTitle)).</p>\n\(comparisonTable.html)"
   }
 
   private var paperSection: String {

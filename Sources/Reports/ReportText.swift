@@ -13,7 +13,7 @@ extension Report {
     parts.append("Settings: mean final test accuracy in percent, with its 95 % interval\n")
     parts[parts.count - 1] += settingTable(sparklines: true).text
     if hasDifferences {
-      parts.append("Differences of final test accuracy, in points\n" + comparisonTable.text)
+      parts.append(comparisonTitle + "\n" + comparisonTable.text)
     }
     for grid in grids {
       guard let table = sweepTable(of: grid) else { continue }
@@ -39,6 +39,7 @@ extension Report {
         ("trained", .left), ("test % [interval]", .left), ("seconds", .right),
         ("core-seconds", .right), ("MiB", .right),
       ] + (sparklines ? [("accuracy by epoch", .left)] : []))
+    let isShared = timesAreShared != nil
     for setting in settings {
       table.add(
         [
@@ -47,11 +48,20 @@ extension Report {
           setting.hasConstantBatch
             ? String(setting.batch) : "\(setting.batch) to \(setting.batchMost)",
           String(setting.updates), setting.counts, setting.accuracyText,
-          number(setting.seconds, 1), number(setting.coreSeconds, 1),
+          isShared ? "" : number(setting.seconds, 1),
+          isShared ? "" : number(setting.coreSeconds, 1),
           setting.peakMemory.map { String($0 >> 20) } ?? "",
         ] + (sparklines ? [sparkline(setting.curve.compactMap(\.testAccuracy.mean))] : []))
     }
     return table
+  }
+
+  /// Says what the table's intervals are.
+  var comparisonTitle: String {
+    "Differences of final test accuracy, in points; equivalent within "
+      + "\(JSON.text(of: Float(100 * options.margin))): the 90 % interval lies inside (two one-sided tests "
+      + "at 5 %, corrected by Holm); not: the interval lies outside that is simultaneous at 95 % over all "
+      + "\(testedPairs) comparisons"
   }
 
   /// Where no comparison could be made the notes say why, once.
@@ -62,35 +72,32 @@ extension Report {
   package var comparisonTable: TextTable {
     var table = TextTable(
       [
-        ("setting", .left), ("minus", .left), ("difference [interval]", .left), ("p", .right),
-        ("p, Holm", .right), ("by", .left),
-      ] + (options.margin == nil ? [] : [("equivalent", .left), ("p, Holm", .right)]))
+        ("setting", .left), ("minus", .left), ("difference [95 % interval]", .left), ("p", .right),
+        ("p, Holm", .right), ("by", .left), ("[90 % interval]", .left),
+        ("[simultaneous]", .left), ("equivalent", .left), ("p, Holm", .right),
+      ])
     for comparison in comparisons {
       let (subject, reference) = (settings[comparison.subject], settings[comparison.reference])
       let names = [subject.label, reference[comparison.axis] ?? reference.label]
       switch comparison.test {
       case .failure:
-        table.add(
-          names + ["not compared", "", "", ""]
-            + (options.margin == nil ? [] : ["", ""]))
+        table.add(names + ["not compared"] + Array(repeating: "", count: 7))
       case .success(let test):
-        let interval = test.estimate?.interval()
-        let range = interval.map { " [\(number(100 * $0.low, 2)), \(number(100 * $0.high, 2))]" }
+        func range(_ interval: Interval?) -> String {
+          interval.map { "[\(number(100 * $0.low, 2)), \(number(100 * $0.high, 2))]" } ?? ""
+        }
         table.add(
           names + [
-            number(100 * test.difference, 2) + (range ?? ""),
+            number(100 * test.difference, 2)
+              + (test.estimate.map { " " + range($0.interval()) } ?? ""),
             test.estimate.map { Report.text(p: $0.twoSidedP()) } ?? "no scatter",
             comparison.adjustedP.map(Report.text(p:)) ?? "",
             test.words
               + (subject.isComplete && reference.isComplete
                 ? "" : " of \(max(subject.runs.count, reference.runs.count))"),
-          ]
-            + (options.margin == nil
-              ? []
-              : [
-                words(of: comparison),
-                comparison.adjustedEquivalenceP.map(Report.text(p:)) ?? "",
-              ]))
+            range(comparison.equivalence?.interval), range(comparison.simultaneous),
+            words(of: comparison), comparison.adjustedEquivalenceP.map(Report.text(p:)) ?? "",
+          ])
       }
     }
     return table
@@ -98,13 +105,7 @@ extension Report {
 
   private func words(of comparison: Comparison) -> String {
     guard let isEquivalent = comparison.isEquivalent else { return "not tested" }
-    if isEquivalent { return "yes" }
-    // Beyond the margin, and different with all comparisons corrected for.
-    let isBeyond =
-      comparison.equivalence.map {
-        $0.verdict == .notEquivalent && (comparison.adjustedP ?? 1) < $0.alpha
-      } ?? false
-    return isBeyond ? "no" : "not shown"
+    return isEquivalent ? "yes" : comparison.isDifferent ? "no" : "not shown"
   }
 
   /// Eight heights between the least and the most.
@@ -170,14 +171,15 @@ extension Report {
     }
     members += [
       .init("figures", .array(figures.map { .string($0.name) })),
-      .init("margin", options.margin.map(JSON.real) ?? .null),
+      .init("margin", .real(options.margin)),
+      .init("times_not_comparable", timesAreShared.map(JSON.string) ?? .null),
       .init("interval", .string(options.interval.rawValue)),
       .init("verdict", .array(verdict.map(JSON.string))),
       .init("notes", .array(notes.map(JSON.string))),
       .init("settings", .array(settings.map(\.json))),
       .init("comparisons", .array(comparisons.map(json(of:)))),
       .init("groups", .array(groups.map(json(of:)))),
-      .init("breaks", .array(breaks.map(json(of:)))),
+      .init("breaks", .array(breaks.map(json(of:)))), .init("best", .array(bests.map(json(of:)))),
       .init("provenance", .array(grids.map(\.provenanceJSON))),
     ]
     return .object(members)
@@ -195,7 +197,7 @@ extension Report {
       members += [
         .init("equivalent", .bool(test.isShown)), .init("equivalence_p", .real(test.all.p)),
         .init("equivalence_p_holm", .real(test.adjustedP)),
-        .init("has_different_pair", .bool(test.hasDifferentPair)),
+        .init("has_different_pair", .bool(test.differentPair != nil)),
       ]
     }
     return .object(members)
@@ -216,6 +218,20 @@ extension Report {
     return .object(members)
   }
 
+  private func json(of best: BestSetting) -> JSON {
+    let next = best.rivals.first
+    return [
+      "setting": .string(settings[best.place].label), "pairs": .integer(best.pairs),
+      "next": next.map { .string(settings[$0.place].label) } ?? .null,
+      "difference": next.map { .real($0.difference) } ?? .null,
+      "low": next?.interval.map { .real($0.low) } ?? .null,
+      "high": next?.interval.map { .real($0.high) } ?? .null,
+      "surely_lower": .integer(best.rivals.count { $0.isLower }),
+      "compared": .integer(best.rivals.count),
+      "fewer_updates": .array(best.cheaper.map { .string(settings[$0.place].label) }),
+    ]
+  }
+
   private func json(of comparison: Comparison) -> JSON {
     var members: [JSON.Member] = [
       .init("setting", .string(settings[comparison.subject].label)),
@@ -229,6 +245,10 @@ extension Report {
         .init("difference", .real(test.difference)),
         .init("low", interval.map { .real($0.low) } ?? .null),
         .init("high", interval.map { .real($0.high) } ?? .null),
+        .init("simultaneous_low", comparison.simultaneous.map { .real($0.low) } ?? .null),
+        .init("simultaneous_high", comparison.simultaneous.map { .real($0.high) } ?? .null),
+        .init("equivalence_low", comparison.equivalence.map { .real($0.interval.low) } ?? .null),
+        .init("equivalence_high", comparison.equivalence.map { .real($0.interval.high) } ?? .null),
         .init("p", test.estimate.map { .real($0.twoSidedP()) } ?? .null),
         .init("p_holm", comparison.adjustedP.map(JSON.real) ?? .null),
         .init("equivalence_p", comparison.equivalence.map { .real($0.p) } ?? .null),

@@ -104,14 +104,17 @@ extension Report {
       ("seconds", "seconds of training", \.seconds),
       ("core-seconds", "core-seconds of training", \.coreSeconds),
     ]
+    // Times of a shared machine are not compared.
+    let comparable = timesAreShared == nil ? costs : Array(costs.prefix(1))
     let budgets = budgets
     let shared = budgets.filter { $0.settings.count > 1 }
     let alone = budgets.count - shared.count
     let note =
-      (alone > 0 ? " \(alone) settings train numbers of samples that no other does." : "")
+      (timesAreShared.map { " There is no figure by seconds: \($0)." } ?? "")
+      + (alone > 0 ? " \(alone) settings train numbers of samples that no other does." : "")
       + leftOut(budgets.count, "sample budgets", most: Report.mostBudgets, file: "settings.csv")
     return shared.prefix(Report.mostBudgets).enumerated().flatMap { number, budget in
-      costs.map { cost in
+      comparable.map { cost in
         let suffix = number == 0 ? "" : "-\(number + 1)"
         return costFigure(
           "final-accuracy-by-\(cost.name)\(suffix)", cost.name, cost.axis, budget.samples,

@@ -40,9 +40,10 @@ package struct SettingResult: Sendable {
           }
       } ?? own
     switch interval {
-    case .student: (accuracy, refusal) = (outcomes.values?.interval(), nil)
+    case .student: (accuracy, refusal) = (outcomes.values?.interval()?.ofShares, nil)
     case .bootstrap:
-      (accuracy, refusal) = SettingResult.bootstrapped(runs.compactMap(\.outcome.value))
+      let (found, reason) = SettingResult.bootstrapped(runs.compactMap(\.outcome.value))
+      (accuracy, refusal) = (found?.ofShares, reason)
     }
     curve = grid.curves[name] ?? []
     stages = grid.stages[name] ?? []

@@ -1,69 +1,177 @@
 import Experiments
 import Statistics
 
-/// What a report says first: which arm of the comparison reaches what accuracy in how many updates, how
-/// sure that is, and where the learning rate breaks.
+/// What a report says first: which setting is best, by how much and how surely; what reaches the same in
+/// fewer updates; where the learning rate breaks; how many seeds it would take. Every sentence names its
+/// level and its interval, and says what the tables hold.
 extension Report {
   package var verdict: [String] {
-    var lines =
-      groups.isEmpty ? settings.prefix(Report.mostSentences).map { sentence($0) + "." } : []
-    let told = groups.filter { group in group.arms.contains { settings[$0].outcomes.values != nil }
+    guard settings.contains(where: { $0.outcomes.values != nil }) else {
+      return settings.isEmpty ? [] : ["No run has trained yet."] + missingSentence
     }
-    // Of many groups, the tables say it better than sentences.
-    if told.count > Report.mostSentences {
-      lines.append(summary)
-    } else {
-      for group in told {
-        let arms = group.arms.map { settings[$0] }
-        let place = group.label.isEmpty ? "" : "At \(group.label): "
-        let said = arms.enumerated().map { number, arm in
-          let same = arms[..<number].first { arm.isSameTraining(as: $0) }
-          return same.map {
-            "\(name(of: arm, group.axis)) is the same as \(name(of: $0, group.axis))"
-          }
-            ?? sentence(arm, axis: group.axis)
-        }
-        lines.append(place + said.joined(separator: "; ") + ".")
-        if let equivalence = group.equivalence { lines.append(sentence(equivalence)) }
-      }
-    }
-    let untold = groups.count - told.count
-    if untold > 0 { lines.append("Of \(untold) more groups of settings no run has trained yet.") }
+    if hasOneSeed { return armSentences + [oneSeedSentence] + missingSentence }
+    var lines = bests.flatMap(sentences)
+    lines += armSentences
     if grids.count > 1, !groups.contains(where: { $0.axis == "grid" }) {
       lines.append(
         "No setting of one grid has a counterpart in another that differs in nothing else.")
     }
     lines += breaks.map(sentence)
-    if options.margin == nil, !(comparisons.isEmpty && settings.count < 2) {
+    lines += bests.compactMap(seedSentence)
+    if settings.count > 1 {
       lines.append(
-        "No margin was stated, so nothing is called equivalent, and where a learning rate breaks is not "
-          + "said: --margin 0.5 tests for half a point.")
+        "The margin, within which accuracies count as the same, is \(points(options.margin)); "
+          + (options.margin == Options.defaultMargin
+            ? "that is the default, and --margin states another." : "it was stated by --margin."))
     }
+    return lines + missingSentence
+  }
+
+  /// Of more settings or groups than these only a summary is said.
+  private static let mostSentences = 8
+
+  private var hasOneSeed: Bool { settings.allSatisfy { $0.runs.count < 2 } }
+
+  private var oneSeedSentence: String {
+    let best = settings.max { $0.mean < $1.mean }
+    let highest = best.map {
+      "The highest is \($0.label) with \(percent($0.outcomes.values?.mean)) %. "
+    }
+    return (settings.count > 1 ? highest ?? "" : "")
+      + "Each setting has one seed: nothing can be inferred about differences between settings, "
+      + "and no interval, test or margin is reported."
+  }
+
+  private var missingSentence: [String] {
     let missing = settings.reduce(0) { $0 + $1.outcomes.missing }
-    if missing > 0 { lines.append("\(missing) runs are missing: not over yet, or cancelled.") }
+    return missing > 0 ? ["\(missing) runs are missing: not over yet, or cancelled."] : []
+  }
+
+  private func points(_ share: Double) -> String { "\(JSON.text(of: Float(100 * share))) points" }
+
+  /// "0.35 points [95 % interval: 0.10 to 0.60]".
+  private func difference(_ value: Double, _ interval: Interval, _ what: String = "") -> String {
+    let level = JSON.text(of: Float(100 * interval.confidence))
+    return "\(number(100 * value, 2)) points [\(what.isEmpty ? "\(level) % interval" : what): "
+      + "\(number(100 * interval.low, 2)) to \(number(100 * interval.high, 2))]"
+  }
+
+  // MARK: - The best
+
+  private func sentences(_ best: BestSetting) -> [String] {
+    let setting = settings[best.place]
+    let data = bests.count > 1 ? " of the settings on data set \(setting.dataset.prefix(12))" : ""
+    let missing = setting.outcomes.missing
+    var lines = [
+      "The highest mean final test accuracy\(data) is that of \(setting.label): "
+        + "\(percent(setting.outcomes.values?.mean)) %"
+        + (setting.accuracy.map {
+          " [95 % interval of the mean: \(percent($0.low)) to \(percent($0.high))]"
+        } ?? "")
+        + ", over \(setting.outcomes.trained) runs, in \(setting.updates) updates"
+        + (missing > 0 ? "; provisional, \(missing) of its runs are missing" : "") + "."
+    ]
+    if let next = best.rivals.first { lines.append(sentence(best, next)) }
+    lines += cheaperSentence(best).map { [$0] } ?? []
     return lines
   }
 
-  /// Of more groups than these only a summary is said.
-  private static let mostSentences = 8
+  private func sentence(_ best: BestSetting, _ next: BestSetting.Rival) -> String {
+    let pairs = best.pairs == 1 ? "" : "simultaneous 95 % interval over all \(best.pairs) pairs"
+    let amount =
+      next.interval.map { difference(next.difference, $0, pairs) }
+      ?? "\(number(100 * next.difference, 2)) points, without any scatter,"
+    let surely =
+      next.isLower
+      ? "the interval is above 0, so it is surely higher"
+      : "the interval reaches 0, so that it is higher is not shown"
+    let lower = best.rivals.count { $0.isLower }
+    let others =
+      best.rivals.count > 1
+      ? " Of the \(best.rivals.count) settings compared with it, \(lower) are surely lower at that level."
+      : ""
+    return "That is \(amount) above \(settings[next.place].label), the next; \(surely)." + others
+  }
 
-  private var summary: String {
-    var parts = ["\(groups.count) groups of settings are compared"]
-    if let margin = options.margin {
-      let tests = groups.compactMap { group -> GroupEquivalence? in
-        if case .success(let test) = group.equivalence { test } else { nil }
+  private func cheaperSentence(_ best: BestSetting) -> String? {
+    let top = settings[best.place]
+    let fewer = best.rivals.count { settings[$0.place].updates < top.updates }
+    guard fewer > 0 else { return nil }
+    let test =
+      "one-sided tests at 5 %"
+      + (best.tested > 1 ? ", corrected by Holm over \(best.tested) settings" : "")
+    guard !best.cheaper.isEmpty else {
+      return "No setting with fewer updates is shown to be at most \(points(options.margin)) lower "
+        + "(\(best.tested) of \(fewer) could be tested; \(test))."
+    }
+    let named = best.cheaper.prefix(3).map { cheaper -> String in
+      let setting = settings[cheaper.place]
+      let factor = Double(top.updates) / Double(setting.updates)
+      return
+        "\(setting.label) in \(setting.updates) updates, \(number(factor, 1)) times fewer (difference "
+        + "\(difference(cheaper.difference, cheaper.test.interval)), "
+        + "p \(equalOrLess(cheaper.adjustedP)))"
+    }
+    let more = best.cheaper.count - named.count
+    return "With fewer updates and at most \(points(options.margin)) lower (\(test)): "
+      + named.joined(separator: "; ") + (more > 0 ? "; and \(more) more" : "") + "."
+  }
+
+  private func seedSentence(_ best: BestSetting) -> String? {
+    guard let deviation = best.deviation, deviation > 0 else { return nil }
+    let have = settings[best.place].runs.count
+    let scatter =
+      "Differences at one seed scatter by \(number(100 * deviation, 2)) points (pooled over the best "
+      + "setting's pairs)"
+    guard
+      let needed = SeedCount.forEquivalence(margin: options.margin, deviation: deviation)
+    else {
+      return scatter
+        + ": equivalence within \(points(options.margin)) is out of reach of 10,000 seeds."
+    }
+    return scatter
+      + ": to show with a chance of 80 % that two equal settings are equivalent within "
+      + "\(points(options.margin)) takes \(needed) seeds (two one-sided tests at 5 %); here are \(have)."
+  }
+
+  // MARK: - Arms
+
+  private var armSentences: [String] {
+    if groups.isEmpty {
+      // The best one has been said.
+      let told = settings.enumerated().filter { place, _ in !bests.contains { $0.place == place } }
+        .map(\.element)
+      guard told.count <= Report.mostSentences else { return [] }
+      return told.map { sentence($0) + "." }
+    }
+    var lines: [String] = []
+    let told = groups.filter { group in group.arms.contains { settings[$0].outcomes.values != nil }
+    }
+    // Of many groups, the tables say it better than sentences.
+    if told.count > Report.mostSentences {
+      lines += hasOneSeed ? [] : [summary]
+    } else {
+      for group in told {
+        lines.append(sentence(of: group))
+        if let equivalence = group.equivalence, !hasOneSeed {
+          lines.append(sentence(equivalence, of: group))
+        }
       }
-      let shown = tests.count { $0.isShown }
-      let different = tests.count { $0.hasDifferentPair }
-      parts.append(
-        "in \(shown) all are equivalent within \(number(100 * margin, 2)) points (Holm over the groups), "
-          + "in \(different) some pair is not, of \(tests.count - shown - different) it is not shown, "
-          + "and \(groups.count - tests.count) are not tested")
     }
-    if let best = settings.max(by: { $0.mean < $1.mean }), best.outcomes.values != nil {
-      parts.append("the highest is \(best.label) with \(best.accuracyText) % (\(best.counts))")
+    let untold = groups.count - told.count
+    if untold > 0 { lines.append("Of \(untold) more groups of settings no run has trained yet.") }
+    return lines
+  }
+
+  private func sentence(of group: Group) -> String {
+    let arms = group.arms.map { settings[$0] }
+    let said = arms.enumerated().map { number, arm in
+      let same = arms[..<number].first { arm.isSameTraining(as: $0) }
+      return same.map {
+        "\(name(of: arm, group.axis)) is the same as \(name(of: $0, group.axis))"
+      } ?? sentence(arm, axis: group.axis)
     }
-    return parts.joined(separator: "; ") + "."
+    return (group.label.isEmpty ? "" : "At \(group.label): ") + said.joined(separator: "; ") + "."
   }
 
   private func name(of arm: SettingResult, _ axis: String?) -> String {
@@ -72,27 +180,59 @@ extension Report {
 
   private func sentence(_ arm: SettingResult, axis: String? = nil) -> String {
     let name = name(of: arm, axis)
-    guard arm.outcomes.values != nil else { return "of \(name) \(arm.counts) runs trained" }
-    return "\(name) \(arm.accuracyText) % (\(arm.counts)) in \(arm.updates) updates"
+    guard let mean = arm.outcomes.values?.mean else {
+      return "of \(name) \(arm.counts) runs trained"
+    }
+    let interval = arm.accuracy.map {
+      " [95 % interval: \(percent($0.low)) to \(percent($0.high))]"
+    }
+    return "\(name) \(percent(mean)) %\(interval ?? "") (\(arm.counts)) in \(arm.updates) updates"
   }
 
-  private func sentence(_ test: Result<GroupEquivalence, Refusal>) -> String {
-    let margin = number(options.margin.map { 100 * $0 }, 2)
+  private var summary: String {
+    let tests = groups.compactMap { group -> GroupEquivalence? in
+      if case .success(let test) = group.equivalence { test } else { nil }
+    }
+    let shown = tests.count { $0.isShown }
+    let different = tests.count { $0.differentPair != nil }
+    return "\(groups.count) groups of settings are compared; in \(shown) all are equivalent within "
+      + "\(points(options.margin)) (two one-sided tests at 5 %, corrected by Holm over the groups), in "
+      + "\(different) some pair is not (its interval, simultaneous at 95 % over all "
+      + "\(testedPairs) pairs, lies outside), of \(tests.count - shown - different) neither is "
+      + "shown, and \(groups.count - tests.count) are not tested."
+  }
+
+  /// Comparisons over which intervals are simultaneous.
+  var testedPairs: Int { comparisons.count { $0.simultaneous != nil } }
+
+  private func sentence(_ test: Result<GroupEquivalence, Refusal>, of group: Group) -> String {
+    let margin = points(options.margin)
     switch test {
     case .failure(let refusal):
-      return "Whether all of these are equivalent within \(margin) points is not tested: "
+      return "Whether all of these are equivalent within \(margin) is not tested: "
         + "\(refusal.reason)."
-    case .success(let group):
-      let p = Report.text(p: group.adjustedP)
-      let said = (p.hasPrefix("<") ? "p \(p)" : "p = \(p)") + (isCorrected ? " after Holm" : "")
-      if group.isShown {
-        return "All of these are equivalent within \(margin) points (every pair, two one-sided "
-          + "tests, \(said))."
+    case .success(let found):
+      let holm = isCorrected ? " after Holm over the groups" : ""
+      let p = "p \(equalOrLess(found.adjustedP))\(holm)"
+      if found.isShown {
+        return
+          "All of these are equivalent within \(margin): two one-sided tests at 5 % of every pair, "
+          + "\(p); the 90 % intervals of all \(found.tests) differences lie between -\(margin) and "
+          + "\(margin)."
       }
-      return group.hasDifferentPair
-        ? "They are not all equivalent within \(margin) points: of some pair the whole interval lies "
-          + "outside, at a level shared among the pairs."
-        : "That all of these are equivalent within \(margin) points is not shown (\(said))."
+      if let place = found.differentPair, let interval = comparisons[place].simultaneous {
+        let comparison = comparisons[place]
+        return "They are not all equivalent within \(margin): "
+          + "\(name(of: settings[comparison.subject], group.axis)) minus "
+          + "\(name(of: settings[comparison.reference], group.axis)) is "
+          + difference(
+            comparison.difference ?? 0, interval,
+            testedPairs == 1 ? "" : "simultaneous 95 % interval over \(testedPairs) pairs")
+          + ", wholly outside of the margin."
+      }
+      return
+        "That all of these are equivalent within \(margin) is not shown: two one-sided tests at 5 % "
+        + "of every pair, \(p)."
     }
   }
 
@@ -101,6 +241,8 @@ extension Report {
     groups.count { if case .success = $0.equivalence { true } else { false } } > 1
   }
 
+  // MARK: - The learning rate
+
   private func sentence(_ line: RateBreak) -> String {
     let name = line.label.isEmpty ? "The learning rate" : "The learning rate of \(line.label)"
     switch line.result {
@@ -108,10 +250,11 @@ extension Report {
     case .success(let found):
       let setting = line.settings.first { $0.learningRate == found.chosen }
       let chosen =
-        "\(JSON.text(of: found.chosen)) was chosen on "
+        "compared with \(JSON.text(of: found.chosen)), chosen on "
         + (found.selection == .validation
           ? "validation accuracy" : "test accuracy, for want of validation")
-        + (setting.map { " (test \($0.accuracyText) %)" } ?? "")
+        + (setting.map { " (test \($0.accuracyText) %, 95 % interval)" } ?? "")
+        + ", margin \(points(options.margin)), one-sided tests at 5 % in the order of rates"
         + (line.missing > 0 ? "; provisional, \(line.missing) runs are missing" : "")
       guard let end = found.end else {
         let end = JSON.text(of: found.largest)
@@ -120,61 +263,32 @@ extension Report {
           : "\(name) does not break in this sweep, up to \(end); \(chosen)."
       }
       let (largest, next) = (JSON.text(of: found.largest), JSON.text(of: end.rate))
-      let broken: String? =
-        switch end.finding {
-        case .broken(let seeds):
-          "\(seeds.count) run\(seeds.count == 1 ? "" : "s") at \(next) collapsed or diverged"
-        case .notShown(let test) where test.verdict == .inferior: "\(next) is inferior"
-        case .notShown, .untested, .nonInferior: nil
-        }
-      if let broken { return "\(name) breaks above \(largest): \(broken); \(chosen)." }
-      let why = if case .untested(let reason) = end.finding { ": \(reason)" } else { "" }
-      return "\(name) holds up to \(largest); that \(next) is not inferior is not shown\(why); "
-        + "\(chosen)."
+      switch end.finding {
+      case .broken(let seeds):
+        return
+          "\(name) breaks above \(largest): \(seeds.count) run\(seeds.count == 1 ? "" : "s") at "
+          + "\(next) collapsed or diverged; \(chosen)."
+      case .notShown(let test):
+        let interval =
+          "90 % interval of the difference: \(number(100 * test.interval.low, 2)) to "
+          + "\(number(100 * test.interval.high, 2)) points"
+        return test.verdict == .inferior
+          ? "\(name) breaks above \(largest): \(next) is inferior [\(interval)]; \(chosen)."
+          : "\(name) holds up to \(largest); that \(next) is not inferior is not shown [\(interval)]; "
+            + "\(chosen)."
+      case .untested(let reason):
+        return
+          "\(name) holds up to \(largest); that \(next) is not inferior is not shown: \(reason); "
+          + "\(chosen)."
+      case .nonInferior: return "\(name) holds up to \(largest); \(chosen)."
+      }
     }
-  }
-
-  /// What must be said of the figures, whatever they are.
-  package var notes: [String] {
-    var notes = [
-      "Final test accuracy is the primary figure. Intervals are for the mean over seeds, at 95 %, and "
-        + "conditional on this test set: another test set would move all of them together.",
-      options.interval == .student
-        ? "Intervals are Student's t. Runs that did not train are counted beside the mean, never in it."
-        : "Intervals of settings are bootstrapped (BCa, 10,000 resamples), those of differences and "
-          + "curves are Student's t. Of 20 values they hold the mean in "
-          + "\(number(100 * Bootstrap.coverage(.bca, of: .normal), 1)) % of normal samples and "
-          + "\(number(100 * Bootstrap.coverage(.bca, of: .exponential), 1)) % of exponential ones, "
-          + "not 95. Runs that did not train are counted beside the mean, never in it.",
-      "\"collapsed\" is a run that ended with a mean training loss, since its last measurement but one, "
-        + "not below ln(classes), that of guessing. A run with one measurement only cannot be told so.",
-      "Seconds are wall-clock seconds of training, whatever ran beside; core-seconds are these times the "
-        + "cores that were allotted. Peak memory is that of the worker's process: of the stage, where it has "
-        + "one slot.",
-      "\"best\" is optimistic: it is the highest of a run's measurements, chosen on the test data.",
-    ]
-    if comparisons.contains(where: { if case .success(.paired) = $0.test { true } else { false } })
-    {
-      notes.append(
-        "Differences are paired by seed. Runs of one seed, network and data start alike and see the same "
-          + "samples in the same order; where network or data differ, the seed is a number only.")
-    }
-    if Set(settings.map(\.dataset)).count > 1 {
-      notes.append(
-        "Settings on different data are not compared: their accuracies are not one quantity.")
-    }
-    var reasons: [String] = []
-    for case .failure(let reason) in comparisons.map(\.test)
-    where !reasons.contains(reason.description) {
-      reasons.append(reason.description)
-    }
-    notes += reasons.prefix(3).map { "Not compared: \($0)." }
-    let refused = settings.compactMap(\.refusal)
-    if let reason = refused.first {
-      notes.append("\(refused.count) settings have no interval: \(reason).")
-    }
-    return notes
   }
 
   package static func text(p: Double) -> String { p < 0.0001 ? "< 0.0001" : number(p, 4) }
+
+  private func equalOrLess(_ p: Double) -> String {
+    let text = Report.text(p: p)
+    return text.hasPrefix("<") ? text : "= \(text)"
+  }
 }

@@ -20,6 +20,11 @@ package struct Interval: Equatable, Sendable {
     self.init(low: estimate - reach, high: estimate + reach, confidence: confidence)
   }
 
+  /// Of a share, which is not below 0 nor above 1: what lies beyond is cut.
+  package var ofShares: Interval {
+    Interval(low: min(max(low, 0), 1), high: min(max(high, 0), 1), confidence: confidence)
+  }
+
   package func contains(_ value: Double) -> Bool { low <= value && value <= high }
 }
 

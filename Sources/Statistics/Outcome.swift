@@ -1,10 +1,7 @@
-import Foundation
-
 /// What came of a run. Only a run that trained has a value, so none can be made up for another.
 package enum Outcome: Equatable, Sendable {
   case finished(Double)
-  /// Trained to its end, with a final training loss of at least ln(classes): no better than
-  /// guessing all classes alike.
+  /// Trained to its end, with a test accuracy that is not above that of guessing (`Guessing`).
   case collapsed
   /// A loss, a gradient or the value was no longer finite.
   case diverged
@@ -12,19 +9,6 @@ package enum Outcome: Equatable, Sendable {
   case failed
   /// Wanted, and not there yet.
   case missing
-
-  /// Of a run that reached its end. The loss is the mean cross-entropy in nats.
-  package init(value: Double, finalTrainingLoss: Double, classes: Int) {
-    precondition(classes >= 2, "\(classes) classes leave nothing to learn")
-    self =
-      if !value.isFinite || !finalTrainingLoss.isFinite {
-        .diverged
-      } else if finalTrainingLoss >= log(Double(classes)) {
-        .collapsed
-      } else {
-        .finished(value)
-      }
-  }
 
   package var value: Double? {
     if case .finished(let value) = self { value } else { nil }

@@ -95,6 +95,16 @@ package enum Picture {
       out, image, Int32(height), Int32(width), Int32(channels), mean, inverseDeviation, Int32(dy),
       Int32(dx), flip ? 1 : 0)
   }
+
+  /// The same of pixels that are normalized already.
+  package static func write(
+    _ out: FloatPointer, normalized image: UnsafePointer<Float>, height: Int, width: Int,
+    channels: Int, dy: Int, dx: Int, flip: Bool
+  ) {
+    ck_image_floats(
+      out, image, Int32(height), Int32(width), Int32(channels), Int32(dy), Int32(dx),
+      flip ? 1 : 0)
+  }
 }
 
 /// Which kernels this machine runs: part of the numerics fingerprint.

@@ -52,11 +52,15 @@ extension GradientNoise {
     [squareSum, varianceSum, Double(estimates), Double(probes), probeSeconds, ghostSquares]
   }
 
-  init(sums: [Double]) {
+  /// Nil of what cannot be sums; none at all are those of a checkpoint that has none.
+  init?(sums: [Double]) {
     self.init()
-    guard sums.count == 6 else { return }
+    guard !sums.isEmpty else { return }
+    guard sums.count == 6, sums.allSatisfy(\.isFinite), let estimates = Int(exactly: sums[2]),
+      let probes = Int(exactly: sums[3]), 0 <= probes, probes <= estimates
+    else { return nil }
     (squareSum, varianceSum) = (sums[0], sums[1])
-    (estimates, probes) = (Int(sums[2]), Int(sums[3]))
+    (self.estimates, self.probes) = (estimates, probes)
     (probeSeconds, ghostSquares) = (sums[4], sums[5])
   }
 }

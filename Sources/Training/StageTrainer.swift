@@ -3,6 +3,7 @@ import Datasets
 import Experiments
 import Foundation
 import NeuralNet
+import Statistics
 import Tensors
 
 /// Trains one stage on the calling thread and its team: from a parent's checkpoint (or from nothing)
@@ -41,6 +42,7 @@ package final class StageTrainer {
   private let state: TrainingState
   private var stream: SampleStream
   private let samplesPerEpoch: Int
+  private let guessing: Guessing
   private var since = ContinuousClock.now
   private var speed = Speed()
 
@@ -59,6 +61,7 @@ package final class StageTrainer {
     executor = Executor(network, capacity: work.ghost, team: team)
     state = TrainingState(work, network: network)
     samplesPerEpoch = dataset.trainIndices.count
+    guessing = Guessing(labels: dataset.test.labels)
     stream = SampleStream(seed: work.seed, count: samplesPerEpoch)
     if let checkpoint {
       try state.restore(checkpoint, for: work)
@@ -148,7 +151,7 @@ package final class StageTrainer {
 
   /// Where an update is one ghost batch, there is nothing to compare its gradient with.
   private var isProbeDue: Bool {
-    guard let probe = work.spec.probe else { return false }
+    guard let probe = work.probe else { return false }
     return work.ghostsPerUpdate == 1 && state.updates % probe.every == 0
   }
 
@@ -156,7 +159,7 @@ package final class StageTrainer {
   /// nothing that training goes on from: the sums of an update that has not begun are free.
   private func probe() {
     let start = ContinuousClock.now
-    let ghosts = work.spec.probe?.ghostBatches ?? 0
+    let ghosts = work.probe?.ghostBatches ?? 0
     var noise = state.noise
     for ghost in 0..<ghosts {
       let from = state.clock + ghost * work.ghost
@@ -239,14 +242,18 @@ package final class StageTrainer {
         train: .init(
           loss: state.lossSum / Double(state.measured),
           accuracy: Double(state.correct) / Double(state.measured)),
-        gradientNoise: state.noise.means, test: test, validation: validation,
+        gradientNoise: state.noise.means, test: test.score,
+        testSamples: guessing.samples, testCommonest: guessing.commonest,
+        isAboveGuessing: guessing.isBelow(test.correct), validation: validation?.score,
         seconds: state.seconds, coreSeconds: state.coreSeconds, peakMemory: peakMemory()))
     (state.lossSum, state.correct, state.measured) = (0, 0, 0)
     state.noise = GradientNoise()
   }
 
   /// Mean loss (without smoothing) and accuracy over samples, by the running statistics.
-  private func evaluate(_ samples: Samples, _ indices: [Int32]) -> Measurement.Score {
+  private func evaluate(_ samples: Samples, _ indices: [Int32])
+    -> (score: Measurement.Score, correct: Int)
+  {
     var (loss, correct) = (0.0, 0)
     for start in stride(from: 0, to: indices.count, by: executor.capacity) {
       let chosen = Array(indices[start..<min(start + executor.capacity, indices.count)])
@@ -258,8 +265,9 @@ package final class StageTrainer {
       for value in result.loss { loss += value }
       correct += result.correct.reduce(0) { $0 + Int($1) }
     }
-    return .init(
+    let score = Measurement.Score(
       loss: loss / Double(indices.count), accuracy: Double(correct) / Double(indices.count))
+    return (score, correct)
   }
 
   // MARK: - Bookkeeping

@@ -4,6 +4,8 @@ import Experiments
 package struct StageWork: Sendable {
   package var digest: String
   package var spec: TrainingSpec
+  /// Measures the gradient noise; of no influence on what is trained.
+  package var probe: GradientProbe?
   package var seed: Int
   package var law: Law
   /// Sample clock at the start and at the end; both are update boundaries.
@@ -13,11 +15,12 @@ package struct StageWork: Sendable {
   package var startUpdates: Int
 
   package init(
-    digest: String, spec: TrainingSpec, seed: Int, law: Law, start: Int, end: Int,
-    startUpdates: Int
+    digest: String, spec: TrainingSpec, probe: GradientProbe? = nil, seed: Int, law: Law,
+    start: Int, end: Int, startUpdates: Int
   ) {
     self.digest = digest
     self.spec = spec
+    self.probe = probe
     self.seed = seed
     self.law = law
     self.start = start
@@ -57,6 +60,11 @@ package struct Measurement: Sendable, Equatable {
   /// Since the measurement before; nil where no update had several ghost batches, and nothing probed.
   package var gradientNoise: GradientNoise.Means?
   package var test: Score
+  /// Samples of the test set, and those of its commonest class.
+  package var testSamples: Int
+  package var testCommonest: Int
+  /// Whether the test accuracy is above that of guessing (`Guessing`).
+  package var isAboveGuessing: Bool
   package var validation: Score?
   /// Seconds of training this stage so far, over all attempts.
   package var seconds: Double
@@ -102,4 +110,55 @@ package enum StageOutcome: Sendable {
   package struct Checkpoint: Sendable {
     package var content: TrainingState.Content
   }
+}
+
+/// What the planner would not have sent: the stage's attempt fails with the reason.
+package struct UnsoundStage: Error, CustomStringConvertible {
+  package let description: String
+}
+
+extension StageWork {
+  /// The planner's checks once more, since a submitter may have sent the stage without it: a worker
+  /// trains nothing that would end it. `facts` of the data, where they are known; `planned` are the
+  /// bytes of memory that the queue has been told.
+  package func check(_ facts: DatasetFacts?, planned: Int) throws(UnsoundStage) {
+    func insist(_ isSound: Bool, _ reason: @autoclosure () -> String) throws(UnsoundStage) {
+      guard isSound else { throw UnsoundStage(description: "the stage is unsound: \(reason())") }
+    }
+    try insist(0...StageWork.largest ~= seed, "its seed is \(seed)")
+    try insist(
+      0 <= start && start < end && end <= StageWork.largest && 0...end ~= startUpdates,
+      "it goes from sample \(start), update \(startUpdates), to sample \(end)")
+    try insist(
+      (end - start).isMultiple(of: law.batch),
+      "\(end - start) samples are not a whole number of updates of \(law.batch)")
+    try insist(
+      law.batch < spec.ghost || law.batch.isMultiple(of: spec.ghost),
+      "its batch of \(law.batch) is no multiple of the ghost batch \(spec.ghost)")
+    let momentum = law.momentum?.double ?? 0
+    try insist(0 <= momentum && momentum < 1, "its momentum is \(momentum)")
+    let last = end - law.batch
+    for sample in [start, start + (last - start) / 2, last] {
+      let rate = law.rate.value(at: sample)
+      try insist(rate.isFinite && rate >= 0, "its learning rate at sample \(sample) is \(rate)")
+    }
+    guard let facts else { return }
+    if let problem = spec.problem(with: facts) {
+      throw UnsoundStage(description: "the stage is unsound: \(problem)")
+    }
+    let samples = facts.train - spec.dataset.validation
+    try insist(law.batch <= samples, "its batch of \(law.batch) exceeds the \(samples) samples")
+    try insist(
+      end / samples <= RunSpec.mostEpochs, "it ends after \(end / samples) epochs")
+    let memory = spec.cost(facts, threads: 1).memoryBytes
+    try insist(
+      Double(memory) <= StageWork.memoryMargin * Double(planned),
+      "it takes \(memory >> 20) MiB, and was submitted with \(planned >> 20) MiB")
+  }
+
+  /// Samples and seeds up to here are exact in JSON and in double precision.
+  private static let largest = 1 << 53
+
+  /// Versions differ in what they plan, by less than this.
+  private static let memoryMargin = 1.5
 }

@@ -109,10 +109,8 @@ package final class TrainingState {
     // The base rate is the laws' business: stages of one checkpoint may have others.
     numbers.optimizer.learningRate = .one
     numbers.optimizer.momentum = nil
-    // A probe is of no influence.
-    let members = (numbers.json.members ?? []).filter { $0.key != "gradient_probe" }
     return Digest.sha256(
-      of: JSON.object(members + [.init("seed", .integer(work.seed))]).encoded(sorted: true))
+      of: numbers.json.setting(["seed"], to: .integer(work.seed)).encoded(sorted: true))
   }
 
   /// A checkpoint that does not belong to this stage, or lacks something.
@@ -137,6 +135,13 @@ package final class TrainingState {
     else {
       throw Mismatch(description: "the checkpoint is at sample \(clock), outside of the stage")
     }
+    guard (clock - work.start).isMultiple(of: work.law.batch), updates == work.updates(at: clock),
+      0..<work.ghostsPerUpdate ~= ghosts, clock < work.end || ghosts == 0
+    else {
+      throw Mismatch(
+        description: "the checkpoint is at sample \(clock), update \(updates) and ghost batch "
+          + "\(ghosts), where the stage has no boundary")
+    }
     func take(_ prefix: String, _ values: Floats) throws(Mismatch) {
       for parameter in network.parameters {
         try fill(
@@ -157,13 +162,22 @@ package final class TrainingState {
       try take("partial.finished_segments.", finishedSegments)
       try take("partial.segment.", segment)
     }
-    guard let sums = checkpoint["measurement.sums"]?.doubles, sums.count == 3 else {
-      throw Mismatch(description: "the checkpoint lacks measurement.sums")
+    guard let sums = checkpoint["measurement.sums"]?.doubles, sums.count == 3,
+      sums[0].isFinite, let correct = Int(exactly: sums[1]), let measured = Int(exactly: sums[2]),
+      0 <= correct, correct <= measured
+    else {
+      throw Mismatch(
+        description: "the checkpoint lacks measurement.sums, or they are no sums of a measurement")
     }
-    (lossSum, correct, measured) = (sums[0], Int(sums[1]), Int(sums[2]))
-    noise = GradientNoise(sums: checkpoint["measurement.gradient_noise"]?.doubles ?? [])
+    (lossSum, self.correct, self.measured) = (sums[0], correct, measured)
+    let noiseSums = checkpoint["measurement.gradient_noise"]?.doubles ?? []
+    guard let noise = GradientNoise(sums: noiseSums) else {
+      throw Mismatch(description: "the checkpoint's measurement.gradient_noise are no sums")
+    }
+    self.noise = noise
     func time(_ key: String) -> Double {
-      isOwn ? checkpoint.metadata[key].flatMap { Double($0) } ?? 0 : 0
+      guard isOwn, let time = checkpoint.metadata[key].flatMap({ Double($0) }) else { return 0 }
+      return time.isFinite ? max(0, time) : 0
     }
     (seconds, coreSeconds) = (time("seconds"), time("core_seconds"))
   }

@@ -4,6 +4,7 @@ import Experiments
 import Foundation
 import JobQueue
 import Logging
+import Postgres
 import Synchronization
 import Training
 
@@ -32,6 +33,8 @@ struct StageRunner: Sendable {
   let fingerprint: String
   let logger: Logger
   let news: @Sendable (WorkerNews) -> Void
+  /// Told of a data set, by its digest, that could not be opened: nothing more of it is claimed now.
+  let lacks: @Sendable (String) -> Void
   /// Tells the queue that the stage is trained: checkpoint, measurements, totals; false where it is lost.
   let finish: @Sendable (JSON, [JSON], JSON) async throws -> Bool
 
@@ -64,7 +67,6 @@ struct StageRunner: Sendable {
   /// A disk that is full now may not be in half a minute.
   private static let fullDiskDelay = Duration.seconds(30)
 
-  private static let absentDataDelay = Duration.seconds(60)
   private static let absentStoreDelay = Duration.seconds(30)
 
   /// Runs the attempt to whatever end it has.
@@ -90,12 +92,22 @@ struct StageRunner: Sendable {
     let dataset: Dataset
     do {
       work = try stageWork()
-      dataset = try await shelf.dataset(work.spec.dataset, digest: work.spec.datasetDigest)
-    } catch let error as DatasetError {
-      // A folder that is not mounted now may be later, or elsewhere.
-      _ = try await queue.release(
-        claimed.lease, reason: "\(error)", delay: StageRunner.absentDataDelay, totals: totals())
-      return "held back: \(error)"
+      // Before anything is opened: what a submitter has sent may be of any size.
+      try work.check(work.spec.dataset.builtInFacts, planned: claimed.memoryBytes)
+      guard let digest = work.spec.datasetDigest else { throw WorkerError.namesNoData }
+      do {
+        dataset = try await shelf.dataset(work.spec.dataset, digest: digest)
+      } catch {
+        if case .tooFew = error { throw error }
+        // Files that are absent or damaged here may be whole later, or on another machine.
+        lacks(digest)
+        _ = try await queue.release(
+          claimed.lease, reason: "\(error)", delay: nil, totals: totals())
+        return "held back: \(error)"
+      }
+      try work.check(dataset.facts, planned: claimed.memoryBytes)
+    } catch let error as PostgresError {
+      throw error
     } catch {
       _ = try await queue.fail(claimed.lease, reason: "\(error)", permanent: true, totals: totals())
       return "failed: \(error)"
@@ -103,7 +115,8 @@ struct StageRunner: Sendable {
     let checkpoint: Checkpoint?
     do throws(CheckpointError) {
       checkpoint = try claimed.resume.map { resume throws(CheckpointError) in
-        try store.read(resume.file, digest: resume.digest)
+        // What a stage takes in memory holds its state several times.
+        try store.read(resume.file, digest: resume.digest, limit: claimed.memoryBytes)
       }
     } catch {
       return try await report(error)
@@ -114,9 +127,12 @@ struct StageRunner: Sendable {
 
   private func stageWork() throws -> StageWork {
     guard let law = Law(claimed.law) else { throw WorkerError.unreadableLaw }
+    let probe = GradientProbe(claimed.probe)
+    guard probe != nil || claimed.probe.isNull else { throw WorkerError.unreadableProbe }
     return StageWork(
-      digest: claimed.digest, spec: try TrainingSpec(claimed.spec), seed: claimed.seed, law: law,
-      start: claimed.start, end: claimed.end, startUpdates: claimed.startUpdates)
+      digest: claimed.digest, spec: try TrainingSpec(claimed.spec), probe: probe,
+      seed: claimed.seed, law: law, start: claimed.start, end: claimed.end,
+      startUpdates: claimed.startUpdates)
   }
 
   private func report(_ error: CheckpointError) async throws -> String {
@@ -317,9 +333,15 @@ struct StageRunner: Sendable {
 }
 
 enum WorkerError: Error, CustomStringConvertible {
-  case unreadableLaw
+  case unreadableLaw, unreadableProbe, namesNoData
 
-  var description: String { "the stage's law cannot be read by this version" }
+  var description: String {
+    switch self {
+    case .unreadableLaw: "the stage's law cannot be read by this version"
+    case .unreadableProbe: "the stage's gradient probe cannot be read by this version"
+    case .namesNoData: "the stage names no digest of its data"
+    }
+  }
 }
 
 extension StageProgress {
@@ -341,6 +363,8 @@ extension Training.Measurement {
       "noise_scale": noiseScale.map(JSON.real) ?? .null, "train_loss": .real(train.loss),
       "train_accuracy": .real(train.accuracy), "test_loss": .real(test.loss),
       "test_accuracy": .real(test.accuracy),
+      "test_samples": .integer(testSamples), "test_commonest": .integer(testCommonest),
+      "above_guessing": .bool(isAboveGuessing),
       "validation_loss": validation.map { .real($0.loss) } ?? .null,
       "validation_accuracy": validation.map { .real($0.accuracy) } ?? .null,
       "seconds": .real(seconds), "core_seconds": .real(coreSeconds),

@@ -1,3 +1,4 @@
+import Experiments
 import Foundation
 import JobQueue
 import Synchronization
@@ -33,8 +34,10 @@ package final class WorkerMonitor: Sendable {
       case .heartbeatConfirmed: state.confirmed = .now
       case .draining: state.isDraining = true
       case .started(let stage, let samples):
-        let updates = (samples - stage.start) * stage.updates / (stage.end - stage.start)
-        state.running[stage.lease] = (max(0, updates), max(samples, stage.start), 0)
+        let share = Double(samples - stage.start) / Double(stage.end - stage.start)
+        state.running[stage.lease] = (
+          max(0, Int(nearest: share * Double(stage.updates))), max(samples, stage.start), 0
+        )
       case .progressed(let stage, let progress):
         // A report may come after the stage has ended.
         guard let last = state.running[stage.lease] else { return }

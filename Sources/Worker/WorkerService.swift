@@ -52,6 +52,8 @@ package final class WorkerService: Service {
   private let controls = Mutex<[Lease: StageControl]>([:])
   /// Data sets that were wanted and are here, and when that was asked.
   private let datasets = Mutex<(present: [String], at: ContinuousClock.Instant)?>(nil)
+  /// Why data sets cannot be opened here, as the queue has been told.
+  private let told = Mutex<[String: String]>([:])
   private let core: Mutex<WorkerCore>
   /// The queue's number of this worker.
   private let number = Atomic(0)
@@ -133,6 +135,7 @@ package final class WorkerService: Service {
           isRegistering = false
           if let fresh {
             number.store(fresh, ordering: .relaxed)
+            told.withLock { $0 = [:] }
             news(.registered(worker: fresh))
           }
           continue
@@ -190,6 +193,7 @@ package final class WorkerService: Service {
     let runner = StageRunner(
       claimed: stage, control: control, queue: queue, store: store, shelf: shelf, settings: options,
       fingerprint: fingerprint, logger: logger, news: news,
+      lacks: { digest in self.datasets.withLock { $0?.present.removeAll { $0 == digest } } },
       finish: { try await self.finish(stage.lease, $0, $1, $2, store) })
     group.addTask {
       await runner.run()
@@ -270,8 +274,12 @@ package final class WorkerService: Service {
       }
       // Something may be wanted since that was not before.
       if stages.isEmpty {
-        let present = await shelf.have(of: try await queue.datasetsWanted())
+        let (present, missing) = await shelf.survey(try await queue.datasetsWanted())
         datasets.withLock { $0 = (present, sent) }
+        if told.withLock({ $0 }) != missing {
+          try await queue.noteMissingData(worker: number.load(ordering: .relaxed), missing)
+          told.withLock { $0 = missing }
+        }
         if present != fresh {
           stages = try await queue.claim(request(slots, present, store), lease: settings.lease)
         }

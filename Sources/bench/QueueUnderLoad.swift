@@ -249,6 +249,7 @@ struct QueueUnderLoad {
         [
           0, 0, .null, .text(digest), .null, .integer(numericsVersion), 1, .bool(false), 0, 12800,
           0, 100, 128, 128, .real(0.1), .real(0.1), "{}", .null, .null, .null, 1,
+          "native", .integer(preparationVersion), .null,
         ]
       ], seeds: [1], digest: { _, _ in digest })
   }

@@ -1,7 +1,8 @@
 import ArgumentParser
 import Dispatch
 import Experiments
-import Foundation
+// The C library's standard output is a global variable.
+@preconcurrency import Foundation
 import JobQueue
 import Postgres
 import Reports
@@ -38,6 +39,7 @@ import Reports
     // A reader that closes its end (head, less) ends us quietly.
     signal(SIGPIPE, SIG_DFL)
     do {
+      try refuseUnknownCommand(Array(CommandLine.arguments.dropFirst()))
       var command = try parseAsRoot(nil)
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
@@ -47,6 +49,42 @@ import Reports
     } catch {
       fail(error)
     }
+    end(0)
+  }
+
+  /// A mistyped command, said as such. The parser would call it an unexpected argument.
+  private static func refuseUnknownCommand(_ arguments: [String]) throws {
+    var command: any ParsableCommand.Type = self
+    for word in arguments {
+      let known = command.configuration.subcommands
+      guard !known.isEmpty, !word.hasPrefix("-") else { return }
+      let names = known.map { $0.configuration.commandName ?? "" }
+      if word == "help" { return }
+      guard let place = names.firstIndex(of: word) else {
+        throw UnknownCommand(word: word, names: names)
+      }
+      command = known[place]
+    }
+  }
+
+  private struct UnknownCommand: Error, CustomStringConvertible {
+    let word: String
+    let names: [String]
+    var description: String {
+      "there is no command \"\(shortened(word, to: 40))\"\(hint(word, among: names)); commands: "
+        + names.joined(separator: ", ")
+    }
+  }
+
+  /// Ends the program. Output that could not be written is a failure: a full disk, a closed pipe.
+  private static func end(_ code: Int32) -> Never {
+    errno = 0
+    let isLost = fflush(stdout) != 0 || ferror(stdout) != 0
+    if isLost {
+      let reason = errno == 0 ? "" : ": \(String(cString: strerror(errno)))"
+      complain("the output could not be written\(reason)")
+    }
+    Foundation.exit(code == 0 && isLost ? ExitStatus.failure : code)
   }
 
   /// Says what went wrong and ends with the code that docs/CLI.md gives it.
@@ -62,14 +100,28 @@ import Reports
       case .badTarget: code = ExitStatus.usage
       case .server: code = ExitStatus.failure
       }
-    case is ValidationError, is ExitCode, is CleanExit: exit(withError: error)
+    case is UnknownCommand: code = ExitStatus.usage
+    case is ValidationError, is ExitCode, is CleanExit: sayAsParser(error)
     default:
       // Arguments that cannot be parsed, requests for help: the parser knows how to say it.
-      if "\(type(of: error))" == "CommandError" { exit(withError: error) }
+      if "\(type(of: error))" == "CommandError" { sayAsParser(error) }
       code = ExitStatus.failure
     }
     complain("\(error)")
-    Foundation.exit(code)
+    end(code)
+  }
+
+  /// Prints what the parser says of an error or a request for help, and ends with its code.
+  private static func sayAsParser(_ error: any Error) -> Never {
+    let (text, code) = (fullMessage(for: error), exitCode(for: error))
+    if !text.isEmpty {
+      if code == .success {
+        print(text)
+      } else {
+        FileHandle.standardError.write(Data((text + "\n").utf8))
+      }
+    }
+    end(code.rawValue)
   }
 }
 

@@ -78,7 +78,7 @@ final class ProgressDisplay: Sendable {
     for bar in state.bars.values.sorted(by: { $0.stage.lease.stage < $1.stage.lease.stage }) {
       let done = bar.progress?.updates ?? 0
       let share = Double(done) / Double(max(bar.stage.updates, 1))
-      let filled = Int(share * 24)
+      let filled = min(24, Int(nearest: (share * 24).rounded(.down)))
       let picture =
         String(repeating: "#", count: filled) + String(repeating: ".", count: 24 - filled)
       let name = bar.stage.runs.first ?? ""

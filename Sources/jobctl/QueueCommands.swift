@@ -47,8 +47,16 @@ struct ListCommand: AsyncParsableCommand {
   @Flag(help: "JSON instead of a table.") var json = false
 
   func run() async throws {
-    let columns = ["finished", "diverged", "failed", "parked", "cancelled", "running", "waiting"]
-    let rows = try await database.open().query("select * from report.grid order by id")
+    let columns = [
+      "finished", "collapsed", "diverged", "failed", "parked", "cancelled", "running", "waiting",
+    ]
+    // Each run is in one of them.
+    let rows = try await database.open().query(
+      """
+      select id, grid, priority, runs, finished - collapsed as finished, collapsed, diverged, failed,
+        parked, cancelled, running, waiting
+      from report.grid order by id
+      """)
     if json {
       let grids = rows.map { row -> JSON in
         .object(
@@ -164,7 +172,8 @@ struct ShowCommand: AsyncParsableCommand {
     }
     let digest = row.parametersDigest.map { "\nparameters \($0)" } ?? ""
     let reason = row.reason.map { "\n" + printable($0) } ?? ""
-    return "\(row.name): \(row.state)\(reason)\(digest)\n\n\(stageTable.text)\n\n\(pointTable.text)"
+    return
+      "\(row.name): \(row.stateOrCollapse)\(reason)\(digest)\n\n\(stageTable.text)\n\n\(pointTable.text)"
   }
 }
 
@@ -196,6 +205,12 @@ struct WaitCommand: AsyncParsableCommand {
   @OptionGroup var database: DatabaseOptions
   @Option(help: "Give up after so many seconds.") var timeout: Double?
 
+  func validate() throws {
+    if let timeout, !(timeout >= 0) {
+      throw ValidationError("--timeout takes seconds from 0 up, not \(timeout)")
+    }
+  }
+
   func run() async throws {
     let database = try await database.open()
     let (id, name) = try await GridReport.resolve(grid.grid, in: database)
@@ -212,7 +227,8 @@ struct WaitCommand: AsyncParsableCommand {
       .map { $0 }.first
     func count(_ state: String) -> Int { row?.int(state) ?? 0 }
     print(
-      "Grid \(name): \(count("finished")) finished, \(count("diverged")) diverged, "
+      "Grid \(name): \(count("finished") - count("collapsed")) finished, "
+        + "\(count("collapsed")) collapsed, \(count("diverged")) diverged, "
         + "\(count("failed") + count("parked")) failed, \(count("cancelled")) cancelled")
     if count("failed") + count("parked") > 0 { throw ExitCode(ExitStatus.failed) }
     if count("cancelled") > 0 { throw ExitCode(ExitStatus.cancelled) }

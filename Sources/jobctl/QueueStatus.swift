@@ -9,6 +9,11 @@ struct QueueStatus {
   private let counts: [(state: String, count: Int)]
   private let workers: Rows
   private let running: Rows
+  /// Ready stages that a worker has given back, by its reason.
+  private let given: Rows
+  /// Data sets that a worker cannot open.
+  private let missing: Rows
+  private let collapsed: Int
   let isEmpty: Bool
 
   /// `found` is a grid's number and name; of the whole queue where it is nil.
@@ -44,6 +49,39 @@ struct QueueStatus {
         order by rs.run_id limit 1) f
       where s.state = 'running' order by s.id limit 50
       """, [Parameter(found?.0)])
+    given = try await database.query(
+      """
+      select w.reason, count(*) as stages from report.waiting w
+      where $1::bigint is null or exists (
+        select from report.run_stage rs where rs.stage_id = w.stage_id and rs.grid_id = $1)
+      group by w.reason order by stages desc, w.reason limit 10
+      """, [Parameter(found?.0)])
+    missing = try await database.query(
+      """
+      select m.name, m.path, m.worker, m.reason, m.stages from report.missing_data m
+      where m.stages > 0 and m.seen_at > now() - interval '5 minutes'
+        and ($1::bigint is null or exists (
+          select from report.run_stage rs join report.stage s on s.id = rs.stage_id
+          where rs.grid_id = $1 and s.dataset_digest = m.digest))
+      order by m.stages desc, m.worker limit 10
+      """, [Parameter(found?.0)])
+    let learned = try await database.query(
+      """
+      select coalesce(sum(collapsed), 0) from report.grid where $1::bigint is null or id = $1
+      """, [Parameter(found?.0)])
+    collapsed = learned.single.flatMap { Int($0) } ?? 0
+  }
+
+  /// Why stages wait that nothing but a worker's surroundings keeps from training.
+  private var reasons: [String] {
+    given.map { row in
+      "\(row["stages"] ?? "") ready stages wait: \(printable(row["reason"] ?? ""))"
+    }
+      + missing.map { row in
+        let name = [row["name"], row["path"]].compactMap { $0 }.joined(separator: " ")
+        return "worker \(row["worker"] ?? "") cannot open \(printable(name)), which "
+          + "\(row["stages"] ?? "") stages want: \(printable(row["reason"] ?? ""))"
+      }
   }
 
   var line: String {
@@ -64,7 +102,7 @@ struct QueueStatus {
         row["batch"] ?? "", row["learning_rate"] ?? "",
         "\(row["updates_done"] ?? "0")/\(row["updates"] ?? "")",
         number(row.double("samples_per_second"), 0), percent(row.double("test_accuracy")),
-        row.double("seconds_left").map { GridProgress.words(.seconds($0)) } ?? "",
+        row.double("seconds_left").map(GridProgress.words(seconds:)) ?? "",
         row["worker"] ?? "",
       ])
     }
@@ -72,7 +110,12 @@ struct QueueStatus {
     let waiting = running.compactMap { row in
       row["reason"].map { "Stage \(row["id"] ?? "") waits: \($0)" }
     }
-    if !waiting.isEmpty { parts.append(waiting.joined(separator: "\n")) }
+    let why = waiting + reasons
+    if !why.isEmpty { parts.append(why.joined(separator: "\n")) }
+    if collapsed > 0 {
+      parts.append(
+        "\(collapsed) finished runs collapsed: their test accuracy is not above that of guessing.")
+    }
     var workerTable = TextTable([
       ("worker", .left), ("state", .left), ("stages", .right), ("slots", .right),
       ("threads", .right),
@@ -90,7 +133,8 @@ struct QueueStatus {
 
   var json: JSON {
     [
-      "format": 1, "empty": .bool(isEmpty),
+      "format": 1, "empty": .bool(isEmpty), "collapsed_runs": .integer(collapsed),
+      "waiting": .array(reasons.map(JSON.string)),
       "stages": .object(counts.map { .init($0.state, .integer($0.count)) }),
       "workers": .array(
         workers.map {

@@ -22,9 +22,9 @@ struct ReportCommand: AsyncParsableCommand {
   @OptionGroup var database: DatabaseOptions
   @Option(
     help: ArgumentHelp(
-      "Points of accuracy that count as the same: tests equivalence, and where the rate breaks.",
+      "Points of accuracy that count as the same, in tests of equivalence and of where a rate breaks.",
       valueName: "points"))
-  var margin: Double?
+  var margin = 100 * Report.Options.defaultMargin
   @Option(help: "How intervals are made; the bootstrap needs 20 seeds.")
   var interval = Report.IntervalMethod.student
   @Option(help: "What to print.") var format = Format.table
@@ -32,7 +32,7 @@ struct ReportCommand: AsyncParsableCommand {
   var output: String?
 
   func validate() throws {
-    if let margin, !(margin > 0 && margin < 100) {
+    guard margin > 0 && margin < 100 else {
       throw ValidationError("--margin is in points of accuracy, above 0 and below 100.")
     }
   }
@@ -44,7 +44,7 @@ struct ReportCommand: AsyncParsableCommand {
       throw ValidationError("A grid is named twice.")
     }
     let report = Report(
-      loaded, options: .init(margin: margin.map { $0 / 100 }, interval: interval))
+      loaded, options: .init(margin: margin / 100, interval: interval))
     switch format {
     case .table: print(report.text)
     case .csv: print(report.runCSV, terminator: "")

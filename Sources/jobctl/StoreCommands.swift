@@ -66,13 +66,14 @@ struct CheckpointVerify: AsyncParsableCommand {
     let store = try CheckpointStore(path: store.path, creating: false)
     let rows = try await database.open().query(
       """
-      select file, digest from report.checkpoint
+      select file, digest, memory_bytes from report.checkpoint
       where store_id = $1 and damaged_at is null and removed_at is null order by id
       """, [.text(store.id)])
     var bad = 0
     for row in rows {
       do throws(CheckpointError) {
-        _ = try store.read(row["file"] ?? "", digest: row["digest"])
+        _ = try store.read(
+          row["file"] ?? "", digest: row["digest"], limit: row.int("memory_bytes") ?? 0)
       } catch {
         bad += 1
         print("\(error)")
@@ -99,7 +100,7 @@ struct CheckpointExport: AsyncParsableCommand {
     let (id, name) = try await GridReport.resolve(grid.grid, in: database)
     let rows = try await database.query(
       """
-      select c.file, c.digest, c.store_id from report.run r
+      select c.file, c.digest, c.store_id, c.memory_bytes from report.run r
       join report.run_stage rs on rs.run_id = r.run_id
       join report.stage s on s.id = rs.stage_id
       join report.checkpoint c on c.id = s.checkpoint_id
@@ -115,7 +116,8 @@ struct CheckpointExport: AsyncParsableCommand {
       throw ValidationError(
         "the checkpoint is in another store than \(store.path); see jobctl checkpoint list")
     }
-    let bytes = try store.decompressed(row["file"] ?? "", digest: row["digest"])
+    let bytes = try store.decompressed(
+      row["file"] ?? "", digest: row["digest"], limit: row.int("memory_bytes") ?? 0)
     try Data(bytes).write(to: URL(filePath: output), options: .atomic)
     print("\(output): \(bytes.count) bytes")
   }

@@ -83,7 +83,7 @@ struct CheckCommand: AsyncParsableCommand {
     }
     // Rows first: what is registered from now on has its file, and is not looked at.
     let rows = try await database.query(
-      "select id, file, bytes, digest from report.checkpoint where store_id = $1 order by id",
+      "select id, file, bytes, digest, memory_bytes from report.checkpoint where store_id = $1 order by id",
       [.text(store.id)])
     let started = Date()
     let entries = try store.entries()
@@ -147,7 +147,8 @@ struct CheckCommand: AsyncParsableCommand {
     }
     guard deep else { return nil }
     do throws(CheckpointError) {
-      _ = try store.decompressed(file, digest: row["digest"])
+      _ = try store.decompressed(
+        file, digest: row["digest"], limit: row.int("memory_bytes") ?? 0)
       return nil
     } catch {
       if case .away = error { throw error }
@@ -256,11 +257,19 @@ struct DoctorCommand: AsyncParsableCommand {
       let exists = FileManager.default.fileExists(atPath: root)
       say("data folder", true, root + (exists ? "" : " (not there)"))
     }
-    for name in ["fashion-mnist", "cifar-10", "cifar-100"] {
-      let isThere = folders.roots.contains {
-        FileManager.default.fileExists(atPath: $0 + "/" + name)
+    for name in [DatasetSpec.Name.fashionMNIST, .cifar10, .cifar100] {
+      var problems: [Problem] = []
+      let spec = DatasetSpec(checking: .string(name.rawValue), problems: &problems)
+      do throws(DatasetError) {
+        _ = try spec.files(in: folders)
+        say("data set", true, name.rawValue)
+      } catch {
+        if case .absent = error {
+          say("data set", true, "\(name.rawValue) (absent: grids of it wait)")
+        } else {
+          say("data set", false, "\(name.rawValue): \(error)")
+        }
       }
-      say("data set", true, name + (isThere ? "" : " (absent: grids of it wait)"))
     }
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Experiments
 import Foundation
 import JobQueue
 import Postgres
@@ -67,8 +68,8 @@ struct GridProgress {
     var over: Int
     var parked: Int
     var share: Double
-    /// By the speed of the stages that are trained now; nil where none is.
-    var left: Duration?
+    /// Seconds, by the speed of the stages that are trained now; nil where none is.
+    var left: Double?
   }
 
   init(_ database: Database, grid: Int?) async throws {
@@ -85,7 +86,7 @@ struct GridProgress {
         grid: row["grid"] ?? "", isPaused: row["is_paused"] == "t", stages: row.int("stages") ?? 0,
         over: row.int("stages_over") ?? 0, parked: row.int("stages_parked") ?? 0,
         share: samples > 0 ? 1 - left / samples : 1,
-        left: speed > 0 ? .seconds(left / speed) : nil)
+        left: speed > 0 ? left / speed : nil)
     }
   }
 
@@ -97,7 +98,7 @@ struct GridProgress {
       table.add([
         row.grid + (row.isPaused ? " (paused)" : "")
           + (row.parked > 0 ? " (\(row.parked) parked)" : ""), "\(row.over)/\(row.stages)",
-        number(100 * row.share, 1) + " %", row.left.map(GridProgress.words) ?? "",
+        number(100 * row.share, 1) + " %", row.left.map(GridProgress.words(seconds:)) ?? "",
       ])
     }
     return table.isEmpty ? "" : table.text
@@ -106,13 +107,14 @@ struct GridProgress {
   /// For lines of a log, which are printed when they change: no time, which always does.
   var lines: [String] {
     rows.map {
-      "\($0.grid) \($0.over)/\($0.stages) stages, \(Int(100 * $0.share)) % of the samples"
+      let share = Int(nearest: (100 * $0.share).rounded(.down))
+      return "\($0.grid) \($0.over)/\($0.stages) stages, \(share) % of the samples"
     }
   }
 
   /// "3 h 20 min", "12 min", "45 s".
-  static func words(_ time: Duration) -> String {
-    let seconds = Int(time / .seconds(1))
+  static func words(seconds: Double) -> String {
+    let seconds = Int(nearest: seconds)
     if seconds >= 3600 { return "\(seconds / 3600) h \(seconds % 3600 / 60) min" }
     return seconds >= 60 ? "\(seconds / 60) min" : "\(seconds) s"
   }

@@ -45,8 +45,10 @@ struct WorkerCommand: AsyncParsableCommand {
         throw ValidationError("\(name) takes a number from 1 to 1024, not \(value)")
       }
     }
-    guard checkpointEvery > 0 else {
-      throw ValidationError("--checkpoint-every takes seconds above 0")
+    // A century; at most so much fits the clock.
+    guard checkpointEvery > 0, checkpointEvery <= 3.2e9 else {
+      throw ValidationError(
+        "--checkpoint-every takes seconds above 0 and at most 3.2e9, not \(checkpointEvery)")
     }
   }
 
@@ -66,7 +68,7 @@ struct WorkerCommand: AsyncParsableCommand {
     let only = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).1
     let options = WorkerOptions(
       slots: slots ?? threads, threads: threads, grid: only, untilEmpty: untilEmpty,
-      checkpointEvery: .milliseconds(Int(checkpointEvery * 1000)), checkpoints: store.path,
+      checkpointEvery: .milliseconds(Int(nearest: checkpointEvery * 1000)), checkpoints: store.path,
       dataFolders: DataFolders(environment: ProcessInfo.processInfo.environment),
       version: Jobctl.version)
     let display = ProgressDisplay(isShown: progress)

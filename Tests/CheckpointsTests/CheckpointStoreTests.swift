@@ -28,7 +28,7 @@ import Testing
 
   @Test func whatIsWrittenIsRead() throws {
     let written = try store.write(sample(), as: "a.safetensors.zst")
-    let read = try store.read("a.safetensors.zst", digest: written.digest)
+    let read = try store.read("a.safetensors.zst", digest: written.digest, limit: 1 << 30)
     #expect(read.metadata == sample().metadata)
     #expect(read["conv.weight"] == sample()["conv.weight"])
     #expect(read["sums"] == sample()["sums"])
@@ -60,7 +60,7 @@ import Testing
     let whole = try Data(contentsOf: URL(filePath: store.path + "/a"))
     func damaged(_ bytes: Data, digest: String?) throws -> Bool {
       try bytes.write(to: URL(filePath: store.path + "/a"))
-      do throws(CheckpointError) { _ = try store.read("a", digest: digest) } catch {
+      do throws(CheckpointError) { _ = try store.read("a", digest: digest, limit: 1 << 30) } catch {
         if case .damaged = error { return true }
       }
       return false
@@ -76,7 +76,9 @@ import Testing
       // Without the database's digest zstd's own checksum notices.
       if at > 20 { #expect(try damaged(flipped, digest: nil), "byte \(at)") }
     }
-    #expect(throws: CheckpointError.missing(file: "b")) { try store.read("b", digest: nil) }
+    #expect(throws: CheckpointError.missing(file: "b")) {
+      try store.read("b", digest: nil, limit: 1 << 30)
+    }
   }
 
   @Test func aStoreThatIsAwayIsNotDamaged() throws {
@@ -88,20 +90,24 @@ import Testing
       return false
     }
     #expect(isAway { try store.check() })
-    #expect(isAway { _ = try store.read("a", digest: written.digest) })
+    #expect(isAway { _ = try store.read("a", digest: written.digest, limit: 1 << 30) })
     #expect(isAway { _ = try store.write(sample(), as: "b") })
     // Another store at the same place is not this one.
     _ = try CheckpointStore(path: store.path)
-    #expect(isAway { _ = try store.read("a", digest: written.digest) })
+    #expect(isAway { _ = try store.read("a", digest: written.digest, limit: 1 << 30) })
     try FileManager.default.removeItem(atPath: store.path)
     try FileManager.default.moveItem(atPath: elsewhere, toPath: store.path)
-    #expect(try store.read("a", digest: written.digest)["sums"] == sample()["sums"])
-    #expect(throws: CheckpointError.missing(file: "c")) { try store.read("c", digest: nil) }
+    #expect(try store.read("a", digest: written.digest, limit: 1 << 30)["sums"] == sample()["sums"])
+    #expect(throws: CheckpointError.missing(file: "c")) {
+      try store.read("c", digest: nil, limit: 1 << 30)
+    }
   }
 
   @Test func namesCannotLeaveTheStore() {
     for name in ["../a", "/etc/passwd", "a/b", ""] {
-      #expect(throws: CheckpointError.missing(file: name)) { try store.read(name, digest: nil) }
+      #expect(throws: CheckpointError.missing(file: name)) {
+        try store.read(name, digest: nil, limit: 1 << 30)
+      }
       #expect(!store.remove(name))
     }
   }
@@ -123,5 +129,66 @@ import Testing
       """
     let output = try await PythonTools.run(script, [store.path + "/a.safetensors"])
     #expect(output == "['conv.weight', 'sums'] 42 (2, 300) True 1.5\n")
+  }
+}
+
+/// Files that promise more than they hold, or hold more than their state.
+@Suite struct HostileCheckpointTests {
+  private let folder: TemporaryFolder
+  private let store: CheckpointStore
+
+  init() throws {
+    folder = try TemporaryFolder()
+    store = try CheckpointStore(path: folder.path + "/store")
+  }
+
+  private func message(_ packed: [UInt8], limit: Int = 1 << 20) throws -> String {
+    try Data(packed).write(to: URL(filePath: store.path + "/a"))
+    do throws(CheckpointError) { _ = try store.read("a", digest: nil, limit: limit) } catch {
+      return error.description
+    }
+    return "accepted"
+  }
+
+  /// Nothing is decompressed beyond what the state may have.
+  @Test func aBombIsRefusedBeforeItIsDecompressed() throws {
+    // The frame says 20 GiB; zstd would make room for it all.
+    let bomb = Compression.compressed([UInt8](repeating: 0, count: 8 << 20))
+    #expect(bomb.count < 1 << 14)
+    #expect(try message(bomb).contains("decompresses to 8388608 bytes"))
+    let before = peakResident()
+    var header: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD, 0xE0]
+    header += withUnsafeBytes(of: UInt64(20 << 30).littleEndian) { Array($0) }
+    #expect(try message(header + [1, 0, 0]).contains("decompresses to 21474836480 bytes"))
+    #expect(peakResident() - before < 1 << 30)
+    // A file that is larger than its state is not even read.
+    #expect(
+      try message([UInt8](repeating: 7, count: 3 << 20)).contains("and its state has 1048576"))
+  }
+
+  private func peakResident() -> Int {
+    let text = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+    return (line?.split(whereSeparator: \.isWhitespace)[1]).flatMap { Int($0) }.map { $0 << 10 }
+      ?? 0
+  }
+
+  @Test(arguments: [
+    #"{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}"#,
+    #"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}"#,
+    #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#,
+    #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}}"#,
+    #"{"a":{"dtype":"F32","shape":[1e30],"data_offsets":[0,8]}}"#,
+    #"{"a":{"dtype":"F32","shape":[null],"data_offsets":[0,4]}}"#,
+    #"{"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}}"#,
+    #"{"a":[]}"#, "[", "{}x",
+  ])
+  func aHeaderThatPromisesMoreThanTheFileHoldsIsRefused(header: String) throws {
+    let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) }
+    let content = length + Array(header.utf8) + [UInt8](repeating: 0, count: 8)
+    #expect(try message(Compression.compressed(content)).contains("is damaged"))
+    #expect(
+      try message(Compression.compressed([0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0]))
+        .contains("longer than itself"))
   }
 }

@@ -2,7 +2,7 @@ CREATE SCHEMA jobs;
 CREATE DOMAIN jobs.digest AS text
 	CONSTRAINT digest_check CHECK (((octet_length(VALUE) = 64) AND (octet_length(decode(VALUE, 'hex'::text)) = 32)));
 CREATE DOMAIN jobs.name AS text
-	CONSTRAINT name_check CHECK ((((octet_length(VALUE) >= 1) AND (octet_length(VALUE) <= 100)) AND (VALUE !~ '[^A-Za-z0-9._=+,-]'::text)));
+	CONSTRAINT name_check CHECK ((((octet_length(VALUE) >= 1) AND (octet_length(VALUE) <= 400)) AND (VALUE !~ '[^A-Za-z0-9._=+,-]'::text)));
 CREATE FUNCTION jobs.stage_is_sound(state text, attempt integer, worker_id bigint, checkpoint_id bigint, reason text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -102,7 +102,8 @@ CREATE TABLE jobs.grid (
     priority integer DEFAULT 0 NOT NULL,
     submitted_by text DEFAULT SESSION_USER NOT NULL,
     submitted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    paused_at timestamp with time zone
+    paused_at timestamp with time zone,
+    CONSTRAINT grid_name_is_short CHECK ((octet_length((name)::text) <= 100))
 );
 ALTER TABLE jobs.grid ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.grid_id_seq
@@ -134,11 +135,16 @@ CREATE TABLE jobs.measurement (
     gradient_estimates bigint,
     gradient_probes bigint,
     probe_seconds double precision,
-    core_seconds double precision
+    core_seconds double precision,
+    test_samples bigint,
+    test_commonest bigint,
+    above_guessing boolean
 );
 COMMENT ON COLUMN jobs.measurement.gradient_square IS 'Mean estimate of the true gradient''s squared norm since the measurement before; unbiased.';
 COMMENT ON COLUMN jobs.measurement.gradient_variance IS 'Mean estimate of the trace of one sample''s gradient covariance; unbiased.';
 COMMENT ON COLUMN jobs.measurement.gradient_probes IS 'Of the estimates, those by extra gradients that trained nothing; they took probe_seconds.';
+COMMENT ON COLUMN jobs.measurement.test_commonest IS 'Test samples of the commonest class: guessing it always is right so often.';
+COMMENT ON COLUMN jobs.measurement.above_guessing IS 'Whether the test accuracy is above that of always guessing the commonest class, by a one-sided binomial test at 0.001. The worker decides it. Of earlier measurements it is reckoned with classes of equal size, by the normal approximation.';
 CREATE TABLE jobs.migration (
     number integer NOT NULL,
     name text NOT NULL,
@@ -255,6 +261,9 @@ CREATE TABLE jobs.stage (
     finished_at timestamp with time zone,
     held boolean DEFAULT false NOT NULL,
     seed bigint NOT NULL,
+    backend text DEFAULT 'native'::text NOT NULL,
+    preparation integer DEFAULT 1 NOT NULL,
+    probe jsonb,
     CONSTRAINT stage_is_sound CHECK (jobs.stage_is_sound(state, attempt, worker_id, checkpoint_id, reason))
 )
 WITH (fillfactor='80');
@@ -272,6 +281,9 @@ skipped: an ancestor diverged, failed or was parked for good. Left when that anc
 cancelled: no live run wants it. Left when a submission or a retry wants it again.';
 COMMENT ON COLUMN jobs.stage.attempt IS 'Number of the latest attempt; it only grows. Every write of a worker carries it (fencing).';
 COMMENT ON COLUMN jobs.stage.held IS 'Every live run that wants it belongs to a paused grid: it is not claimed, and handed back.';
+COMMENT ON COLUMN jobs.stage.backend IS 'What trains it; in its digest, and matched at claim.';
+COMMENT ON COLUMN jobs.stage.preparation IS 'The version of how its data become numbers; in its digest, and matched at claim. 0 of tables that were planned before the digest had it, and were standardized in another way.';
+COMMENT ON COLUMN jobs.stage.probe IS 'How the gradient noise is probed; of no influence on what is trained, and in no digest.';
 ALTER TABLE jobs.stage ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.stage_id_seq
     START WITH 1
@@ -302,10 +314,12 @@ CREATE TABLE jobs.worker (
     started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     swept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    missing_data jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT worker_is_sound CHECK (((state = ANY (ARRAY['idle'::text, 'busy'::text, 'gone'::text])) AND (slots > 0) AND (threads > 0)))
 )
 WITH (fillfactor='70');
 COMMENT ON COLUMN jobs.worker.swept_at IS 'When its heartbeats last looked for stages whose claim it never heard of.';
+COMMENT ON COLUMN jobs.worker.missing_data IS 'Digests of data sets that are wanted and that the worker cannot open, each with the reason.';
 ALTER TABLE jobs.worker ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.worker_id_seq
     START WITH 1
@@ -360,6 +374,7 @@ CREATE INDEX stage_ready ON jobs.stage USING btree (((- (priority)::bigint)), id
 CREATE INDEX stage_running ON jobs.stage USING btree (worker_id) WHERE (state = 'running'::text);
 CREATE INDEX stage_state ON jobs.stage USING btree (state COLLATE "POSIX");
 COMMENT ON INDEX jobs.stage_state IS 'For counting stages by state, and nothing else.';
+CREATE INDEX stage_waits ON jobs.stage USING btree (id) WHERE ((state = 'ready'::text) AND (reason IS NOT NULL));
 CREATE INDEX stage_wanted ON jobs.stage USING btree (dataset_digest) WHERE ((state = ANY (ARRAY['ready'::text, 'running'::text])) AND (dataset_digest IS NOT NULL));
 CREATE INDEX worker_idle ON jobs.worker USING btree (id) WHERE (state = 'idle'::text);
 CREATE INDEX worker_present ON jobs.worker USING btree (id) WHERE (state <> 'gone'::text);

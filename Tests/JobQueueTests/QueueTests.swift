@@ -214,7 +214,7 @@ import Testing
     #expect(try await queue.pause(grid: "g").running == 1)
     let (_, verdicts, _) = try await queue.heartbeat(
       worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
-      timeout: .seconds(5))
+      timeout: .seconds(60))
     #expect(verdicts.first?.1 == .paused)
     #expect(try await queue.release(stage.lease, reason: "paused", delay: nil, totals: [:]))
     #expect(try await claim(w).isEmpty)

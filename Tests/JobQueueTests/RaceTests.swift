@@ -1,6 +1,7 @@
 import Experiments
 import JobQueue
 import Postgres
+import Synchronization
 import TestSupport
 import Testing
 
@@ -10,6 +11,8 @@ import Testing
   private let decay = "schedule=decay,seed=1"
 
   init() async throws { queue = try await RaceTests.queueWithStore() }
+
+  private final class End: Sendable { let isReached = Atomic(false) }
 
   /// Runs `first` in an open transaction, then `second` beside it; commits when `second` waits for a
   /// lock or is through.
@@ -21,10 +24,14 @@ import Testing
     try await holder.query("begin")
     try await first(holder)
     let beside = JobQueue(Database(queue.database.target, logger: quietLogger))
+    let end = End()
     return try await withThrowingTaskGroup(of: Result?.self) { group in
-      group.addTask { try await second(beside) }
       group.addTask {
-        for _ in 0..<200 {
+        defer { end.isReached.store(true, ordering: .releasing) }
+        return try await second(beside)
+      }
+      group.addTask {
+        while !end.isReached.load(ordering: .acquiring) {
           let waiting = try await queue.value(
             """
             select count(*) from pg_stat_activity
@@ -150,7 +157,7 @@ import Testing
     try await queue.submit(plan(smallGrid("g")))
     let w = try await worker()
     let stage = try #require(try await claim(w, lease: .milliseconds(20)).first)
-    try await Task.sleep(for: .milliseconds(60))
+    try await queue.pass(.milliseconds(60))
     let held = JSON.array([
       ["stage": .integer(stage.lease.stage), "attempt": .integer(stage.lease.attempt)]
     ])

@@ -98,7 +98,8 @@ import Testing
   private static let functions: [String: Set<String>] = [
     "jobctl_submitter": ["open_submission", "close_submission", "cancel", "queue_state"],
     "jobctl_worker": [
-      "register_worker", "register_store", "retire_worker", "datasets_wanted", "queue_state",
+      "register_worker", "register_store", "retire_worker", "datasets_wanted", "note_missing_data",
+      "queue_state",
       "rescue", "claim", "heartbeat", "record", "register_checkpoint", "finish",
       "finish_and_claim", "diverge", "fail", "release", "report_damage",
     ],

@@ -58,7 +58,7 @@ import Testing
     try await reads("heartbeat") {
       let held = stages.map { Held(lease: $0.lease, totals: totals($0)) }
       let (_, verdicts, _) = try await queue.heartbeat(
-        worker: w, held: held, idle: false, lease: .seconds(10), timeout: .seconds(10))
+        worker: w, held: held, idle: false, lease: .seconds(10), timeout: .seconds(60))
       return verdicts.allSatisfy { $0.1 == .hold }
     }
     try await reads("record") { try await queue.record(stages[0].lease, []) }
@@ -83,7 +83,8 @@ import Testing
     // As everywhere but in tests, where each claim looks for leases that have run out.
     _ = try await queue.database.query("set jobctl.claims_in_order = off")
     _ = try await queue.value(
-      "select setval('jobs.rescue_clock', (extract(epoch from now()) * 1000 + 60000)::bigint)")
+      "select setval('jobs.rescue_clock', (extract(epoch from api.internal_now()) * 1000 + 60000)::bigint)"
+    )
     let digests = try await queue.datasetsWanted().map(\.digest)
     try await reads("finish and claim") {
       let (isOurs, claimed) = try await queue.finish(
@@ -104,7 +105,8 @@ import Testing
     let fresh = JobQueue(Database(queue.database.target, logger: quietLogger))
     _ = try await fresh.database.query("set jobctl.claims_in_order = off")
     _ = try await queue.value(
-      "select setval('jobs.rescue_clock', (extract(epoch from now()) * 1000 + 60000)::bigint)")
+      "select setval('jobs.rescue_clock', (extract(epoch from api.internal_now()) * 1000 + 60000)::bigint)"
+    )
     let before = try await rowsRead()
     let (isOurs, claimed) = try await fresh.finish(
       stages[0].lease, checkpoint: checkpoint(stages[0]), measurements: [],
@@ -134,6 +136,7 @@ import Testing
       select s.id, -k, $1, now(), now(), 'preempted', 0, 0, 0
       from jobs.stage s, generate_series(1, 3) k
       """, [.integer(w)])
+    try await queue.pass(.seconds(1))
     for look in ["api.rescue()", "api.internal_rescue_silent('0 s')"] {
       let before = try await rowsRead()
       #expect(try await queue.value("select \(look)") == "0")
@@ -154,7 +157,7 @@ import Testing
     #expect(stages.count == 8)
     let held = stages.map { Held(lease: $0.lease, totals: totals($0)) }
     _ = try await queue.heartbeat(
-      worker: w, held: held, idle: false, lease: .seconds(10), timeout: .seconds(10))
+      worker: w, held: held, idle: false, lease: .seconds(10), timeout: .seconds(60))
     #expect(try await queue.record(stages[0].lease, []))
     #expect(
       try await queue.registerCheckpoint(

@@ -29,6 +29,7 @@ import Testing
         [
           .integer(number), .integer(number), .null, .text(spec), .null, .integer(numericsVersion),
           1, .bool(false), 0, 10, 0, 10, 1, 1, .real(0.1), .real(0.1), "{}", .null, .null, .null, 1,
+          "native", .integer(preparationVersion), .null,
         ]
       }, seeds: seeds, digest: digest)
   }

@@ -1,27 +1,8 @@
-import Foundation
 import Statistics
 import Testing
 
 /// What counts as which outcome, and that none is dropped.
 @Suite struct OutcomeTests {
-  @Test("A run whose final loss is that of guessing has collapsed")
-  func collapsed() {
-    let guessing = log(10.0)
-    #expect(Outcome(value: 0.1, finalTrainingLoss: guessing, classes: 10) == .collapsed)
-    #expect(Outcome(value: 0.1, finalTrainingLoss: 2.5, classes: 10) == .collapsed)
-    let better = guessing.nextDown
-    #expect(Outcome(value: 0.2, finalTrainingLoss: better, classes: 10) == .finished(0.2))
-    #expect(Outcome(value: 0.5, finalTrainingLoss: 2.5, classes: 100) == .finished(0.5))
-  }
-
-  @Test("A loss or a value that is not finite is divergence")
-  func diverged() {
-    for wrong in [Double.nan, .infinity] {
-      #expect(Outcome(value: 0.5, finalTrainingLoss: wrong, classes: 10) == .diverged)
-      #expect(Outcome(value: wrong, finalTrainingLoss: 0.5, classes: 10) == .diverged)
-    }
-  }
-
   @Test("Every outcome is counted, and only runs that trained are averaged")
   func summary() {
     let summary = OutcomeSummary([

@@ -10,9 +10,10 @@ package protocol ActsAsWorker: Sendable {
 extension ActsAsWorker {
   package var store: String { "store-1" }
 
-  /// An empty queue of its own, with the store that checkpoints name.
+  /// An empty queue of its own, with the store that checkpoints name and a clock that stands still.
   package static func queueWithStore() async throws -> JobQueue {
     let queue = try await TestCluster.queue()
+    try await queue.stopClock()
     try await queue.register(store: "store-1", path: "/nowhere", host: "test")
     return queue
   }
@@ -27,7 +28,7 @@ extension ActsAsWorker {
   }
 
   package func claim(
-    _ worker: Int, _ slots: Int = 1, lease: Duration = .seconds(10), grid: String? = nil,
+    _ worker: Int, _ slots: Int = 1, lease: Duration = .seconds(3600), grid: String? = nil,
     datasets: [String]? = nil
   ) async throws -> [ClaimedStage] {
     let digests: [String]

@@ -12,7 +12,9 @@ import Testing
     "NeuralNet": ["Experiments", "Tensors"],
     "Datasets": ["CZlib", "Experiments", "Tensors"],
     "Checkpoints": ["CZstd", "Experiments"],
-    "Training": ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors"],
+    "Training": [
+      "Checkpoints", "Datasets", "Experiments", "NeuralNet", "Statistics", "Tensors",
+    ],
     "Postgres": ["CPostgres"],
     "JobQueue": ["Experiments", "Postgres"],
     "Reports": ["Experiments", "Postgres", "Statistics"],
@@ -28,6 +30,7 @@ import Testing
       "Training",
     ],
     "chaos": ["Experiments", "JobQueue", "Postgres"],
+    "fuzz": ["Checkpoints", "Datasets", "Experiments", "Training"],
     "Statistics": [],
     "EmbedSQL": [],
     "EmbedSQLPlugin": [],

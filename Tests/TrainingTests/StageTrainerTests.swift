@@ -39,12 +39,14 @@ struct SmallRun {
     let plan = try Plan(Grid(document: document)) { spec throws(InvalidGrid) in
       try spec.facts(from: DataFolders(roots: []))
     }
-    let spec = plan.settings[0].setting.spec.training
+    let (spec, probe) = (
+      plan.settings[0].setting.spec.training, plan.settings[0].setting.spec.probe
+    )
     dataset = try Dataset.load(spec.dataset, from: DataFolders(roots: []))
     stages = plan.stages.map { planned in
       let stage = planned.stage
       return StageWork(
-        digest: planned.digest(seed: 3) ?? "", spec: spec, seed: 3, law: stage.law,
+        digest: planned.digest(seed: 3) ?? "", spec: spec, probe: probe, seed: 3, law: stage.law,
         start: stage.start, end: stage.end, startUpdates: stage.startUpdates)
     }
   }
@@ -102,7 +104,7 @@ struct SmallRun {
     -> Checkpoint
   {
     let written = try store.write(checkpoint, as: "checkpoint.safetensors.zst")
-    return try store.read(written.file, digest: written.digest)
+    return try store.read(written.file, digest: written.digest, limit: 1 << 30)
   }
 }
 

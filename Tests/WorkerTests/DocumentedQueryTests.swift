@@ -1,4 +1,3 @@
-import Datasets
 import Experiments
 import Foundation
 import JobQueue
@@ -8,7 +7,7 @@ import Testing
 import Worker
 
 /// The queries of docs/SQL.md, run on a trained grid: what a reader pastes must work.
-@Suite struct DocumentedQueryTests {
+@Suite struct DocumentedQueryTests: RunsWorkers {
   @Test func everyQueryOfTheDocumentationRuns() async throws {
     let text = try String(contentsOf: repository.appending(path: "docs/SQL.md"), encoding: .utf8)
     let queries = text.components(separatedBy: "```sql\n").dropFirst()
@@ -29,12 +28,7 @@ import Worker
               ]
             ),
           ])))
-    try await WorkerService(
-      WorkerOptions(
-        slots: 2, threads: 2, grid: nil, untilEmpty: true, checkpointEvery: .seconds(60),
-        checkpoints: folder.path + "/store", dataFolders: DataFolders(roots: []), version: "test"),
-      target: queue.database.target, logger: quietLogger, news: { _ in }
-    ).run()
+    try await work(queue, folder.path + "/store")
     for query in queries {
       let rows = try await queue.database.query(query)
       #expect(rows.count > 0, "\(query)")

@@ -9,25 +9,34 @@ import Worker
 protocol RunsWorkers {}
 
 extension RunsWorkers {
-  func options(_ store: String, untilEmpty: Bool = true) -> WorkerOptions {
+  func options(_ store: String, untilEmpty: Bool = true, data: [String] = []) -> WorkerOptions {
     WorkerOptions(
       slots: 2, threads: 2, grid: nil, untilEmpty: untilEmpty, checkpointEvery: .milliseconds(100),
-      checkpoints: store, dataFolders: DataFolders(roots: []), version: "test")
+      checkpoints: store, dataFolders: DataFolders(roots: data), version: "test")
+  }
+
+  /// Of two slots, with leases that do not run out however slowly this machine goes.
+  var settings: WorkerCore.Settings {
+    var settings = WorkerCore.Settings(slots: 2, threads: 2)
+    settings.lease = .seconds(3600)
+    return settings
   }
 
   func work(
     _ queue: JobQueue, _ store: String, untilEmpty: Bool = true,
-    settings: WorkerCore.Settings? = nil
+    settings: WorkerCore.Settings? = nil, data: [String] = []
   ) async throws {
+    let settings = settings ?? self.settings
     try await WorkerService(
-      options(store, untilEmpty: untilEmpty), target: queue.database.target, settings: settings,
+      options(store, untilEmpty: untilEmpty, data: data), target: queue.database.target,
+      settings: settings,
       logger: quietLogger, news: { _ in }
     ).run()
   }
 
-  /// Asks until the answer is this one, for a minute at most.
+  /// Asks until the answer is this one, for five minutes at most.
   func waits(_ queue: JobQueue, _ sql: String, for answer: String) async throws -> Bool {
-    for _ in 0..<3000 {
+    for _ in 0..<15000 {
       if try await queue.value(sql) == answer { return true }
       try await Task.sleep(for: .milliseconds(20))
     }

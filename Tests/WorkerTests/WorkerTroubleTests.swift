@@ -15,7 +15,7 @@ import Worker
     let (store, elsewhere) = (folder.path + "/store", folder.path + "/elsewhere")
     try await queue.submit(
       plan(smallGrid("g", changing: decay + [("epochs", 30), ("dataset.train", 4800)])))
-    var settings = WorkerCore.Settings(slots: 2, threads: 2)
+    var settings = settings
     settings.heartbeat = .milliseconds(200)
     let worker = Task { [settings] in try await work(queue, store, settings: settings) }
     let running = "select count(*) from jobs.stage where state = 'running'"
@@ -65,7 +65,7 @@ import Worker
 
   @Test func aWorkerThatTheQueueForgotRegistersAgainAndGoesOn() async throws {
     let (queue, folder) = (try await TestCluster.queue(), try TemporaryFolder())
-    var settings = WorkerCore.Settings(slots: 2, threads: 2)
+    var settings = settings
     settings.idleHeartbeat = .milliseconds(200)
     let worker = Task { [settings] in
       try await work(queue, folder.path + "/store", untilEmpty: false, settings: settings)

@@ -4,19 +4,23 @@ create or replace function api.internal_measure(
 language plpgsql as $$
 #variable_conflict use_variable
 begin
-  insert into jobs.measurement
+  insert into jobs.measurement(stage_id, samples, attempt, epoch, updates, batch, learning_rate,
+    noise_scale, train_loss, train_accuracy, test_loss, test_accuracy, validation_loss,
+    validation_accuracy, seconds, peak_memory_bytes, gradient_square, gradient_variance,
+    gradient_estimates, gradient_probes, probe_seconds, core_seconds, test_samples,
+    test_commonest, above_guessing)
   select stage, m.samples, attempt_number, m.epoch, m.updates, m.batch, m.learning_rate,
          m.noise_scale, m.train_loss, m.train_accuracy, m.test_loss, m.test_accuracy,
          m.validation_loss, m.validation_accuracy, m.seconds, m.peak_memory_bytes,
          m.gradient_square, m.gradient_variance, m.gradient_estimates, m.gradient_probes,
-         m.probe_seconds, m.core_seconds
+         m.probe_seconds, m.core_seconds, m.test_samples, m.test_commonest, m.above_guessing
   from jsonb_to_recordset(coalesce(measurements, '[]')) as m(
     samples bigint, epoch float8, updates bigint, batch bigint, learning_rate real,
     noise_scale float8, train_loss float8, train_accuracy float8, test_loss float8,
     test_accuracy float8, validation_loss float8, validation_accuracy float8, seconds float8,
     peak_memory_bytes bigint, gradient_square float8, gradient_variance float8,
     gradient_estimates bigint, gradient_probes bigint, probe_seconds float8,
-    core_seconds float8)
+    core_seconds float8, test_samples bigint, test_commonest bigint, above_guessing boolean)
   on conflict (stage_id, samples) do update
   set attempt = excluded.attempt, seconds = excluded.seconds,
       core_seconds = excluded.core_seconds,
@@ -24,7 +28,8 @@ begin
       test_loss = excluded.test_loss, test_accuracy = excluded.test_accuracy,
       validation_loss = excluded.validation_loss,
       validation_accuracy = excluded.validation_accuracy,
-      peak_memory_bytes = excluded.peak_memory_bytes,
+      peak_memory_bytes = excluded.peak_memory_bytes, test_samples = excluded.test_samples,
+      test_commonest = excluded.test_commonest, above_guessing = excluded.above_guessing,
       gradient_square = excluded.gradient_square,
       gradient_variance = excluded.gradient_variance,
       gradient_estimates = excluded.gradient_estimates,

@@ -44,7 +44,7 @@ begin
   insert into jobs.stage(id, digest, seed, parent_id, spec_digest, dataset_digest,
     numerics_version, memory_bytes, pinned, state, priority, start_samples, end_samples,
     start_updates, updates, batch, ghost, learning_rate, learning_rate_end, law, momentum,
-    noise_scale, noise_scale_exact, epochs)
+    noise_scale, noise_scale_exact, epochs, backend, preparation, probe)
   overriding system value
   select n.id, n.digest, d.seed, coalesce(p.id, k.id), t.spec, t.dataset, t.numerics_version,
     t.memory_bytes, coalesce(t.pinned, false),
@@ -52,7 +52,7 @@ begin
       else 'ready' end,
     grid_priority, t.start_samples, t.end_samples, t.start_updates, t.updates, t.batch, t.ghost,
     t.learning_rate, t.learning_rate_end, t.law, t.momentum, t.noise_scale, t.noise_scale_exact,
-    t.epochs
+    t.epochs, coalesce(t.backend, 'native'), coalesce(t.preparation, 0), t.probe
   from pg_temp.new_stage n
   join pg_temp.submitted_stage t on t.number = n.stage
   join pg_temp.submitted_seed d on d.number = n.seed

@@ -21,7 +21,7 @@ begin
   due := coalesce(pg_sequence_last_value('jobs.rescue_clock'), 0);
   -- A clock may also step back.
   if (at < due and due - at <= 60000)
-    or clock_timestamp() - pg_postmaster_start_time() <= interval '10 s'
+    or api.internal_now() - pg_postmaster_start_time() <= interval '10 s'
     or not pg_try_advisory_xact_lock(7205812436110003)
   then
     return false;

@@ -8,6 +8,7 @@ language plpgsql as $$
 declare
   at          timestamptz := api.internal_now();
   numerics    int := (request ->> 'numerics_version')::int;
+  preparation int := (request ->> 'preparation')::int;
   memory      numeric := (request ->> 'memory_bytes')::numeric;
   fingerprint text := request ->> 'fingerprint';
   threads     int := (request ->> 'threads')::int;
@@ -36,7 +37,8 @@ begin
       and (select q.paused_at is null from jobs.queue q where q.one)
       and (-s.priority::bigint, s.id) > (after_priority, after_stage)
       and (s.not_before is null or s.not_before <= at)
-      and s.numerics_version = numerics
+      and s.numerics_version = numerics and s.preparation = preparation
+      and request -> 'backends' ? s.backend
       and (s.dataset_digest is null or request -> 'datasets' ? s.dataset_digest::text)
       and s.memory_bytes <= memory
       and (grid_number is null or api.internal_is_wanted(s.id, grid_number))
@@ -53,9 +55,9 @@ begin
         reason = null
     from picked c where t.id = c.id
     returning t.id, c.rank, t.attempt, t.digest, t.seed, t.spec_digest, t.law, t.start_samples,
-      t.end_samples, t.start_updates, t.updates, t.batch, t.ghost, t.priority,
-      c.checkpoint, c.trained, c.written_by, c.store_id, c.file, c.digest as file_digest,
-      c.bytes, c.samples as from_samples, c.updates as from_updates,
+      t.end_samples, t.start_updates, t.updates, t.batch, t.ghost, t.priority, t.probe,
+      t.memory_bytes, c.checkpoint, c.trained, c.written_by, c.store_id, c.file,
+      c.digest as file_digest, c.bytes, c.samples as from_samples, c.updates as from_updates,
       case when c.trained = t.id then c.updates - t.start_updates else 0 end as done
   ), tried as (
     insert into jobs.attempt(stage_id, attempt, worker_id, claimed_at, lease_until,
@@ -69,7 +71,8 @@ begin
       'spec', spec.document, 'law', t.law,
       'start_samples', t.start_samples, 'end_samples', t.end_samples,
       'start_updates', t.start_updates, 'updates', t.updates, 'batch', t.batch,
-      'ghost', t.ghost, 'priority', t.priority, 'lease_seconds', extract(epoch from lease),
+      'ghost', t.ghost, 'priority', t.priority, 'probe', t.probe,
+      'memory_bytes', t.memory_bytes, 'lease_seconds', extract(epoch from lease),
       'resume', case when t.checkpoint is not null then jsonb_build_object(
         'checkpoint', t.checkpoint, 'stage', t.trained, 'attempt', t.written_by,
         'store', t.store_id, 'file', t.file, 'digest', t.file_digest, 'bytes', t.bytes,

@@ -20,6 +20,10 @@ begin
     raise exception 'this queue takes submissions of format 2' using errcode = 'JC004',
       hint = 'use the jobctl that the queue was migrated with, or migrate it';
   end if;
+  if submission ->> 'name' ~ '^[0-9]+$' then
+    raise exception 'a grid''s name is not digits alone: commands would take it for a number'
+      using errcode = 'JC004';
+  end if;
   if exists (select from jobs.grid g where g.name = submission ->> 'name') then
     perform api.internal_serialize();
     result := api.internal_resubmit(submission);
@@ -30,21 +34,29 @@ begin
   drop table if exists pg_temp.submitted_grid, pg_temp.submitted_spec, pg_temp.submitted_setting,
     pg_temp.submitted_seed, pg_temp.submitted_stage, pg_temp.submitted_digest;
   create temp table submitted_grid on commit drop as select submission as header;
-  create temp table submitted_spec (digest text, document jsonb) on commit drop;
+  -- Workers read these documents: none is larger or deeper than the planner makes it.
+  create temp table submitted_spec (
+    digest text, document jsonb check (octet_length(document::text) <= 65536
+      and not jsonb_path_exists(document, '$.**{16 to last}'))) on commit drop;
   create temp table submitted_setting (
     number int, name text, labels jsonb, learning_rate real, schedule text, optimizer text,
     variant text, updates bigint, samples bigint, epochs float8, classes int,
-    samples_per_epoch bigint, chain int[]) on commit drop;
-  create temp table submitted_seed (number int, seed bigint) on commit drop;
+    samples_per_epoch bigint, chain int[] check (cardinality(chain) > 0)) on commit drop;
+  create temp table submitted_seed (
+    number int, seed bigint check (seed between 0 and 1::bigint << 53)) on commit drop;
   create temp table submitted_stage (
     number int, setting int, parent int, spec text, dataset text, numerics_version int,
     memory_bytes bigint, pinned boolean, start_samples bigint, end_samples bigint,
     start_updates bigint, updates bigint, batch bigint, ghost bigint, learning_rate real,
     learning_rate_end real, law jsonb, momentum real, noise_scale float8,
-    noise_scale_exact float8, epochs float8,
+    noise_scale_exact float8, epochs float8, backend text, preparation int, probe jsonb,
+    check (octet_length(law::text) <= 65536 and not jsonb_path_exists(law, '$.**{8 to last}')
+      and octet_length(probe::text) <= 1024 and not jsonb_path_exists(probe, '$.**{4 to last}')),
     -- Here, where it comes in: jobs.stage would check it again at every change of its state.
-    check (start_samples >= 0 and end_samples > start_samples and updates > 0 and batch > 0
-      and ghost > 0 and (parent is not null or start_samples = 0))) on commit drop;
+    check (start_samples >= 0 and end_samples > start_samples and end_samples <= 1::bigint << 53
+      and updates > 0 and batch > 0 and ghost between 1 and 65536 and memory_bytes >= 0
+      and start_updates >= 0 and end_samples - start_samples = updates::numeric * batch
+      and (parent is not null or start_samples = 0 and start_updates = 0))) on commit drop;
   create temp table submitted_digest (stage int, seed int, digest text) on commit drop;
   grant insert on submitted_spec, submitted_setting, submitted_seed, submitted_stage,
     submitted_digest to public;

@@ -24,7 +24,7 @@ to jobctl_submitter;
 -- Claims, trains and says how it went; sees no table.
 grant execute on function
   api.register_worker(jsonb), api.register_store(text, text, text), api.retire_worker(bigint),
-  api.datasets_wanted(), api.queue_state(text), api.rescue(),
+  api.datasets_wanted(), api.note_missing_data(bigint, jsonb), api.queue_state(text), api.rescue(),
   api.claim(bigint, int, jsonb, interval), api.heartbeat(bigint, jsonb, boolean, interval),
   api.record(bigint, int, jsonb), api.register_checkpoint(bigint, int, jsonb, jsonb, jsonb),
   api.finish(bigint, int, jsonb, jsonb, jsonb),

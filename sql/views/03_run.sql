@@ -11,7 +11,8 @@ select r.grid_id, g.name::text as grid, r.id as run_id, r.name::text as run, r.p
     when t.running > 0 then 'running'
     else 'waiting'
   end as state,
-  r.learning_rate, r.schedule, r.optimizer, r.variant::text as variant, r.seed, r.labels,
+  r.learning_rate::text::float8 as learning_rate, r.schedule, r.optimizer,
+  r.variant::text as variant, r.seed, r.labels,
   t.stages, t.stages_done, r.updates as updates_planned, t.updates, t.updates_redone,
   r.epochs as epochs_planned, coalesce(m.epoch, 0) as epochs, r.samples as samples_planned,
   t.samples, m.test_accuracy, b.best as best_test_accuracy, m.test_loss, m.train_loss,
@@ -20,15 +21,14 @@ select r.grid_id, g.name::text as grid, r.id as run_id, r.name::text as run, r.p
   t.parameters_digest, t.reason,
   r.setting,
   case
-    when t.last_state = 'done' and b.measurements > 1 and m.train_loss >= ln(r.classes)
-      then 'collapsed'
+    when t.last_state = 'done' and not m.above_guessing then 'collapsed'
     when t.last_state = 'done' then 'finished'
     when t.diverged > 0 then 'diverged'
     when r.cancelled_at is null and t.failed + t.parked > 0 then 'failed'
     else 'missing'
   end as outcome,
   r.classes, r.samples_per_epoch, t.core_seconds, t.batch, t.batch_most, t.momentum,
-  t.attempts, t.crashes, t.preemptions, t.fingerprints
+  t.attempts, t.crashes, t.preemptions, t.fingerprints, m.test_samples, m.test_commonest
 from jobs.run r
 join jobs.grid g on g.id = r.grid_id
 cross join lateral (
@@ -46,7 +46,7 @@ cross join lateral (
     sum(a.seconds) as seconds, sum(a.core_seconds) as core_seconds,
     max(a.peak_memory_bytes) as peak_memory_bytes,
     (array_agg(s.batch order by rs.position))[1] as batch, max(s.batch) as batch_most,
-    (array_agg(s.momentum order by rs.position))[1] as momentum,
+    (array_agg(s.momentum::text::float8 order by rs.position))[1] as momentum,
     coalesce(sum(a.attempts), 0)::bigint as attempts, sum(s.crashes)::bigint as crashes,
     sum(s.preemptions)::bigint as preemptions, array_agg(distinct c.fingerprint) as fingerprints,
     max(s.reason) filter (where s.state in ('diverged', 'failed', 'parked')) as reason
@@ -66,14 +66,13 @@ left join lateral (
   where rs.run_id = r.id and m.samples <= r.samples order by m.samples desc limit 1
 ) m on true
 left join lateral (
-  select max(m.test_accuracy) as best, max(m.peak_memory_bytes) as peak_memory_bytes,
-    count(*) as measurements
+  select max(m.test_accuracy) as best, max(m.peak_memory_bytes) as peak_memory_bytes
   from jobs.run_stage rs join jobs.measurement m on m.stage_id = rs.stage_id
   where rs.run_id = r.id and m.samples <= r.samples
 ) b on true;
 comment on view report.run is
   'Runs: updates counts each planned update once, updates_redone those done again after a crash. '
   'best_test_accuracy is optimistic: it is chosen on the test data. setting is what a run has in '
-  'common with those of other seeds. outcome: finished, collapsed (finished with a mean training '
-  'loss, since the last measurement but one, not below that of guessing, ln(classes)), diverged, '
-  'failed, or missing (not over, or cancelled).';
+  'common with those of other seeds. outcome: finished, collapsed (ended with a test accuracy '
+  'that is not above that of always guessing the commonest class of the test set, by a one-sided '
+  'binomial test at 0.001), diverged, failed, or missing (not over, or cancelled).';

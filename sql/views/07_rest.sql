@@ -18,7 +18,7 @@ select c.id, c.stage_id, s.digest::text as stage_digest, c.attempt, c.store_id,
   t.path as store_path,
   c.file::text as file, c.samples, c.updates, c.final, c.bytes, c.digest::text as digest,
   c.parameters_digest::text as parameters_digest, c.fingerprint, c.created_at, c.damaged_at,
-  c.removed_at
+  c.removed_at, s.memory_bytes
 from jobs.checkpoint c
 join jobs.stage s on s.id = c.stage_id
 join jobs.store t on t.id = c.store_id;
@@ -41,9 +41,11 @@ from jobs.dataset d;
 comment on view report.dataset is 'Data sets that stages name by the digest of their content.';
 
 create or replace view report.measurement as
-select m.stage_id, m.samples, m.attempt, m.epoch, m.updates, m.batch, m.learning_rate,
+select m.stage_id, m.samples, m.attempt, m.epoch, m.updates, m.batch,
+  m.learning_rate::text::float8 as learning_rate,
   m.train_loss, m.train_accuracy, m.test_loss, m.test_accuracy, m.validation_loss,
-  m.validation_accuracy, m.seconds, m.core_seconds
+  m.validation_accuracy, m.seconds, m.core_seconds, m.test_samples, m.test_commonest,
+  m.above_guessing
 from jobs.measurement m;
 comment on view report.measurement is
   'Measurements of stages, each once; report.run_measurement has them by run.';

@@ -256,6 +256,9 @@ void ck_adam(float *w, float *p, float *q, const float *g, size_t n, double rate
 // (dy, dx) with reflection at the border, mirrored left to right when flip.
 void ck_image(float *out, const uint8_t *image, int height, int width, int channels,
               const float *mean, const float *inverse_deviation, int dy, int dx, int flip);
+// The same of pixels that are normalized already.
+void ck_image_floats(float *out, const float *image, int height, int width, int channels, int dy,
+                     int dx, int flip);
 
 #ifdef __cplusplus
 }

@@ -14,20 +14,12 @@ final class ServerUnderTest {
 
   init() async throws {
     queue = try await TestCluster.queue()
-    try await queue.database.withConnection { connection throws(PostgresError) in
-      try await connection.run(
-        script: """
-          create table public.test_clock (ms bigint);
-          insert into public.test_clock values (0);
-          create or replace function api.internal_now() returns timestamptz language sql volatile
-          as 'select timestamptz ''epoch'' + (select ms from public.test_clock) * interval ''1 ms''';
-          """)
-    }
+    try await queue.stopClock()
     try await queue.register(store: "store-1", path: "/nowhere", host: "test")
   }
 
   func apply(_ event: QueueEvent, now: Int, model: QueueModel) async throws -> QueueReply {
-    _ = try await queue.database.query("update public.test_clock set ms = $1", [.integer(now)])
+    try await queue.setClock(milliseconds: now)
     switch event {
     case .submit(let submission): try await submit(submission, model)
     case .cancel(let grid, let run): _ = try await queue.cancel(grid: grid, run: named(run))
@@ -50,7 +42,7 @@ final class ServerUnderTest {
       let (_, verdicts, _) = try await queue.heartbeat(
         worker: workers[worker] ?? 0,
         held: held.map { Held(lease: server($0), totals: [:]) }, idle: true, lease: lease,
-        timeout: .seconds(10))
+        timeout: .seconds(60))
       return .judged(
         Dictionary(
           uniqueKeysWithValues: verdicts.map {
@@ -175,7 +167,7 @@ final class ServerUnderTest {
             .integer(rows.count), .integer(position), Parameter(parent), .text(spec), .null,
             .integer(numericsVersion), 1, .bool(false), .integer(start), .integer(end),
             .integer(start), .integer(end - start), 1, 1, .real(0.1), .real(0.1), "{}", .null,
-            .null, .null, 1,
+            .null, .null, 1, "native", .integer(preparationVersion), .null,
           ])
         }
         parent = numbers[name]

@@ -1,0 +1,155 @@
+import Checkpoints
+import Datasets
+import Experiments
+import Foundation
+import Training
+
+/// Reads an input as the program would, and says whether the answer is one that it may give.
+final class Reader {
+  enum Verdict {
+    case accepted
+    case refused
+    case unsound(String)
+
+    var words: String {
+      switch self {
+      case .accepted: "accepted"
+      case .refused: "refused"
+      case .unsound(let reason): reason
+      }
+    }
+  }
+
+  /// No message is longer.
+  private static let mostBytes = 4096
+
+  private let folder: String
+  private let work: StageWork
+  private let dataset: Dataset
+
+  init() throws {
+    folder = NSTemporaryDirectory() + "fuzz-reader-\(getpid())"
+    try FileManager.default.createDirectory(
+      atPath: folder + "/cifar-10-batches-bin", withIntermediateDirectories: true)
+    (work, dataset) = try Reader.smallStage()
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+  func read(_ input: Input) -> Verdict {
+    do {
+      switch input.kind {
+      case .grid: return try plan(input.bytes)
+      case .table: try table(input.bytes)
+      case .idx: _ = try IDX.parse(input.bytes, dimensions: 3, "input")
+      case .cifar: try cifar(input.bytes)
+      case .checkpoint: try resume(input.bytes)
+      case .safetensors: try resume(Compression.compressed(input.bytes))
+      }
+      return .accepted
+    } catch {
+      let message = "\(error)"
+      return message.utf8.count > Reader.mostBytes
+        ? .unsound("a message of \(message.utf8.count) bytes") : .refused
+    }
+  }
+
+  // MARK: - Grids
+
+  private func plan(_ bytes: [UInt8]) throws -> Verdict {
+    guard let text = String(validating: bytes, as: UTF8.self) else { return .refused }
+    let folders = DataFolders(roots: [])
+    let plan = try Plan(Grid(parsing: text)) { spec throws(InvalidGrid) in
+      try spec.facts(from: folders)
+    }
+    // What `plan` prints of each setting.
+    for planned in plan.settings {
+      _ = planned.setting.spec.training.cost(planned.facts, threads: 1)
+      let stages = plan.stages(of: planned)
+      guard stages.reduce(0, { $0 + $1.updates }) > 0 else {
+        return .unsound("a run without updates")
+      }
+      for stage in stages where !(stage.rate.isFinite && stage.rateAtEnd.isFinite) {
+        return .unsound("a stage with the rate \(stage.rate) to \(stage.rateAtEnd)")
+      }
+    }
+    return .accepted
+  }
+
+  // MARK: - Data
+
+  private func table(_ bytes: [UInt8]) throws {
+    try Data(bytes).write(to: URL(filePath: folder + "/input.csv"))
+    let spec = try Reader.spec(["name": "csv", "path": "input.csv"])
+    let loaded = try Dataset.load(spec, from: DataFolders(roots: [folder]))
+    guard case .floats(let values) = loaded.train.storage, values.allSatisfy(\.isFinite) else {
+      throw Unsound(description: "a feature is not finite")
+    }
+  }
+
+  private func cifar(_ bytes: [UInt8]) throws {
+    for name in (1...5).map({ "data_batch_\($0).bin" }) + ["test_batch.bin"] {
+      try Data(bytes).write(to: URL(filePath: "\(folder)/cifar-10-batches-bin/\(name)"))
+    }
+    _ = try Dataset.load(try Reader.spec("cifar-10"), from: DataFolders(roots: [folder]))
+  }
+
+  private static func spec(_ node: JSON) throws -> DatasetSpec {
+    var problems: [Problem] = []
+    let spec = DatasetSpec(checking: node, problems: &problems)
+    guard problems.isEmpty else { throw InvalidGrid(problems) }
+    return spec
+  }
+
+  struct Unsound: Error, CustomStringConvertible { let description: String }
+
+  // MARK: - Checkpoints
+
+  /// As a worker goes on from it: it trains an update, or says why it cannot.
+  private func resume(_ bytes: [UInt8]) throws {
+    let store = try CheckpointStore(path: folder + "/store")
+    try Data(bytes).write(to: URL(filePath: store.path + "/input"))
+    let checkpoint = try store.read("input", digest: nil, limit: 1 << 22)
+    var polls = 0
+    let trainer = try StageTrainer(
+      work, dataset: dataset, from: checkpoint, threads: 1,
+      hooks: .init(directive: {
+        polls += 1
+        return polls > 2 ? .abandon : .proceed(threads: 1)
+      }))
+    _ = trainer.run()
+  }
+
+  /// A stage of updates of two ghost batches.
+  private static func smallStage() throws -> (StageWork, Dataset) {
+    let document: JSON = [
+      "name": "checkpoint", "network": ["name": "mlp", "hidden": [4]], "epochs": 2,
+      "dataset": ["name": "synthetic", "train": 64, "test": 16, "height": 2, "width": 2],
+      "optimizer": ["name": "momentum", "learning_rate": .number("0.1")],
+      "batch": ["size": 16, "ghost": 8], "schedule": "constant",
+    ]
+    let plan = try Plan(Grid(document: document)) { spec throws(InvalidGrid) in
+      try spec.facts(from: DataFolders(roots: []))
+    }
+    guard let planned = plan.stages.first else { throw Unsound(description: "no stage") }
+    let stage = planned.stage
+    let work = StageWork(
+      digest: planned.digest(seed: 1) ?? "", spec: planned.spec, seed: 1, law: stage.law,
+      start: stage.start, end: stage.end, startUpdates: stage.startUpdates)
+    return (work, try Dataset.load(planned.spec.dataset, from: DataFolders(roots: [])))
+  }
+
+  /// Of that stage, inside an update.
+  static func soundCheckpoint() throws -> Checkpoint {
+    let (work, dataset) = try smallStage()
+    var polls = 0
+    let trainer = try StageTrainer(
+      work, dataset: dataset, from: nil, threads: 1,
+      hooks: .init(directive: {
+        polls += 1
+        return polls > 5 ? .drain : .proceed(threads: 1)
+      }))
+    guard case .drained(let end) = trainer.run() else { throw Unsound(description: "not drained") }
+    return end.content.sealed().checkpoint
+  }
+}

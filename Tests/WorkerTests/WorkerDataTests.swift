@@ -1,0 +1,169 @@
+import Datasets
+import Experiments
+import Foundation
+import JobQueue
+import Postgres
+import TestSupport
+import Testing
+import Worker
+
+/// What workers do about data that change, shrink or go away.
+@Suite struct WorkerDataTests: RunsWorkers {
+  private let queue: JobQueue
+  private let folder: TemporaryFolder
+  private var folders: DataFolders { DataFolders(roots: [folder.path]) }
+
+  init() async throws {
+    queue = try await TestCluster.queue()
+    folder = try TemporaryFolder()
+  }
+
+  /// Rows whose label is the sign of a feature, or random.
+  private func write(rows: Int, random: Bool = false) throws {
+    let lines = (0..<rows).map { row -> String in
+      let value = (row * 7919) % 1000 - 500
+      let label = random ? (row * 104_729 / 7) % 2 : (value > 0 ? 1 : 0)
+      return "\(value),\(row % 13),\(label)"
+    }
+    try ("a,b,label\n" + lines.joined(separator: "\n") + "\n").write(
+      toFile: folder.path + "/data.csv", atomically: true, encoding: .utf8)
+  }
+
+  private func grid(_ name: String, validation: Int = 0) throws -> Plan {
+    let document: JSON = [
+      "name": .string(name),
+      "dataset": ["name": "csv", "path": "data.csv", "validation": .integer(validation)],
+      "network": ["name": "mlp", "hidden": [8]], "epochs": 4,
+      "optimizer": ["name": "momentum", "learning_rate": .number("0.05")],
+      "batch": ["size": 16, "ghost": 16], "schedule": "constant",
+    ]
+    let folders = folders
+    return try Plan(Grid(document: document)) { spec throws(InvalidGrid) in
+      try spec.facts(from: folders)
+    }
+  }
+
+  private func accuracy(_ grid: String, in queue: JobQueue) async throws -> Double {
+    let text = try await queue.value(
+      "select test_accuracy from report.run where grid = $1", [.text(grid)])
+    return text.flatMap { Double($0) } ?? -1
+  }
+
+  /// One worker, two grids, and between them another file of the same name.
+  @Test func aFileThatIsReplacedIsReadAgain() async throws {
+    try write(rows: 1000)
+    try await queue.submit(grid("before"))
+    let (store, data) = (folder.path + "/store", [folder.path])
+    let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }
+    #expect(
+      try await waits(queue, "select state from report.run where grid = 'before'", for: "finished"))
+    #expect(try await accuracy("before", in: queue) > 0.9)
+    try write(rows: 1000, random: true)
+    try await queue.submit(grid("after"))
+    #expect(
+      try await waits(queue, "select state from report.run where grid = 'after'", for: "finished"))
+    worker.cancel()
+    _ = try? await worker.value
+    #expect(try await accuracy("after", in: queue) < 0.7)
+    // As a worker has it that has never seen the other file.
+    let fresh = try await TestCluster.queue()
+    try await fresh.submit(grid("after"))
+    try await work(fresh, folder.path + "/fresh", data: data)
+    let digest = "select parameters_digest from report.run where grid = 'after'"
+    #expect(try await queue.value(digest) == fresh.value(digest))
+  }
+
+  /// The file of one grid shrinks below what is held out: that grid waits and says why, others go on.
+  @Test func aFileThatShrinksHoldsUpItsOwnGridAlone() async throws {
+    try write(rows: 1000)
+    try await queue.submit(grid("bad", validation: 300))
+    try write(rows: 100)
+    let store = folder.path + "/store"
+    let data = [folder.path]
+    let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }
+    let reason = "select reason from report.waiting limit 1"
+    for _ in 0..<3000 where try await queue.value(reason) == nil {
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    #expect(try await queue.value(reason)?.contains("not those of the plan") == true)
+    try await queue.submit(plan(smallGrid("good", changing: [("grid", [:]), ("epochs", 3)])))
+    #expect(
+      try await waits(queue, "select state from report.run where grid = 'good'", for: "finished"))
+    #expect(
+      try await waits(
+        queue, "select count(*) from report.missing_data where path = 'data.csv'", for: "1"))
+    #expect(
+      try await queue.value(
+        "select state || failures || crashes from jobs.stage order by id limit 1") == "ready00")
+    // The file is whole again: a worker that starts now trains on it.
+    worker.cancel()
+    _ = try? await worker.value
+    try write(rows: 1000)
+    try await work(queue, store, data: data)
+    #expect(try await queue.value("select state from report.run where grid = 'bad'") == "finished")
+    #expect(try await queue.value("select count(*) from report.waiting") == "0")
+  }
+
+  @Test func aFileThatIsAbsentIsReportedAndNothingIsClaimed() async throws {
+    try write(rows: 200)
+    try await queue.submit(grid("g"))
+    try FileManager.default.removeItem(atPath: folder.path + "/data.csv")
+    let (store, data) = (folder.path + "/store", [folder.path])
+    let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }
+    #expect(
+      try await waits(
+        queue, "select reason like '%is not here%' from report.missing_data", for: "t"))
+    worker.cancel()
+    _ = try? await worker.value
+    #expect(try await queue.value("select count(*) from jobs.attempt") == "0")
+  }
+
+  /// What the planner would have refused, as a submitter may send it.
+  @Test(arguments: [
+    (
+      "update jobs.spec set document = jsonb_set(document, '{ghost}', '4611686018427387904')",
+      "ghost"
+    ),
+    ("update jobs.stage set end_samples = 9223372036854775807", "to sample 9223372036854775807"),
+    ("update jobs.stage set start_updates = 9223372036854775807", "unsound"),
+    ("update jobs.stage set seed = -1", "its seed is -1"),
+    ("update jobs.stage set law = jsonb_set(law, '{batch}', '9007199254740992')", "unsound"),
+    ("update jobs.stage set law = jsonb_set(law, '{batch}', '33')", "unsound"),
+    ("update jobs.stage set law = jsonb_set(law, '{rate,base}', '\"1/0\"')", "law cannot be read"),
+    ("update jobs.stage set law = jsonb_set(law, '{momentum}', '\"3/2\"')", "its momentum is 1.5"),
+    ("update jobs.stage set law = '{}'", "law cannot be read"),
+    ("update jobs.stage set probe = '{\"every\": 0}'", "probe cannot be read"),
+    ("update jobs.stage set memory_bytes = 1", "was submitted with 0 MiB"),
+    (
+      "update jobs.spec set document = jsonb_set(document, '{network}', '\"inception-resnet-v2\"')",
+      "needs pictures of at least 75"
+    ),
+    (
+      "update jobs.spec set document = jsonb_set(document, '{dataset,height}', '1048576')",
+      "dataset.height"
+    ),
+    ("update jobs.spec set document = '{}'", "dataset"),
+    (
+      "update jobs.spec set document = jsonb_set(document, '{dataset,validation}', '480')",
+      "leaves none of the 480"
+    ),
+    (
+      "update jobs.spec set document = jsonb_set(document, '{network}', "
+        + "'{\"name\": \"mlp\", \"hidden\": [65536, 65536, 65536]}')", "it takes"
+    ),
+  ])
+  func aStageThatThePlannerWouldRefuseFailsAndEndsNoWorker(change: String, part: String)
+    async throws
+  {
+    try await queue.submit(plan(smallGrid("bad", changing: [("grid", [:]), ("epochs", 3)])))
+    _ = try await queue.database.query(change)
+    try await queue.submit(
+      plan(
+        smallGrid("good", changing: [("grid", [:]), ("optimizer.learning_rate", .number("0.01"))])))
+    try await work(queue, folder.path + "/store")
+    #expect(try await queue.value("select state from report.run where grid = 'bad'") == "failed")
+    let reason = try await queue.value("select reason from report.run where grid = 'bad'") ?? ""
+    #expect(reason.contains(part), "\(reason)")
+    #expect(try await queue.value("select sum(crashes) from jobs.stage") == "0")
+  }
+}

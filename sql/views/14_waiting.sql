@@ -1,0 +1,18 @@
+-- Why work waits, as far as workers have said it.
+create or replace view report.waiting as
+select s.id as stage_id, s.reason, s.not_before
+from jobs.stage s where s.state = 'ready' and s.reason is not null;
+comment on view report.waiting is
+  'Ready stages that a worker has given back, with its reason.';
+
+create or replace view report.missing_data as
+select d.digest::text as digest, d.description ->> 'name' as name, d.description ->> 'path' as path,
+  w.name as worker, m.value as reason, w.seen_at,
+  (select count(*) from jobs.stage s
+   where s.dataset_digest = d.digest and s.state in ('ready', 'running')) as stages
+from jobs.worker w
+cross join lateral jsonb_each_text(w.missing_data) m
+join jobs.dataset d on d.digest = m.key
+where w.state <> 'gone';
+comment on view report.missing_data is
+  'Data sets that a worker cannot open, with the reason and the stages that want them.';

@@ -126,7 +126,7 @@ package struct Checkpoint: Sendable, Equatable {
   init(safetensors bytes: [UInt8]) throws(LayoutError) {
     guard bytes.count >= 8 else { throw LayoutError(reason: "is shorter than a header") }
     let length = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
-    guard length <= UInt64(bytes.count - 8), length < 1 << 27 else {
+    guard length <= UInt64(bytes.count - 8), length < 1 << 24 else {
       throw LayoutError(reason: "has a header longer than itself")
     }
     let start = 8 + Int(length)
@@ -136,6 +136,8 @@ package struct Checkpoint: Sendable, Equatable {
     }
     metadata = [:]
     arrays = []
+    // Ranges that overlap could ask for any multiple of the file.
+    var total = 0
     for member in header.members ?? [] {
       if member.key == "__metadata__" {
         for entry in member.value.members ?? [] { metadata[entry.key] = entry.value.stringValue }
@@ -147,7 +149,13 @@ package struct Checkpoint: Sendable, Equatable {
         0 <= ends[0], ends[0] <= ends[1], ends[1] <= bytes.count - start,
         shape.count == member.value["shape"]?.items?.count, shape.allSatisfy({ $0 >= 0 }),
         Checkpoint.byteCount(element, shape) == ends[1] - ends[0]
-      else { throw LayoutError(reason: "describes its array \(member.key) wrongly") }
+      else {
+        throw LayoutError(reason: "describes its array \(shortened(member.key, to: 60)) wrongly")
+      }
+      total += ends[1] - ends[0]
+      guard total <= bytes.count else {
+        throw LayoutError(reason: "describes more arrays than it has bytes for")
+      }
       arrays.append(
         NamedArray(
           member.key, element: element, shape: shape,

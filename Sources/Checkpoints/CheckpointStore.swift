@@ -96,11 +96,17 @@ package struct CheckpointStore: Sendable {
     }
   }
 
+  /// More than any machine holds.
+  private static let mostBytes = 1 << 46
+
   /// The safetensors content of a file.
   package func decompressed(_ file: String, digest: String?, limit: Int) throws(CheckpointError)
     -> [UInt8]
   {
     guard isValidName(file) else { throw .missing(file: file) }
+    guard 0...CheckpointStore.mostBytes ~= limit else {
+      throw .damaged(file: file, reason: "is said to have a state of \(limit) bytes")
+    }
     // What does not compress grows by little; a file beyond that is not read at all.
     if let size = try size(of: file), size > limit, size - limit > limit / 100 + 1 << 16 {
       throw .damaged(file: file, reason: "has \(size) bytes, and its state has \(limit) at most")

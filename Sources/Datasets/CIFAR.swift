@@ -35,7 +35,10 @@ enum CIFAR {
     return files
   }
 
-  static func load(_ spec: DatasetSpec, _ folders: DataFolders) throws(DatasetError) -> Dataset {
+  /// Insists on a digest where one is given.
+  static func load(
+    _ spec: DatasetSpec, _ planned: String?, _ folders: DataFolders
+  ) throws(DatasetError) -> Dataset {
     let layout = Layout(spec.name)
     let files = try files(spec.name, in: folders)
     var parts: [[UInt8]] = []
@@ -44,6 +47,8 @@ enum CIFAR {
       try layout.check(bytes, file)
       parts.append(bytes)
     }
+    let digest = contentDigest(parts)
+    try spec.insist(digest, is: planned)
     let train = layout.samples(
       parts.dropLast(),
       count: try Wanted.train(spec.train).count(of: layout.records(parts.dropLast())))
@@ -51,7 +56,7 @@ enum CIFAR {
       parts.suffix(1), count: try Wanted.test(spec.test).count(of: layout.records(parts.suffix(1))))
     let facts = DatasetFacts(
       train: train.count, test: test.count, height: 32, width: 32, channels: 3,
-      classes: layout.classes, digest: contentDigest(parts))
+      classes: layout.classes, digest: digest)
     let (mean, deviation) = constants[spec.name] ?? ([], [])
     return try Dataset(
       spec: spec, facts: facts, train: train, test: test, mean: mean, deviation: deviation)

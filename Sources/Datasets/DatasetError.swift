@@ -1,3 +1,5 @@
+import Experiments
+
 /// What went wrong with a data set's files, on which one, and what to do.
 package enum DatasetError: Error, Equatable, CustomStringConvertible {
   case absent(dataset: String, looked: [String])
@@ -8,7 +10,10 @@ package enum DatasetError: Error, Equatable, CustomStringConvertible {
   /// The spec asks for more samples than there are: its member, what it asks for, and what there is.
   case tooFew(member: String, asked: Int, available: Int)
 
-  package var description: String {
+  /// Names of files and columns may have any length.
+  package var description: String { shortened(words, to: 2000) }
+
+  private var words: String {
     switch self {
     case .absent(let dataset, let looked):
       "the data set \(dataset) is not here: looked in \(looked.joined(separator: ", ")); "

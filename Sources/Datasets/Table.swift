@@ -6,15 +6,14 @@ enum Table {
   /// Larger files do not belong into memory as text.
   private static let sizeLimit = 512 << 20
 
-  static func load(_ spec: DatasetSpec, _ folders: DataFolders) throws(DatasetError) -> Dataset {
-    let file = try folders.find(spec.path ?? "", of: spec.name.rawValue)
-    return try load(spec, contents(of: file, limit: sizeLimit), file)
-  }
-
-  /// A file's content; `file` stands in errors.
+  /// Insists on a digest where one is given.
   static func load(
-    _ spec: DatasetSpec, _ bytes: [UInt8], _ file: String
+    _ spec: DatasetSpec, _ planned: String?, _ folders: DataFolders
   ) throws(DatasetError) -> Dataset {
+    let file = try folders.find(spec.path ?? "", of: spec.name.rawValue)
+    let bytes = try contents(of: file, limit: sizeLimit)
+    let digest = contentDigest([bytes])
+    try spec.insist(digest, is: planned)
     let table = try TableText(bytes, file: file)
     let label = try labelColumn(table.header, spec.label, file)
     guard table.rows.count >= 2 else {
@@ -35,7 +34,7 @@ enum Table {
     }
     let facts = DatasetFacts(
       train: split.train.count, test: split.test.count, height: 1, width: 1,
-      channels: columns.count, classes: classes.classes, digest: contentDigest([bytes]))
+      channels: columns.count, classes: classes.classes, digest: digest)
     return try Dataset(
       spec: spec, facts: facts, train: samples(split.train), test: samples(split.test))
   }
@@ -69,7 +68,7 @@ enum Table {
       throw .damaged(
         file: file,
         reason: "has no column \"\(name)\"\(hint(name, among: header)); it has "
-          + header.prefix(50).joined(separator: ", "))
+          + shortened(header.prefix(50).joined(separator: ", "), to: 1000))
     }
     guard columns.count == 1 else {
       throw .damaged(file: file, reason: "has \(columns.count) columns \"\(name)\"")
@@ -81,7 +80,7 @@ enum Table {
   private static func feature(
     _ column: Int, of table: TableText, trainedOn rows: [Int], _ file: String
   ) throws(DatasetError) -> [Float] {
-    let name = table.header[column]
+    let name = shortened(table.header[column], to: 60)
     func place(_ row: Int) -> String {
       "line \(table.rows[row].line), column \"\(name)\": \"\(table.rows[row].fields[column].prefix(40))\""
     }

@@ -20,7 +20,9 @@ struct TableText {
     var found: [(fields: [String], line: Int)] = []
     var line = 1
     do {
-      let table = try EnumeratedCSV(string: content, delimiter: .comma, loadColumns: false)
+      // No rows here: all would be filled up to the longest one.
+      let table = try EnumeratedCSV(
+        string: content, delimiter: .comma, loadColumns: false, rowLimit: 0)
       try table.enumerateAsArray(startAt: 0, rowLimit: nil) { fields in
         if fields != [""] { found.append((fields.map(TableText.trimmed), line)) }
         // A quoted field may hold line ends.

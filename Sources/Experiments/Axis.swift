@@ -8,9 +8,17 @@ struct Axis {
 
   var points: [Point]
 
+  /// More axes than the keys of a run would be a mistake.
+  private static let mostAxes = 100
+
   /// All axes in file order but the seeds.
   static func all(in document: JSON, problems: inout [Problem]) -> [Axis] {
     var axes: [Axis] = []
+    let count = ["grid", "zip"].reduce(0) { $0 + (document[$1]?.members?.count ?? 0) }
+    guard count <= mostAxes else {
+      problems.append(Problem("grid", "has \(count) axes; at most \(mostAxes)"))
+      return []
+    }
     let paths = ["grid", "zip"].flatMap { document[$0]?.members?.map(\.key) ?? [] }
     for member in document.members ?? [] {
       switch member.key {
@@ -86,6 +94,12 @@ struct Axis {
     let values = axis.value.items ?? []
     for (index, value) in values.enumerated() {
       check(value, at: axis.key, shownAs: "\(key).\(axis.key)[\(index)]", problems: &problems)
+    }
+    if let long = values.firstIndex(where: { text(of: $0).utf8.count > longestRunName }) {
+      problems.append(
+        Problem(
+          "\(key).\(axis.key)[\(long)]",
+          "is too long for a run's name, which has \(longestRunName) bytes: name it by variants"))
     }
     if key == "grid" { refuseRepetitions(values, at: join(key, axis.key), problems: &problems) }
     return values

@@ -137,12 +137,15 @@ extension DatasetSpec {
       let size = [facts.width, facts.channels].reduce(facts.height) {
         $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1
       }
-      if overflow || samples > DatasetSpec.mostSyntheticNumbers / max(size, 1) {
+      // Each class has a prototype, in double precision.
+      let (rows, more) = samples.addingReportingOverflow(2 * max(0, min(facts.classes, 1000)))
+      if overflow || more || rows > DatasetSpec.mostSyntheticNumbers / max(size, 1) {
         problems.append(
           Problem(
             join(path, "train"),
-            "\(facts.train) and \(facts.test) samples of \(size) numbers do not fit in memory; "
-              + "at most \(DatasetSpec.mostSyntheticNumbers) numbers"))
+            "\(facts.train) and \(facts.test) samples and \(facts.classes) prototypes of \(size) "
+              + "numbers do not fit in memory; at most \(DatasetSpec.mostSyntheticNumbers) numbers")
+        )
       }
     }
     if augment != .none, self.name == .csv {

@@ -143,7 +143,8 @@ extension Grid {
     let broken = Set(problems.map(\.section))
     var found: [Problem] = []
     let spec = RunSpec(document, problems: &found)
-    if broken.isDisjoint(with: ["dataset", "epochs", "batch", "optimizer", "schedule"]),
+    let parts: Set = ["dataset", "epochs", "batch", "optimizer", "schedule"]
+    if broken.isDisjoint(with: parts), parts.isDisjoint(with: found.map(\.section)),
       let facts = spec.training.dataset.builtInFacts
     {
       _ = spec.phases(samples: facts.train, problems: &found)
@@ -196,32 +197,44 @@ extension Grid {
 
 /// Names of runs, and what is wrong with them: one problem a cause, however many have it.
 private struct RunNames {
+  /// The first name with a fault, and how many have it.
+  private struct Fault {
+    var first: String?
+    var bytes = 0
+    var count = 0
+
+    mutating func add(_ name: String) {
+      if first == nil { (first, bytes) = (shortened(name, to: 120), name.utf8.count) }
+      count += 1
+    }
+  }
+
   private var known: Set<String> = []
-  private var tooLong: [String] = []
-  private var unfit: [String] = []
-  private var twice: [String] = []
+  private var tooLong = Fault()
+  private var unfit = Fault()
+  private var twice = Fault()
 
   mutating func add(_ name: String) {
     if name.utf8.count > longestRunName {
-      tooLong.append(name)
+      tooLong.add(name)
     } else if !hasNameBytes(name) {
-      unfit.append(name)
+      unfit.add(name)
     } else if !known.insert(name).inserted {
-      twice.append(name)
+      twice.add(name)
     }
   }
 
   var problems: [Problem] {
-    func problem(_ names: [String], _ words: String) -> Problem? {
-      names.first.map { first in
-        let others = names.count > 1 ? " (\(names.count - 1) more like it)" : ""
-        return Problem("", "the run's name \"\(shortened(first, to: 120))\" \(words)\(others)")
+    func problem(_ fault: Fault, _ words: String) -> Problem? {
+      fault.first.map { first in
+        let others = fault.count > 1 ? " (\(fault.count - 1) more like it)" : ""
+        return Problem("", "the run's name \"\(first)\" \(words)\(others)")
       }
     }
     return [
       problem(
         tooLong,
-        "has \(tooLong.first?.utf8.count ?? 0) bytes, at most \(longestRunName): name long values by variants"
+        "has \(tooLong.bytes) bytes, at most \(longestRunName): name long values by variants"
       ),
       problem(
         unfit, "has other characters than letters, digits and ._=+,-: name such values by variants"),

@@ -28,12 +28,17 @@ package struct OptimizerSpec: Hashable, Sendable {
   package var weightDecay: Rational
   package var decayExempt: [Exemption]
 
+  /// No rate beyond this trains anything.
+  static let highestRate = 1e9
+
   static let shape: Shape = {
     let name = Shape.choice(Name.allCases.map(\.rawValue))
     return .object(
       ObjectShape(fields: [
         .init("name", name, required: true, "The update rule."),
-        .init("learning_rate", .number(.above(0)), required: true, "The base learning rate."),
+        .init(
+          "learning_rate", .number(.above(0, to: highestRate)), required: true,
+          "The base learning rate."),
         .init(
           "momentum", .number(.from(0, to: 0.9999)), "momentum, nesterov, lars: m; 0.9 by default."),
         .init("beta1", .number(.from(0, to: 0.9999)), "adam: 0.9 by default."),

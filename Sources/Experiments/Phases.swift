@@ -152,7 +152,7 @@ extension RunSpec {
   // MARK: - Curves
 
   /// A run of more stages than this is not meant.
-  private static let mostMarks = 1000
+  private static let mostMarks = 100
 
   /// Where the batch pays a curve it grows each time the curve has fallen by another `factor`; the
   /// rate follows the rest, so that the noise scale is the curve's at every update.
@@ -170,7 +170,7 @@ extension RunSpec {
       guard law.value(at: total) <= level else { break }
       var (low, high) = (0, total)
       while low < high {
-        let middle = (low + high) / 2
+        let middle = low + (high - low) / 2
         if law.value(at: middle) <= level { high = middle } else { low = middle + 1 }
       }
       guard low < total, let wanted = curve.factor.multiplying(by: Rational(batch)) else { break }

@@ -106,8 +106,11 @@ extension Plan {
     var prepared: [(setting: Setting, facts: DatasetFacts, phases: [Phase])] = []
     for var setting in grid.settings {
       let dataset = setting.spec.training.dataset
-      if known[dataset] == nil { known[dataset] = try facts(dataset) }
-      guard let fact = known[dataset] else { continue }
+      // The same files, whatever is held out of them or done to their pictures.
+      var data = dataset
+      (data.validation, data.augment) = (0, .none)
+      if known[data] == nil { known[data] = try facts(data) }
+      guard let fact = known[data] else { continue }
       setting.spec.training.datasetDigest = fact.digest
       var problems: [Problem] = []
       let n = fact.train - dataset.validation
@@ -129,7 +132,21 @@ extension Plan {
       return PlannedSetting(setting: entry.setting, facts: entry.facts, stages: stages)
     }
     stages = cutter.stages
+    let updates = settings.reduce(0.0) { sum, setting in
+      sum + setting.stages.reduce(0.0) { $0 + Double(stages[$1].stage.updates) }
+    }
+    guard updates * Double(grid.seeds.count) <= Plan.mostUpdates else {
+      throw InvalidGrid([
+        Problem(
+          "epochs",
+          "the runs have \(updates * Double(grid.seeds.count)) updates together; at most \(Plan.mostUpdates)"
+        )
+      ])
+    }
   }
+
+  /// Whole numbers are exact up to here in JSON and in double precision.
+  private static let mostUpdates = 0x1p53
 }
 
 /// Cuts settings into stages wherever two of them part, so that what they have in common is one
@@ -148,6 +165,8 @@ private struct StageCutter {
 
   private var ends: [Edge: Set<Int>] = [:]
   private var indices: [SeededIdentity: Int] = [:]
+  /// Stages of an edge by their ends: settings that share it need not be told apart by their identity.
+  private var made: [Edge: [Int: Int]] = [:]
 
   init(owner: String?) { self.owner = owner }
 
@@ -184,7 +203,16 @@ private struct StageCutter {
     for (edge, phase) in zip(edges(setting, phases), phases) {
       var start = phase.start
       let cuts = (ends[edge] ?? []).filter { $0 <= phase.end }.sorted()
+      var known = made[edge] ?? [:]
+      defer { laws.append(["law": phase.law.identity, "until": .integer(phase.end)]) }
       for end in cuts {
+        if let index = known[end] {
+          chain.append(index)
+          if stages[index].probe == nil { stages[index].probe = setting.spec.probe }
+          startUpdates += stages[index].stage.updates
+          start = end
+          continue
+        }
         let lawsSoFar = laws + [["law": phase.law.identity, "until": .integer(end)]]
         var content: [JSON.Member] = [
           .init("numerics_version", .integer(numericsVersion)),
@@ -209,10 +237,11 @@ private struct StageCutter {
               setting: number, identity: identity))
           chain.append(stages.count - 1)
         }
+        known[end] = chain[chain.count - 1]
         startUpdates += stage.updates
         start = end
       }
-      laws.append(["law": phase.law.identity, "until": .integer(phase.end)])
+      made[edge] = known
     }
     return chain
   }

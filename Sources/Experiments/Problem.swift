@@ -51,10 +51,10 @@ package func shortened(_ text: String, to most: Int) -> String {
 /// The nearest of some names to what was written, if any is near enough to be a typo of it.
 package func nearest(_ written: String, among names: [String]) -> String? {
   // Nothing so long is a typo of a name, and distances take time.
-  guard written.utf8.count <= 200 else { return nil }
+  guard written.utf8.count <= 200, names.count <= 10_000 else { return nil }
   let limit = max(1, min(3, written.count / 3 + 1))
   return
-    names
+    names.filter { abs($0.utf8.count - written.utf8.count) <= 4 * limit }
     .map { (name: $0, distance: editDistance(written.lowercased(), $0.lowercased())) }
     .filter { $0.distance <= limit }
     .min { $0.distance < $1.distance }?.name

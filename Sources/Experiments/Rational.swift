@@ -29,11 +29,15 @@ package struct Rational: Hashable, Comparable, Sendable, CustomStringConvertible
     self.init((Int128(numerator), false), over: (Int128(denominator), false))
   }
 
-  /// Powers of ten that a number is written with, at most.
-  static let mostPlaces = 30
+  /// Powers of ten that a number is written with, at most: more do not fit in 128 bits.
+  static let mostPlaces = 38
 
   /// Reads "0.1", "5e-4", "-3" or "1/3" exactly.
   package init?(_ text: String) {
+    // Two numbers of 38 digits are shorter, and have one line between them.
+    guard text.utf8.count <= 200, text.utf8.count(where: { $0 == UInt8(ascii: "/") }) <= 1 else {
+      return nil
+    }
     if let slash = text.firstIndex(of: "/") {
       guard let top = Rational(String(text[..<slash])),
         let bottom = Rational(String(text[text.index(after: slash)...])),

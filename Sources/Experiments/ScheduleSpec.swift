@@ -41,7 +41,9 @@ package struct BatchSpec: Hashable, Sendable {
           "scaling",
           .object(
             ObjectShape(fields: [
-              .init("learning_rate", .number(.above(0)), required: true, "Of the reference point."),
+              .init(
+                "learning_rate", .number(.above(0, to: OptimizerSpec.highestRate)), required: true,
+                "Of the reference point."),
               .init("momentum", .number(.from(0, to: 0.9999)), "Of the reference point."),
               .init("size", count, required: true, "The batch of the reference point."),
             ])), "Scale the first batch with the learning rate from this reference point."),
@@ -157,10 +159,10 @@ package struct ScheduleSpec: Hashable, Sendable {
             .object(
               ObjectShape(fields: [
                 .init(
-                  "epochs", .list(.fraction(.above(0), of: "all epochs"), count: 1...1000),
+                  "epochs", .list(.fraction(.above(0), of: "all epochs"), count: 1...100),
                   required: true, "When the noise scale drops."),
                 .init(
-                  "factor", .either([factor, .list(factor, count: 1...1000)]), required: true,
+                  "factor", .either([factor, .list(factor, count: 1...100)]), required: true,
                   "By what: one factor for all, or one each."),
               ])), "The noise scale falls in steps."),
           .init(
@@ -176,13 +178,15 @@ package struct ScheduleSpec: Hashable, Sendable {
                 .init("factor", factor, "increase: the batch grows by this; 2 by default."),
               ])), "The noise scale falls along a curve."),
           .init(
-            "batch_drops", .integer(0...1000), "hybrid: drops that the batch pays; 1 by default."),
+            "batch_drops", .integer(0...100), "hybrid: drops that the batch pays; 1 by default."),
           .init(
             "warm_up",
             .object(
               ObjectShape(fields: [
                 .init("epochs", .number(.above(0)), required: true, "The rate rises over so many."),
-                .init("from", .number(.from(0)), "The rate at the start; 0 by default."),
+                .init(
+                  "from", .number(.from(0, to: OptimizerSpec.highestRate)),
+                  "The rate at the start; 0 by default."),
               ])), "Linear warm-up of the learning rate."),
         ])),
     ])

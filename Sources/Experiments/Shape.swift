@@ -76,6 +76,8 @@ package struct ObjectShape: Sendable {
 }
 
 extension Shape {
+  private static let mostUnknown = 20
+
   /// In words, for "allowed: ...".
   var words: String {
     switch self {
@@ -141,11 +143,15 @@ extension Shape {
     into problems: inout [Problem]
   ) {
     var meant: Set<String> = []
+    var unknown = 0
     for member in members {
       if let field = object[member.key] {
         field.shape.check(
           member.value, at: join(path, member.key), partial: partial, into: &problems)
       } else {
+        // Of so many unknown keys none is a typo; the first ones are told.
+        unknown += 1
+        guard unknown <= Shape.mostUnknown else { continue }
         let keys = object.fields.map(\.key)
         let key = suggestion(member.key, among: keys)
         let nested = key == nil ? object.place(of: member.key) : nil

@@ -13,7 +13,7 @@ extension GridReport.RunRow {
     state = row["state"] ?? ""
     outcome =
       switch row["outcome"] {
-      case "finished": row.double("test_accuracy").map { .finished($0) } ?? .missing
+      case "finished": row.share("test_accuracy").map { .finished($0) } ?? .missing
       case "collapsed": .collapsed
       case "diverged": .diverged
       case "failed": .failed
@@ -22,7 +22,7 @@ extension GridReport.RunRow {
     batch = row.int("batch") ?? 0
     batchMost = row.int("batch_most") ?? 0
     momentum = row.double("momentum")
-    validationAccuracy = row.double("validation_accuracy")
+    validationAccuracy = row.share("validation_accuracy")
     coreSeconds = row.double("core_seconds")
     attempts = row.int("attempts") ?? 0
     crashes = row.int("crashes") ?? 0
@@ -33,15 +33,15 @@ extension GridReport.RunRow {
     seed = row.int("seed") ?? 0
     updatesPlanned = row.int("updates_planned") ?? 0
     let epochs = max(row.double("epochs_planned") ?? 1, 1e-9)
-    samplesPerEpoch =
-      row.double("samples_per_epoch") ?? (row.double("samples_planned") ?? 0) / epochs
+    let samples = row.double("samples_per_epoch") ?? (row.double("samples_planned") ?? 0) / epochs
+    samplesPerEpoch = samples >= 1 ? samples : 1
     samplesPlanned = row.int("samples_planned") ?? 0
     updates = row.int("updates") ?? 0
     updatesRedone = row.int("updates_redone") ?? 0
     self.epochs = row.double("epochs") ?? 0
-    samples = row.int("samples") ?? 0
-    testAccuracy = row.double("test_accuracy")
-    bestTestAccuracy = row.double("best_test_accuracy")
+    self.samples = row.int("samples") ?? 0
+    testAccuracy = row.share("test_accuracy")
+    bestTestAccuracy = row.share("best_test_accuracy")
     testLoss = row.double("test_loss")
     trainLoss = row.double("train_loss")
     seconds = row.double("seconds")
@@ -99,7 +99,7 @@ extension GridReport.CurvePoint {
     samples = row.int("samples") ?? 0
     runs = row.int("runs") ?? 0
     testAccuracy = .init(
-      mean: row.double("test_accuracy_mean"), deviation: row.double("test_accuracy_deviation"))
+      mean: row.share("test_accuracy_mean"), deviation: row.double("test_accuracy_deviation"))
     trainLoss = .init(
       mean: row.double("train_loss_mean"), deviation: row.double("train_loss_deviation"))
     let (square, variance) = (row.double("gradient_square"), row.double("gradient_variance"))
@@ -139,6 +139,11 @@ extension Rows.Row {
     self[column].flatMap { text in Int(text) ?? Double(text).flatMap { Int(exactly: $0.rounded()) }
     }
   }
+  /// An accuracy: what is none says nothing.
+  package func share(_ column: String) -> Double? {
+    double(column).flatMap { (0...1).contains($0) ? $0 : nil }
+  }
+
   /// What is not finite says nothing.
   package func double(_ column: String) -> Double? {
     self[column].flatMap { Double($0) }.flatMap { $0.isFinite ? $0 : nil }

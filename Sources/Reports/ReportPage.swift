@@ -111,7 +111,7 @@ extension GridReport {
       ("failed and retried", String(provenance.failed)),
       ("stages shared", "\(sharing.uniqueStages) trained for \(sharing.stages)"),
       ("stages of earlier grids", String(sharing.reusedStages)),
-      ("updates redone", String(runs.reduce(0) { $0 + $1.updatesRedone })),
+      ("updates redone", number(runs.reduce(0.0) { $0 + Double($1.updatesRedone) }, 0)),
     ]
   }
 

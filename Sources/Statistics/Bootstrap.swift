@@ -88,7 +88,8 @@ package struct Bootstrap: Sendable {
 
   /// Interpolated between neighbours, the lowest at 0 and the highest at 1 (numpy's default).
   private func quantile(_ share: Double) -> Double {
-    let place = share * Double(means.count - 1)
+    // Of values that are nearly all equal the correction may be no number.
+    let place = (share.isNaN ? 0.5 : share) * Double(means.count - 1)
     let below = min(Int(place), means.count - 2)
     return means[below] + (means[below + 1] - means[below]) * (place - Double(below))
   }

@@ -39,7 +39,9 @@ package struct Estimate: Equatable, Sendable {
   /// difference of two decimal fractions, as doubles, is off by up to a unit in the last place of
   /// the larger one; four leave room for the mean.
   init?(_ value: Double, standardError: Double, df: Double, magnitude: Double) {
-    guard standardError > 4 * magnitude.ulp else { return nil }
+    guard standardError > 4 * magnitude.ulp, standardError.isFinite, df.isFinite, df > 0 else {
+      return nil
+    }
     self.value = value
     self.standardError = standardError
     self.df = df

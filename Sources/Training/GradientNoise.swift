@@ -57,7 +57,7 @@ extension GradientNoise {
     self.init()
     guard !sums.isEmpty else { return }
     guard sums.count == 6, sums.allSatisfy(\.isFinite), let estimates = Int(exactly: sums[2]),
-      let probes = Int(exactly: sums[3]), 0 <= probes, probes <= estimates
+      let probes = Int(exactly: sums[3]), 0 <= probes, probes <= estimates, estimates <= 1 << 53
     else { return nil }
     (squareSum, varianceSum) = (sums[0], sums[1])
     (self.estimates, self.probes) = (estimates, probes)

@@ -164,7 +164,7 @@ package final class TrainingState {
     }
     guard let sums = checkpoint["measurement.sums"]?.doubles, sums.count == 3,
       sums[0].isFinite, let correct = Int(exactly: sums[1]), let measured = Int(exactly: sums[2]),
-      0 <= correct, correct <= measured
+      0 <= correct, correct <= measured, measured <= 1 << 53
     else {
       throw Mismatch(
         description: "the checkpoint lacks measurement.sums, or they are no sums of a measurement")

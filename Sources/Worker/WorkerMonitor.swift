@@ -34,7 +34,8 @@ package final class WorkerMonitor: Sendable {
       case .heartbeatConfirmed: state.confirmed = .now
       case .draining: state.isDraining = true
       case .started(let stage, let samples):
-        let share = Double(samples - stage.start) / Double(stage.end - stage.start)
+        let share =
+          (Double(samples) - Double(stage.start)) / (Double(stage.end) - Double(stage.start))
         state.running[stage.lease] = (
           max(0, Int(nearest: share * Double(stage.updates))), max(samples, stage.start), 0
         )

@@ -94,7 +94,7 @@ struct Corpus {
         let place = random.below(changed.arrays.count)
         let array = changed.arrays[place]
         let values = array.doubles ?? []
-        let extremes: [Double] = [.nan, .infinity, -1, 0, 1e300, 9.3e18, 0.5, -0.0]
+        let extremes: [Double] = [.nan, .infinity, -1, 0, 1e300, 9.2e18, 9.3e18, 0.5, -0.0]
         changed.arrays[place] =
           values.isEmpty
           ? .init(array.name, doubles: [random.pick(extremes)])

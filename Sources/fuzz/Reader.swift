@@ -62,6 +62,7 @@ final class Reader {
     let plan = try Plan(Grid(parsing: text)) { spec throws(InvalidGrid) in
       try spec.facts(from: folders)
     }
+    _ = plan.totals
     // What `plan` prints of each setting.
     for planned in plan.settings {
       _ = planned.setting.spec.training.cost(planned.facts, threads: 1)

@@ -118,7 +118,7 @@ import Reports
       if code == .success {
         print(text)
       } else {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        FileHandle.standardError.write(Data((shortened(text, to: mostComplaint) + "\n").utf8))
       }
     }
     end(code.rawValue)
@@ -142,8 +142,12 @@ enum ExitStatus {
   static let schemaMismatch: Int32 = 78
 }
 
+/// No complaint is longer: arguments and files may hold texts of any length.
+private let mostComplaint = 4000
+
 func complain(_ text: String) {
-  FileHandle.standardError.write(Data("jobctl: \(printableLines(text))\n".utf8))
+  let text = printableLines(shortened(text, to: mostComplaint))
+  FileHandle.standardError.write(Data("jobctl: \(text)\n".utf8))
 }
 
 /// Text with its line breaks but without other control characters.

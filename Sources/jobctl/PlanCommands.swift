@@ -22,7 +22,8 @@ struct GridFileArgument: ParsableArguments {
   func plan() throws -> Plan {
     let data: Data
     if file == "-" {
-      data = try FileHandle.standardInput.readToEnd() ?? Data()
+      data =
+        try FileHandle.standardInput.read(upToCount: GridFileArgument.sizeLimit + 1) ?? Data()
     } else {
       var status = stat()
       guard stat(file, &status) == 0, status.st_mode & S_IFMT != S_IFDIR,
@@ -52,10 +53,32 @@ struct GridFileArgument: ParsableArguments {
   }
 }
 
+/// Costs of runs that are trained alone, each kind of run once: planning a large network takes time.
+private final class Costs {
+  private struct Key: Hashable {
+    let spec: TrainingSpec
+    let facts: DatasetFacts
+  }
+
+  private var known: [Key: RunCost] = [:]
+
+  func cost(_ spec: TrainingSpec, _ facts: DatasetFacts) -> RunCost {
+    var kind = spec
+    // No constant of the optimizer changes what it takes.
+    (kind.optimizer.learningRate, kind.optimizer.weightDecay) = (.one, .zero)
+    (kind.labelSmoothing, kind.dataset.augment) = (.zero, .none)
+    if kind.optimizer.momentum != nil { kind.optimizer.momentum = .zero }
+    let key = Key(spec: kind, facts: facts)
+    if let cost = known[key] { return cost }
+    let cost = spec.cost(facts, threads: 1)
+    known[key] = cost
+    return cost
+  }
+}
+
 /// Memory and disk of a run that is trained alone.
-private func cost(_ spec: TrainingSpec, _ facts: DatasetFacts) -> [JSON.Member] {
-  let cost = spec.cost(facts, threads: 1)
-  return [
+private func members(_ cost: RunCost) -> [JSON.Member] {
+  [
     .init("memory_bytes", .integer(cost.memoryBytes)),
     .init("checkpoint_bytes", .integer(cost.checkpointBytes)),
   ]
@@ -71,7 +94,8 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     let plan = try grid.plan()
-    print(json ? plan.json(cost: cost).pretty() : plan.text)
+    let costs = Costs()
+    print(json ? plan.json { members(costs.cost($0, $1)) }.pretty() : plan.text)
   }
 }
 
@@ -79,6 +103,7 @@ extension Plan {
   /// For people: a table a setting, then the totals.
   var text: String {
     var parts: [String] = []
+    let costs = Costs()
     for planned in settings {
       var table = TextTable([
         ("stage", .right), ("batch", .right), ("ghost", .right), ("learning rate", .right),
@@ -99,7 +124,7 @@ extension Plan {
         ])
       }
       let updates = stages(of: planned).reduce(0) { $0 + $1.updates }
-      let cost = planned.setting.spec.training.cost(planned.facts, threads: 1)
+      let cost = costs.cost(planned.setting.spec.training, planned.facts)
       let memory =
         ", about \(cost.memoryBytes >> 20) MiB of memory, checkpoints of "
         + "\(number(Double(cost.checkpointBytes) / 1e6, 1)) MB"

@@ -32,8 +32,8 @@ struct ReportCommand: AsyncParsableCommand {
   var output: String?
 
   func validate() throws {
-    guard margin > 0 && margin < 100 else {
-      throw ValidationError("--margin is in points of accuracy, above 0 and below 100.")
+    guard margin >= 1e-6 && margin < 100 else {
+      throw ValidationError("--margin is in points of accuracy, from 0.000001 to below 100.")
     }
   }
 

@@ -32,7 +32,7 @@ struct CollectCommand: AsyncParsableCommand {
     let store = try CheckpointStore(path: store.path, creating: false)
     let queue = JobQueue(try await database.open())
     let files = try await queue.collect(keep, store: store.id, yes ? .forReal : .rehearsal)
-    let bytes = files.reduce(0) { $0 + $1.bytes }
+    let bytes = files.reduce(0.0) { $0 + Double($1.bytes) }
     guard yes else {
       for (file, bytes) in files { print("\(bytes)\t\(file)") }
       print(
@@ -43,12 +43,13 @@ struct CollectCommand: AsyncParsableCommand {
     // Rows first: a file without a row is litter, a row without a file would be a loss.
     let removed = files.filter { store.remove($0.file) }
     print(
-      "Removed \(removed.count) checkpoints, \(megabytes(removed.reduce(0) { $0 + $1.bytes })), "
+      "Removed \(removed.count) checkpoints, \(megabytes(removed.reduce(0.0) { $0 + Double($1.bytes) })), "
         + "from \(store.path).")
   }
 }
 
-private func megabytes(_ bytes: Int) -> String { number(Double(bytes) / 1e6, 1) + " MB" }
+private func megabytes(_ bytes: Int) -> String { megabytes(Double(bytes)) }
+private func megabytes(_ bytes: Double) -> String { number(bytes / 1e6, 1) + " MB" }
 
 struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -35,7 +35,7 @@ import Testing
     }
     let rates = try figure("learning-rate-by-epoch")
     let points = rates.series[0].rows
-    #expect(points.count > 100)
+    #expect(points.count > 50)
     for point in points.dropLast() {
       let sample = Int((point[0] * samplesPerEpoch).rounded())
       // The update that this sample begins, or at a stage's end the last one before it.

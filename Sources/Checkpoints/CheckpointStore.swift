@@ -107,7 +107,7 @@ package struct CheckpointStore: Sendable {
     guard 0...CheckpointStore.mostBytes ~= limit else {
       throw .damaged(file: file, reason: "is said to have a state of \(limit) bytes")
     }
-    // What does not compress grows by little; a file beyond that is not read at all.
+    // zstd grows incompressible content by little; a file beyond that is not read at all.
     if let size = try size(of: file), size > limit, size - limit > limit / 100 + 1 << 16 {
       throw .damaged(file: file, reason: "has \(size) bytes, and its state has \(limit) at most")
     }

@@ -29,7 +29,7 @@ extension DatasetSpec {
   /// them: other files need not fit the plan.
   func insist(_ found: String, is expected: String?) throws(DatasetError) {
     guard let expected, found != expected else { return }
-    throw .differs(dataset: name.rawValue, expected: expected, found: found)
+    throw .differs(dataset: path ?? name.rawValue, expected: expected, found: found)
   }
 
   /// The files of the set, found but not opened; none for data that are made up.
@@ -43,11 +43,19 @@ extension DatasetSpec {
     }
   }
 
-  /// What planning needs: from the publication, or from the files where only they know. Files that are
+  /// The facts that planning needs: published ones, or those of the files. Files that are
   /// there and damaged are an error; only the files of a named set may be absent.
   package func facts(from folders: DataFolders) throws(InvalidGrid) -> DatasetFacts {
     switch name {
-    case .fashionMNIST, .synthetic, .imageNet:
+    case .fashionMNIST:
+      // Its facts are published; a folder that lacks a file is damaged all the same.
+      do throws(DatasetError) { _ = try files(in: folders) } catch {
+        guard case .absent = error else {
+          throw InvalidGrid([Problem("dataset", error.description)])
+        }
+      }
+      if let facts = builtInFacts { return facts }
+    case .synthetic, .imageNet:
       if let facts = builtInFacts { return facts }
     case .cifar10, .cifar100, .csv: break
     }

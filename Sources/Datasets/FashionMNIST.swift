@@ -9,8 +9,10 @@ enum FashionMNIST {
   /// The largest file has 47,040,016 bytes.
   private static let sizeLimit = 64 << 20
 
-  /// Training images, training labels, test images, test labels.
+  /// Training images, training labels, test images, test labels. The set is absent where its folder
+  /// is; a folder that lacks one of the files is damaged.
   static func files(in folders: DataFolders) throws(DatasetError) -> [String] {
+    let place = try folders.find("fashion-mnist", of: "fashion-mnist")
     var files: [String] = []
     for name in [
       "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
@@ -21,7 +23,12 @@ enum FashionMNIST {
         files.append(try folders.find(path + ".gz", of: "fashion-mnist"))
       } catch {
         guard case .absent = error else { throw error }
-        files.append(try folders.find(path, of: "fashion-mnist"))
+        do throws(DatasetError) {
+          files.append(try folders.find(path, of: "fashion-mnist"))
+        } catch {
+          guard case .absent = error else { throw error }
+          throw .damaged(file: place, reason: "lacks \(name).gz")
+        }
       }
     }
     return files

@@ -157,7 +157,7 @@ extension DatasetSpec {
   /// Two gibibytes as floats: what is made up need not be larger.
   private static let mostSyntheticNumbers = 1 << 29
 
-  /// Of the named sets, whose sizes are known.
+  /// Refuses more samples than a named set is published with.
   private func refuseMoreThanPublished(at path: String, problems: inout [Problem]) {
     var whole = self
     (whole.train, whole.test) = (nil, nil)

@@ -80,6 +80,9 @@ package indirect enum JSON: Hashable, Sendable {
       .object(
         members.map { Member($0.key, $0.value.canonical) }
           .sorted { Array($0.key.utf8).lexicographicallyPrecedes($1.key.utf8) })
+    // A fraction of a whole is a number too.
+    case .string(let text) where text.contains("/"):
+      Rational(text).map { .number($0.description) } ?? self
     case .null, .bool, .string: self
     }
   }

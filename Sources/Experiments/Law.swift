@@ -24,8 +24,10 @@ package struct Law: Hashable, Sendable {
     guard let batch = node["batch"]?.intValue, batch > 0,
       let rate = node["rate"].flatMap(RateLaw.init)
     else { return nil }
-    self.init(
-      batch: batch, momentum: node["momentum"]?.stringValue.flatMap { Rational($0) }, rate: rate)
+    let written = node["momentum"] ?? .null
+    let momentum = written.stringValue.flatMap { Rational($0) }
+    guard momentum != nil || written.isNull else { return nil }
+    self.init(batch: batch, momentum: momentum, rate: rate)
   }
 
   /// With numbers as they are used: two laws with the same identity train the same bits.

@@ -45,7 +45,7 @@ package struct PlannedStage: Sendable {
   /// Index of the stage before, which the same seed trains.
   package var parent: Int?
   package var spec: TrainingSpec
-  /// Of the first setting that asks for one.
+  /// The probe of the first setting that asks for one.
   package var probe: GradientProbe?
   /// The first setting that it belongs to.
   package var setting: Int

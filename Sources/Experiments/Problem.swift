@@ -65,7 +65,7 @@ package func hint(_ written: String, among names: [String]) -> String {
   suggestion(written, among: names).map { "; did you mean \"\($0)\"" } ?? ""
 }
 
-/// What other programs call our keys.
+/// Names that other programs give our keys.
 private let synonyms = [
   "lr": "learning_rate", "learningrate": "learning_rate", "wd": "weight_decay",
   "weightdecay": "weight_decay", "bs": "size", "batch_size": "size", "batchsize": "size",

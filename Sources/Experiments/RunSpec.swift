@@ -5,7 +5,7 @@ package struct RunSpec: Hashable, Sendable {
   package var epochs: Rational
   package var batch: BatchSpec
   package var schedule: ScheduleSpec
-  /// Of no influence on what is trained, and so not in any digest.
+  /// A probe has no influence on what is trained, so it is in no digest.
   package var probe: GradientProbe?
   /// Claims of later stages are restricted to machines with the numerics fingerprint of the first.
   package var isPinned: Bool

@@ -62,7 +62,7 @@ package struct ObjectShape: Sendable {
 
   subscript(key: String) -> Field? { fields.first { $0.key == key } }
 
-  /// Where a key belongs that stands one object too high: `optimizer.learning_rate`.
+  /// The place of a key that stands one object too high: `optimizer.learning_rate`.
   func place(of key: String) -> String? {
     for field in fields {
       let keys = field.shape.objectShapes.flatMap { $0.fields.map(\.key) }
@@ -149,7 +149,7 @@ extension Shape {
         field.shape.check(
           member.value, at: join(path, member.key), partial: partial, into: &problems)
       } else {
-        // Of so many unknown keys none is a typo; the first ones are told.
+        // So many unknown keys are no typos; the first ones are told.
         unknown += 1
         guard unknown <= Shape.mostUnknown else { continue }
         let keys = object.fields.map(\.key)
@@ -211,7 +211,7 @@ extension Shape {
     return "found \(found)\(advice(on: value, at: path)); allowed: \(words)"
   }
 
-  /// What is likely meant, if that can be told.
+  /// The likely meaning, if it can be told.
   private func advice(on value: JSON, at path: String) -> String {
     switch (self, value) {
     case (.choice(_, let elsewhere), .string(let text)) where elsewhere[text.lowercased()] != nil:

@@ -119,7 +119,7 @@ package let numericsVersion = 5
 /// Stages of 0 were planned before the digest had it: their tables were standardized in another way.
 package let preparationVersion = 1
 
-/// What trains a stage: in its digest, and matched at claim.
+/// The engine that trains a stage: in its digest, and matched at claim.
 package enum Backend: String, Sendable {
   /// This program's own engine.
   case native

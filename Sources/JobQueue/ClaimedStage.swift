@@ -25,7 +25,7 @@ package struct ClaimedStage: Sendable {
   package let updates: Int
   /// How the gradient noise is probed; null where it is not.
   package let probe: JSON
-  /// What the stage was planned to take.
+  /// Bytes that the stage was planned to take.
   package let memoryBytes: Int
   /// Where to go on from; nil at the start of training.
   package let resume: Resume?

@@ -12,9 +12,9 @@ package struct BestSetting: Sendable {
     /// Simultaneous over all pairs of settings; nil where the differences have no scatter.
     package let interval: Interval?
 
-    /// Whether the best one is higher, at `level` over all pairs: choosing the best of them on the same
+    /// True if the best one is higher, at `level` over all pairs: choosing the best of them on the same
     /// runs is allowed for.
-    package var isLower: Bool { interval.map { $0.low > 0 } ?? (difference > 0) }
+    package var isLower: Bool { interval.map { $0.low > 0 } ?? false }
   }
 
   /// A setting with fewer updates that is shown to be at most the margin lower.
@@ -32,6 +32,11 @@ package struct BestSetting: Sendable {
   package let place: Int
   /// Those that could be compared with it, highest mean first.
   package let rivals: [Rival]
+  /// Settings with a higher mean that are left out, since some of their runs collapsed, diverged or
+  /// failed: a mean over survivors flatters.
+  package let leftOut: [Int]
+  /// Settings that could not be compared with it: they share some seeds or stages, and too few.
+  package let uncompared: Int
   /// Pairs of settings, over which intervals are simultaneous.
   package let pairs: Int
   /// Fewest updates first.
@@ -41,20 +46,21 @@ package struct BestSetting: Sendable {
   /// Pooled deviation of paired differences between settings; nil without pairs.
   package let deviation: Double?
 
-  /// Of some of the report's settings, all on the same data; nil where none has two runs that trained.
+  /// Compares settings on the same data; nil where none has two runs that trained.
   init?(among places: [Int], of settings: [SettingResult], grids: [GridReport], margin: Double) {
-    let trained = places.filter { (settings[$0].outcomes.values?.n ?? 0) > 0 }
-    // A mean over survivors would flatter a setting.
+    let trained = places.filter { (settings[$0].outcomes.values?.n ?? 0) > 1 }
     let whole = trained.filter { place in
       let outcomes = settings[place].outcomes
       return outcomes.collapsed + outcomes.diverged + outcomes.failed == 0
     }
     let candidates = whole.isEmpty ? trained : whole
-    guard
-      let best = candidates.max(by: { settings[$0].mean < settings[$1].mean }),
-      (settings[best].outcomes.values?.n ?? 0) > 1
-    else { return nil }
+    guard let best = candidates.max(by: { settings[$0].mean < settings[$1].mean }) else {
+      return nil
+    }
     place = best
+    leftOut = trained.filter {
+      !candidates.contains($0) && settings[$0].mean > settings[best].mean
+    }
     let others = candidates.filter {
       $0 != best && !settings[$0].isSameTraining(as: settings[best])
     }
@@ -66,6 +72,7 @@ package struct BestSetting: Sendable {
       guard case .success(let test) = comparison.test else { return nil }
       return (other, test)
     }
+    uncompared = others.count - compared.count
     rivals = compared.map { other, test in
       Rival(
         place: other, difference: test.difference,
@@ -86,11 +93,13 @@ package struct BestSetting: Sendable {
         ? Cheaper(
           place: entry.0, difference: entry.1.differences.mean, test: entry.2, adjustedP: p) : nil
     }.sorted { settings[$0.place].updates < settings[$1.place].updates }
-    let squares = compared.compactMap { _, test -> Double? in
-      guard case .paired(let pair) = test else { return nil }
-      return pair.differences.deviation.map { $0 * $0 }
+    let scattered = compared.compactMap { _, test -> (square: Double, weight: Double)? in
+      guard case .paired(let pair) = test, pair.estimate != nil else { return nil }
+      return pair.differences.deviation.map { ($0 * $0, Double(pair.seeds.count - 1)) }
     }
+    let weight = scattered.reduce(0) { $0 + $1.weight }
     deviation =
-      squares.isEmpty ? nil : (squares.reduce(0, +) / Double(squares.count)).squareRoot()
+      weight > 0
+      ? (scattered.reduce(0) { $0 + $1.square * $1.weight } / weight).squareRoot() : nil
   }
 }

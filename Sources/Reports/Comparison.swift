@@ -9,13 +9,13 @@ package struct Comparison: Sendable {
   /// What the two differ in.
   package let axis: String
   package let test: Result<Test, StatisticsError>
-  /// Of pairs, where every run of both settings trained.
+  /// The test of the pairs, where every run of both settings trained.
   package let equivalence: Equivalence?
   /// Two-sided, corrected by Holm over all of the report's comparisons.
   package private(set) var adjustedP: Double?
   /// The chance that equivalence is claimed wrongly, corrected in the same way.
   package private(set) var adjustedEquivalenceP: Double?
-  /// Of the difference, at 95 % for all of the report's comparisons together (Bonferroni).
+  /// The difference's interval at 95 % for all of the report's comparisons together (Bonferroni).
   package private(set) var simultaneous: Interval?
   let margin: Double
 
@@ -24,15 +24,13 @@ package struct Comparison: Sendable {
     if case .success(let test) = test { test.difference } else { nil }
   }
 
-  /// Whether it lies beyond the margin, with all comparisons allowed for.
+  /// True if it lies beyond the margin, with all comparisons allowed for.
   package var isDifferent: Bool {
     simultaneous.map { $0.low > margin || $0.high < -margin } ?? false
   }
 
-  /// Nil where it was not tested.
-  package var isEquivalent: Bool? {
-    equivalence.map { ($0.verdict == .equivalent) && (adjustedEquivalenceP ?? 1) < $0.alpha }
-  }
+  /// By itself, at 5 %: the 90 % interval lies within the margin. Nil where it was not tested.
+  package var isEquivalent: Bool? { equivalence.map { $0.verdict == .equivalent } }
 
   package enum Test: Sendable {
     case paired(PairedComparison)

@@ -111,7 +111,7 @@ extension GridReport {
         + (isNumber ? "id::text = ltrim($1, '#0')" : "grid = $1"), [.text(grid)])
     guard let row = rows.map({ $0 }).first, let id = row["id"].flatMap({ Int($0) }) else {
       let known = try await database.query("select id, grid from report.submission")
-      // Of digits alone the grid with that name is meant, if there is one.
+      // Digits alone may mean the grid with that name.
       let near =
         isNumber
         ? known.compactMap { $0["grid"] == grid ? $0["id"].map { "#\($0)" } : nil }.first
@@ -129,24 +129,31 @@ extension GridReport.Timing {
     let rows = try await database.query(
       """
       with own as (
-        select a.host, a.threads, a.claimed_at, a.ended_at from report.attempt a
+        select a.stage_id, a.attempt, a.host, a.threads, a.claimed_at, a.ended_at
+        from report.attempt a
         where a.outcome = 'finished' and a.stage_id in (
           select rs.stage_id from report.run_stage rs where rs.grid_id = $1)),
       span as (
         select host, min(claimed_at) as first, max(ended_at) as last from own group by host),
+      -- A crashed attempt's end is that of its rescue: when it stopped is not known.
       beside as (
-        select a.host, a.claimed_at, a.ended_at from report.attempt a join span s on s.host = a.host
-        where a.claimed_at < s.last and coalesce(a.ended_at, s.last) > s.first),
+        select a.host, a.claimed_at, a.ended_at,
+          exists (select from own o where o.stage_id = a.stage_id and o.attempt = a.attempt)::int
+            as is_own
+        from report.attempt a join span s on s.host = a.host
+        where a.claimed_at < s.last and coalesce(a.ended_at, s.last) > s.first
+          and a.outcome is distinct from 'crashed'),
       -- An end comes before a beginning of the same moment.
       moved as (
-        select host, claimed_at as at, 1 as change from beside
-        union all select host, ended_at, -1 from beside where ended_at is not null),
+        select host, claimed_at as at, 1 as change, is_own as own_change from beside
+        union all select host, ended_at, -1, -is_own from beside where ended_at is not null),
       running as (
-        select sum(change) over (partition by host order by at, change
-          rows between unbounded preceding and current row) as attempts from moved)
+        select sum(change) over w as attempts, sum(own_change) over w as own_attempts from moved
+        window w as (partition by host order by at, change
+          rows between unbounded preceding and current row))
       select (select count(distinct host) from own) as hosts,
         (select count(distinct threads) from own) as threads,
-        (select max(attempts) from running) as at_once
+        (select max(attempts) from running where own_attempts > 0) as at_once
       """, [.integer(grid)])
     guard let row = rows.map({ $0 }).first else { return }
     hosts = row.int("hosts") ?? 0

@@ -144,7 +144,7 @@ extension Rows.Row {
     double(column).flatMap { (0...1).contains($0) ? $0 : nil }
   }
 
-  /// What is not finite says nothing.
+  /// A number that is not finite says nothing.
   package func double(_ column: String) -> Double? {
     self[column].flatMap { Double($0) }.flatMap { $0.isFinite ? $0 : nil }
   }

@@ -38,7 +38,7 @@ package struct Report: Sendable {
     package let label: String
     /// Places in `settings`.
     package let arms: [Int]
-    /// Whether all arms are equivalent; nil where nothing is to be compared.
+    /// The test that all arms are equivalent; nil where nothing is to be compared.
     package fileprivate(set) var equivalence: Result<GroupEquivalence, Refusal>?
   }
 
@@ -186,8 +186,8 @@ package struct Report: Sendable {
   ) -> Result<GroupEquivalence, Refusal>? {
     let arms = distinct(group.arms, settings)
     guard arms.count > 1 else { return nil }
-    guard arms.count <= mostArms else {
-      return .failure(Refusal(reason: "\(arms.count) arms are more than \(mostArms)"))
+    guard group.arms.count <= mostArms else {
+      return .failure(Refusal(reason: "\(group.arms.count) arms are more than \(mostArms)"))
     }
     for arm in arms where !settings[arm].isComplete {
       return .failure(

@@ -1,7 +1,7 @@
 import Experiments
 import Statistics
 
-/// What must be said of a report's figures, whatever they are.
+/// Notes that belong to every report's figures.
 extension Report {
   package var notes: [String] {
     var notes = [
@@ -17,7 +17,8 @@ extension Report {
           + "not 95. Runs that did not train are counted beside the mean, never in it.",
       "A run collapsed if its final test accuracy is not above that of always guessing the commonest "
         + "class of the test set, by a one-sided binomial test at "
-        + "\(JSON.text(of: 100 * Guessing.level)) %.",
+        + "\(JSON.text(of: 100 * Guessing.level)) %. Results of versions before this rule are judged as if "
+        + "all classes were equally common.",
       "Peak memory is that of the worker's process: of the stage, where it has one slot.",
       "\"best\" in the table of runs is optimistic: it is the highest of a run's measurements, chosen on "
         + "the test data.",
@@ -49,7 +50,7 @@ extension Report {
     var reasons: [String] = []
     for case .failure(let reason) in comparisons.map(\.test)
     where !reasons.contains(reason.description) {
-      // Of one seed the verdict has said it.
+      // The verdict has said it of one seed.
       if case .tooFewPairs = reason, settings.allSatisfy({ $0.runs.count < 2 }) { continue }
       reasons.append(reason.description)
     }

@@ -1,13 +1,13 @@
 import Experiments
 import Statistics
 
-/// What a report says first: which setting is best, by how much and how surely; what reaches the same in
+/// The first sentences of a report: the best setting, by how much and how surely; what reaches the same in
 /// fewer updates; where the learning rate breaks; how many seeds it would take. Every sentence names its
 /// level and its interval, and says what the tables hold.
 extension Report {
   package var verdict: [String] {
     guard settings.contains(where: { $0.outcomes.values != nil }) else {
-      return settings.isEmpty ? [] : ["No run has trained yet."] + missingSentence
+      return settings.isEmpty ? [] : [noneTrained] + missingSentence
     }
     if hasOneSeed { return armSentences + [oneSeedSentence] + missingSentence }
     var lines = bests.flatMap(sentences)
@@ -27,13 +27,25 @@ extension Report {
     return lines + missingSentence
   }
 
-  /// Of more settings or groups than these only a summary is said.
+  /// More settings or groups than these get a summary.
   private static let mostSentences = 8
 
   private var hasOneSeed: Bool { settings.allSatisfy { $0.runs.count < 2 } }
 
+  private var noneTrained: String {
+    let outcomes = settings.map(\.outcomes)
+    let ends = [
+      (outcomes.reduce(0) { $0 + $1.collapsed }, "collapsed"),
+      (outcomes.reduce(0) { $0 + $1.diverged }, "diverged"),
+      (outcomes.reduce(0) { $0 + $1.failed }, "failed"),
+    ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+    return "No run has trained" + (ends.isEmpty ? " yet." : ": \(ends.joined(separator: ", ")).")
+  }
+
   private var oneSeedSentence: String {
-    let best = settings.max { $0.mean < $1.mean }
+    // Accuracies on different data are different quantities.
+    let isOneData = Set(settings.map(\.dataset)).count == 1
+    let best = isOneData ? settings.max { $0.mean < $1.mean } : nil
     let highest = best.map {
       "The highest is \($0.label) with \(percent($0.outcomes.values?.mean)) %. "
     }
@@ -62,8 +74,11 @@ extension Report {
     let setting = settings[best.place]
     let data = bests.count > 1 ? " of the settings on data set \(setting.dataset.prefix(12))" : ""
     let missing = setting.outcomes.missing
+    let whole =
+      best.leftOut.isEmpty
+      ? "The" : "Among settings of which no run collapsed, diverged or failed, the"
     var lines = [
-      "The highest mean final test accuracy\(data) is that of \(setting.label): "
+      "\(whole) highest mean final test accuracy\(data) is that of \(setting.label): "
         + "\(percent(setting.outcomes.values?.mean)) %"
         + (setting.accuracy.map {
           " [95 % interval of the mean: \(percent($0.low)) to \(percent($0.high))]"
@@ -71,26 +86,43 @@ extension Report {
         + ", over \(setting.outcomes.trained) runs, in \(setting.updates) updates"
         + (missing > 0 ? "; provisional, \(missing) of its runs are missing" : "") + "."
     ]
+    if let higher = best.leftOut.max(by: { settings[$0].mean < settings[$1].mean }) {
+      let other = settings[higher]
+      lines.append(
+        "\(other.label) is higher, \(percent(other.outcomes.values?.mean)) %, over the runs that trained: "
+          + "\(other.counts). A mean over survivors is not compared.")
+    }
     if let next = best.rivals.first { lines.append(sentence(best, next)) }
+    if best.uncompared > 0 {
+      lines.append(
+        "\(best.uncompared) settings could not be compared with it: they share some of its seeds or "
+          + "stages, and too few.")
+    }
     lines += cheaperSentence(best).map { [$0] } ?? []
     return lines
   }
 
   private func sentence(_ best: BestSetting, _ next: BestSetting.Rival) -> String {
+    let name = settings[next.place].label
+    guard let interval = next.interval else {
+      return
+        "Its difference from \(name), the next, is \(number(100 * next.difference, 2)) points without "
+        + "any scatter, so nothing can be tested."
+    }
     let pairs = best.pairs == 1 ? "" : "simultaneous 95 % interval over all \(best.pairs) pairs"
-    let amount =
-      next.interval.map { difference(next.difference, $0, pairs) }
-      ?? "\(number(100 * next.difference, 2)) points, without any scatter,"
+    let amount = difference(next.difference, interval, pairs)
     let surely =
       next.isLower
       ? "the interval is above 0, so it is surely higher"
-      : "the interval reaches 0, so that it is higher is not shown"
+      : interval.high < 0
+        ? "the interval is below 0, so over the seeds that both have it is surely lower"
+        : "the interval holds 0, so that it is higher is not shown"
     let lower = best.rivals.count { $0.isLower }
     let others =
       best.rivals.count > 1
       ? " Of the \(best.rivals.count) settings compared with it, \(lower) are surely lower at that level."
       : ""
-    return "That is \(amount) above \(settings[next.place].label), the next; \(surely)." + others
+    return "Its difference from \(name), the next, is \(amount); \(surely)." + others
   }
 
   private func cheaperSentence(_ best: BestSetting) -> String? {
@@ -118,7 +150,11 @@ extension Report {
   }
 
   private func seedSentence(_ best: BestSetting) -> String? {
-    guard let deviation = best.deviation, deviation > 0 else { return nil }
+    guard let deviation = best.deviation, deviation > 0 else {
+      return best.rivals.isEmpty
+        ? nil
+        : "How many seeds a margin takes is not said: no differences at one seed were seen to scatter."
+    }
     let have = settings[best.place].runs.count
     let scatter =
       "Differences at one seed scatter by \(number(100 * deviation, 2)) points (pooled over the best "
@@ -147,7 +183,7 @@ extension Report {
     var lines: [String] = []
     let told = groups.filter { group in group.arms.contains { settings[$0].outcomes.values != nil }
     }
-    // Of many groups, the tables say it better than sentences.
+    // The tables say it better than sentences if there are many groups.
     if told.count > Report.mostSentences {
       lines += hasOneSeed ? [] : [summary]
     } else {
@@ -159,7 +195,7 @@ extension Report {
       }
     }
     let untold = groups.count - told.count
-    if untold > 0 { lines.append("Of \(untold) more groups of settings no run has trained yet.") }
+    if untold > 0 { lines.append("Of \(untold) more groups of settings no run has trained.") }
     return lines
   }
 
@@ -230,9 +266,20 @@ extension Report {
             testedPairs == 1 ? "" : "simultaneous 95 % interval over \(testedPairs) pairs")
           + ", wholly outside of the margin."
       }
+      let widest = comparisons.filter { comparison in
+        comparison.axis == group.axis && group.arms.contains(comparison.subject)
+          && group.arms.contains(comparison.reference) && comparison.equivalence != nil
+      }.max { ($0.equivalence?.p ?? 0) < ($1.equivalence?.p ?? 0) }
+      let pair = widest.flatMap { comparison in
+        comparison.equivalence.map { test in
+          "; the least sure is \(name(of: settings[comparison.subject], group.axis)) minus "
+            + "\(name(of: settings[comparison.reference], group.axis)), "
+            + difference(comparison.difference ?? 0, test.interval)
+        }
+      }
       return
         "That all of these are equivalent within \(margin) is not shown: two one-sided tests at 5 % "
-        + "of every pair, \(p)."
+        + "of every pair, \(p)\(pair ?? "")."
     }
   }
 
@@ -253,14 +300,16 @@ extension Report {
         "compared with \(JSON.text(of: found.chosen)), chosen on "
         + (found.selection == .validation
           ? "validation accuracy" : "test accuracy, for want of validation")
-        + (setting.map { " (test \($0.accuracyText) %, 95 % interval)" } ?? "")
+        + (setting.map {
+          " (test \($0.accuracyText) %" + ($0.accuracy == nil ? ")" : ", 95 % interval)")
+        } ?? "")
         + ", margin \(points(options.margin)), one-sided tests at 5 % in the order of rates"
         + (line.missing > 0 ? "; provisional, \(line.missing) runs are missing" : "")
       guard let end = found.end else {
         let end = JSON.text(of: found.largest)
         return line.missing > 0
           ? "\(name) holds up to \(end), the last that is known; \(chosen)."
-          : "\(name) does not break in this sweep, up to \(end); \(chosen)."
+          : "\(name) does not break in this sweep, up to \(end)\(lastInterval(found)); \(chosen)."
       }
       let (largest, next) = (JSON.text(of: found.largest), JSON.text(of: end.rate))
       switch end.finding {
@@ -283,6 +332,12 @@ extension Report {
       case .nonInferior: return "\(name) holds up to \(largest); \(chosen)."
       }
     }
+  }
+
+  private func lastInterval(_ found: LearningRateBreak) -> String {
+    guard case .nonInferior(let test)? = found.steps.last?.finding else { return "" }
+    return " [90 % interval of the last difference: \(number(100 * test.interval.low, 2)) to "
+      + "\(number(100 * test.interval.high, 2)) points]"
   }
 
   package static func text(p: Double) -> String { p < 0.0001 ? "< 0.0001" : number(p, 4) }

@@ -88,7 +88,7 @@ package struct Bootstrap: Sendable {
 
   /// Interpolated between neighbours, the lowest at 0 and the highest at 1 (numpy's default).
   private func quantile(_ share: Double) -> Double {
-    // Of values that are nearly all equal the correction may be no number.
+    // The correction may be no number if nearly all values are equal.
     let place = (share.isNaN ? 0.5 : share) * Double(means.count - 1)
     let below = min(Int(place), means.count - 2)
     return means[below] + (means[below + 1] - means[below]) * (place - Double(below))

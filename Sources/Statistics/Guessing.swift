@@ -16,7 +16,7 @@ package struct Guessing: Equatable, Sendable {
     self.commonest = commonest
   }
 
-  /// Of a test set's class numbers; at least one.
+  /// Counts a test set's class numbers; at least one.
   package init(labels: [Int32]) {
     var counts: [Int32: Int] = [:]
     for label in labels { counts[label, default: 0] += 1 }
@@ -32,6 +32,6 @@ package struct Guessing: Equatable, Sendable {
       .cumulative(Double(commonest) / Double(samples))
   }
 
-  /// Whether so many right answers are more than guessing gives, by a one-sided test at `level`.
+  /// True if so many right answers are more than guessing gives, by a one-sided test at `level`.
   package func isBelow(_ correct: Int) -> Bool { chance(of: correct) < Guessing.level }
 }

@@ -20,7 +20,7 @@ package struct Interval: Equatable, Sendable {
     self.init(low: estimate - reach, high: estimate + reach, confidence: confidence)
   }
 
-  /// Of a share, which is not below 0 nor above 1: what lies beyond is cut.
+  /// The interval of a share, cut to 0 and 1.
   package var ofShares: Interval {
     Interval(low: min(max(low, 0), 1), high: min(max(high, 0), 1), confidence: confidence)
   }

@@ -63,7 +63,7 @@ package struct Measurement: Sendable, Equatable {
   /// Samples of the test set, and those of its commonest class.
   package var testSamples: Int
   package var testCommonest: Int
-  /// Whether the test accuracy is above that of guessing (`Guessing`).
+  /// True if the test accuracy is above that of guessing (`Guessing`).
   package var isAboveGuessing: Bool
   package var validation: Score?
   /// Seconds of training this stage so far, over all attempts.
@@ -112,7 +112,7 @@ package enum StageOutcome: Sendable {
   }
 }
 
-/// What the planner would not have sent: the stage's attempt fails with the reason.
+/// A stage that the planner would not have sent: its attempt fails with the reason.
 package struct UnsoundStage: Error, CustomStringConvertible {
   package let description: String
 }

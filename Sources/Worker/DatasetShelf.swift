@@ -39,7 +39,7 @@ actor DatasetShelf {
     self.logger = logger
   }
 
-  /// Of the data sets that are wanted, those whose files are here, and the reasons why others cannot
+  /// The wanted data sets whose files are here, and the reasons why others cannot
   /// be had. Nothing is opened: a set is read by the stage that trains on it.
   func survey(_ wanted: [(digest: String, description: JSON)])
     -> (present: [String], missing: [String: String])

@@ -4,7 +4,6 @@ import Experiments
 import Foundation
 import JobQueue
 import Logging
-import Postgres
 import Synchronization
 import Training
 
@@ -91,23 +90,13 @@ struct StageRunner: Sendable {
     let work: StageWork
     let dataset: Dataset
     do {
-      work = try stageWork()
-      // Before anything is opened: what a submitter has sent may be of any size.
-      try work.check(work.spec.dataset.builtInFacts, planned: claimed.memoryBytes)
-      guard let digest = work.spec.datasetDigest else { throw WorkerError.namesNoData }
-      do {
-        dataset = try await shelf.dataset(work.spec.dataset, digest: digest)
-      } catch {
-        if case .tooFew = error { throw error }
-        // Files that are absent or damaged here may be whole later, or on another machine.
-        lacks(digest)
-        _ = try await queue.release(
-          claimed.lease, reason: "\(error)", delay: nil, totals: totals())
-        return "held back: \(error)"
-      }
-      try work.check(dataset.facts, planned: claimed.memoryBytes)
-    } catch let error as PostgresError {
-      throw error
+      (work, dataset) = try await prepared()
+    } catch let error as MissingData {
+      // Files that are absent or damaged here may be whole later, or on another machine.
+      lacks(error.digest)
+      _ = try await queue.release(
+        claimed.lease, reason: "\(error)", delay: nil, totals: totals())
+      return "held back: \(error)"
     } catch {
       _ = try await queue.fail(claimed.lease, reason: "\(error)", permanent: true, totals: totals())
       return "failed: \(error)"
@@ -115,7 +104,7 @@ struct StageRunner: Sendable {
     let checkpoint: Checkpoint?
     do throws(CheckpointError) {
       checkpoint = try claimed.resume.map { resume throws(CheckpointError) in
-        // What a stage takes in memory holds its state several times.
+        // The memory of a stage holds its state several times.
         try store.read(resume.file, digest: resume.digest, limit: claimed.memoryBytes)
       }
     } catch {
@@ -123,6 +112,31 @@ struct StageRunner: Sendable {
     }
     news(.started(claimed, from: claimed.resume?.samples ?? 0))
     return try await train(work, dataset, from: checkpoint)
+  }
+
+  /// Data that this machine does not have now.
+  private struct MissingData: Error, CustomStringConvertible {
+    let digest: String
+    let reason: DatasetError
+    var description: String { reason.description }
+  }
+
+  /// The stage, checked, and its data. Asks nothing of the queue.
+  private func prepared() async throws -> (StageWork, Dataset) {
+    let work = try stageWork()
+    // Before anything is opened: a submitter may have sent data of any size.
+    try work.check(work.spec.dataset.builtInFacts, planned: claimed.memoryBytes)
+    guard let digest = work.spec.datasetDigest else { throw WorkerError.namesNoData }
+    let dataset: Dataset
+    do throws(DatasetError) {
+      dataset = try await shelf.dataset(work.spec.dataset, digest: digest)
+    } catch {
+      // The right data, and too few of them: the planner would have refused that.
+      if case .tooFew = error { throw error }
+      throw MissingData(digest: digest, reason: error)
+    }
+    try work.check(dataset.facts, planned: claimed.memoryBytes)
+    return (work, dataset)
   }
 
   private func stageWork() throws -> StageWork {

@@ -47,6 +47,8 @@ final class Reader {
       case .safetensors: try resume(Compression.compressed(input.bytes))
       }
       return .accepted
+    } catch let error as Unsound {
+      return .unsound(error.description)
     } catch {
       let message = "\(error)"
       return message.utf8.count > Reader.mostBytes
@@ -63,15 +65,21 @@ final class Reader {
       try spec.facts(from: folders)
     }
     _ = plan.totals
-    // What `plan` prints of each setting.
+    // `plan` prints these of each setting.
     for planned in plan.settings {
       _ = planned.setting.spec.training.cost(planned.facts, threads: 1)
       let stages = plan.stages(of: planned)
       guard stages.reduce(0, { $0 + $1.updates }) > 0 else {
         return .unsound("a run without updates")
       }
-      for stage in stages where !(stage.rate.isFinite && stage.rateAtEnd.isFinite) {
-        return .unsound("a stage with the rate \(stage.rate) to \(stage.rateAtEnd)")
+      for stage in stages {
+        let step = max(1, stage.updates / 16)
+        for update in stride(from: 0, to: stage.updates, by: step) {
+          let rate = stage.law.rate.value(at: stage.start + update * stage.law.batch)
+          guard rate.isFinite, rate >= 0, stage.rateAtEnd.isFinite else {
+            return .unsound("a stage with the rate \(rate) at update \(update)")
+          }
+        }
       }
     }
     return .accepted
@@ -140,7 +148,7 @@ final class Reader {
     return (work, try Dataset.load(planned.spec.dataset, from: DataFolders(roots: [])))
   }
 
-  /// Of that stage, inside an update.
+  /// A checkpoint of that stage, inside an update.
   static func soundCheckpoint() throws -> Checkpoint {
     let (work, dataset) = try smallStage()
     var polls = 0

@@ -14,6 +14,8 @@ struct QueueStatus {
   /// Data sets that a worker cannot open.
   private let missing: Rows
   private let collapsed: Int
+  /// The queue as a whole, and grids, that are paused.
+  private let paused: [String]
   let isEmpty: Bool
 
   /// `found` is a grid's number and name; of the whole queue where it is nil.
@@ -65,6 +67,14 @@ struct QueueStatus {
           where rs.grid_id = $1 and s.dataset_digest = m.digest))
       order by m.stages desc, m.worker limit 10
       """, [Parameter(found?.0)])
+    let pauses = try await database.query(
+      """
+      select 'the queue' as what from report.queue where paused_at is not null
+      union all
+      select 'grid ' || grid from report.submission
+      where paused_at is not null and ($1::bigint is null or id = $1) limit 20
+      """, [Parameter(found?.0)])
+    paused = pauses.compactMap { $0["what"] }
     let learned = try await database.query(
       """
       select coalesce(sum(collapsed), 0) from report.grid where $1::bigint is null or id = $1
@@ -110,7 +120,7 @@ struct QueueStatus {
     let waiting = running.compactMap { row in
       row["reason"].map { "Stage \(row["id"] ?? "") waits: \($0)" }
     }
-    let why = waiting + reasons
+    let why = waiting + reasons + paused.map { "\($0) is paused; jobctl resume goes on with it" }
     if !why.isEmpty { parts.append(why.joined(separator: "\n")) }
     if collapsed > 0 {
       parts.append(
@@ -134,7 +144,7 @@ struct QueueStatus {
   var json: JSON {
     [
       "format": 1, "empty": .bool(isEmpty), "collapsed_runs": .integer(collapsed),
-      "waiting": .array(reasons.map(JSON.string)),
+      "waiting": .array(reasons.map(JSON.string)), "paused": .array(paused.map(JSON.string)),
       "stages": .object(counts.map { .init($0.state, .integer($0.count)) }),
       "workers": .array(
         workers.map {

@@ -138,6 +138,32 @@ import Testing
     #expect(other.draws(7..<13).map(\.index) == draws[7..<13].map(\.index))
   }
 
+  /// Pictures that are made up are moved and mirrored as those of files are.
+  @Test func syntheticPicturesAreAugmented() throws {
+    let node: JSON = [
+      "name": "synthetic", "train": 8, "test": 2, "height": 4, "width": 4,
+      "augment": ["crop_padding": 2, "flip": true],
+    ]
+    let dataset = try Dataset.load(try spec(node), from: folders)
+    guard case .floats(let stored) = dataset.train.storage else {
+      Issue.record("what is made up is floats")
+      return
+    }
+    func pixels(_ epoch: Int) -> [Float] {
+      let out = Floats(count: 8 * 16)
+      _ = dataset.writeTraining(
+        out.base, (0..<8).map { (epoch, $0) }, seed: 3, team: Team(size: 1))
+      return out.values
+    }
+    let (first, second) = (pixels(0), pixels(1))
+    #expect(first != second && first != stored && pixels(0) == first)
+    // A picture's pixels are moved, and none is made up.
+    for picture in 0..<8 {
+      let own = Set(stored[(16 * picture)..<(16 * picture + 16)])
+      #expect(own.isSuperset(of: first[(16 * picture)..<(16 * picture + 16)]))
+    }
+  }
+
   @Test func augmentationIsAFunctionOfSeedEpochAndSample() throws {
     let node: JSON = [
       "name": "cifar-10", "augment": ["crop_padding": 4, "flip": true],

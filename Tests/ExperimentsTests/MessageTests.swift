@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What people type, and what they are told: once, with what is meant.
+/// Mistakes that people type are told once, with what is meant.
 @Suite struct MessageTests {
   private func problems(_ text: String) -> [Problem] {
     do {

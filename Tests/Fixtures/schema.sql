@@ -374,7 +374,7 @@ CREATE INDEX stage_ready ON jobs.stage USING btree (((- (priority)::bigint)), id
 CREATE INDEX stage_running ON jobs.stage USING btree (worker_id) WHERE (state = 'running'::text);
 CREATE INDEX stage_state ON jobs.stage USING btree (state COLLATE "POSIX");
 COMMENT ON INDEX jobs.stage_state IS 'For counting stages by state, and nothing else.';
-CREATE INDEX stage_waits ON jobs.stage USING btree (id) WHERE ((state = 'ready'::text) AND (reason IS NOT NULL));
+CREATE INDEX stage_waits ON jobs.stage USING btree (id) WHERE ((state = 'ready'::text) AND ((reason IS NOT NULL) OR (preparation = 0)));
 CREATE INDEX stage_wanted ON jobs.stage USING btree (dataset_digest) WHERE ((state = ANY (ARRAY['ready'::text, 'running'::text])) AND (dataset_digest IS NOT NULL));
 CREATE INDEX worker_idle ON jobs.worker USING btree (id) WHERE (state = 'idle'::text);
 CREATE INDEX worker_present ON jobs.worker USING btree (id) WHERE (state <> 'gone'::text);

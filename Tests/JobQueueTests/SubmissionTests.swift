@@ -57,6 +57,28 @@ import Testing
     #expect(stage.seed == 1)
   }
 
+  /// A probe changes nothing that is trained: it is a column of the stage, and in no digest.
+  @Test func gridsThatProbeOtherwiseShareTheirStages() async throws {
+    let probe: JSON = ["every": 5, "ghost_batches": 4]
+    let (without, with) = (
+      try plan(smallGrid("a")), try plan(smallGrid("b", changing: [("gradient_probe", probe)]))
+    )
+    #expect(without.stages.map { $0.digest(seed: 1) } == with.stages.map { $0.digest(seed: 1) })
+    try await queue.submit(with)
+    #expect(try await queue.submit(without).created == 0)
+    let stage = try #require(try await claim(try await worker()).first)
+    #expect(stage.probe["every"] == 5 && stage.probe["ghost_batches"] == 4)
+    #expect(stage.spec["gradient_probe"] == nil)
+  }
+
+  /// Stages of another backend, or of data that were prepared in another way, are not this worker's.
+  @Test(arguments: ["backend = 'external'", "preparation = 0", "preparation = 2"])
+  func aStageOfAnotherKindIsNotClaimed(kind: String) async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    _ = try await queue.value("update jobs.stage set \(kind)")
+    #expect(try await claim(try await worker()).isEmpty)
+  }
+
   @Test func textIsSentAsItIs() async throws {
     let document: JSON = ["text": "a tab\t, a line\n, a backslash \\N and \\t, \"quotes\""]
     var odd = submission { _, _ in Digest.sha256(of: "odd") }

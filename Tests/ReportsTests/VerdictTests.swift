@@ -110,25 +110,33 @@ import Testing
         let mean = other.outcomes.values?.mean ?? 0
         #expect(mean <= (values?.mean ?? 0) + 1e-12, "\(other.label) is higher: \(sentence)")
       }
+      let isHigher = settings.contains { other in
+        (other.outcomes.values?.n ?? 0) > 1
+          && (other.outcomes.values?.mean ?? 0) > (values?.mean ?? 0) + 1e-12
+      }
+      #expect(isHigher == sentence.hasPrefix("Among settings"), "\(sentence)")
       return "best"
     }
     if let match = sentence.firstMatch(
       of:
-        /That is ([-\d.]+) points \[simultaneous 95 % interval over all (\d+) pairs: ([-\d.]+) to ([-\d.]+)\] above (.+), the next; the interval (is above|reaches) 0/
+        /Its difference from (.+), the next, is ([-\d.]+) points \[simultaneous 95 % interval over all (\d+) pairs: ([-\d.]+) to ([-\d.]+)\]; the interval (is above|holds|is below) 0/
     ) {
       let best = report.bests.first.map { settings[$0.place] }
-      let next = settings.first { $0.label == match.5 }
+      let next = settings.first { $0.label == match.1 }
       guard
         let pair = try? PairedComparison(best?.values ?? [:], minus: next?.values ?? [:]),
-        let pairs = Double(match.2), let estimate = pair.estimate
+        let pairs = Double(match.3), let estimate = pair.estimate
       else {
         Issue.record("no pairs behind: \(sentence)")
         return "unknown"
       }
       let interval = estimate.interval(confidence: 1 - 0.05 / pairs)
-      #expect(near(Double(match.1), 100 * pair.differences.mean), "\(sentence)")
-      #expect(near(Double(match.3), 100 * interval.low), "\(sentence)")
-      #expect(near(Double(match.4), 100 * interval.high), "\(sentence)")
+      #expect(near(Double(match.2), 100 * pair.differences.mean), "\(sentence)")
+      #expect(near(Double(match.4), 100 * interval.low), "\(sentence)")
+      #expect(near(Double(match.5), 100 * interval.high), "\(sentence)")
+      if let lower = sentence.firstMatch(of: /with it, (\d+) are surely lower/) {
+        #expect(Int(lower.1) == report.bests.first?.rivals.count { $0.isLower }, "\(sentence)")
+      }
       let surely = sentence.contains("surely higher")
       #expect(surely == (interval.low > 0) && surely == (match.6 == "is above"), "\(sentence)")
       return surely ? "surely" : "next"
@@ -149,7 +157,12 @@ import Testing
       return "none cheaper"
     }
     if sentence.hasPrefix("All of these are equivalent") {
-      #expect(table.contains(" yes "), "\(sentence)\n\(table)")
+      // A group whose rows all say so.
+      let isThere = report.groups.contains { group in
+        let rows = report.comparisons.filter { group.arms.contains($0.subject) }
+        return !rows.isEmpty && rows.allSatisfy { $0.isEquivalent == true }
+      }
+      #expect(isThere && table.contains(" yes "), "\(sentence)\n\(table)")
       return "equivalent"
     }
     if let match = sentence.firstMatch(
@@ -199,6 +212,7 @@ import Testing
     {
       return "refused"
     }
+    if sentence.contains("A mean over survivors is not compared") { return "left out" }
     if sentence.hasPrefix("Differences at one seed scatter") { return "seeds" }
     if sentence.hasPrefix("The margin, within which") { return "margin" }
     Issue.record("a sentence that is not checked: \(sentence)")

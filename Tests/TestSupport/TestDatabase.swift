@@ -19,6 +19,11 @@ package enum TestCluster {
         atexit { TestCluster.remove() }
         let cluster = try LocalCluster(home: home)
         try await cluster.ensureRunning()
+        // On a slow machine nearly all tests are under way at once, each with connections of its own.
+        try await Connection.open(try cluster.target()).query(
+          "alter system set max_connections = 800")
+        _ = try await cluster.stop()
+        try await cluster.ensureRunning()
         return cluster
       }
       started = task

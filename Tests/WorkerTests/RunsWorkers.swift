@@ -15,7 +15,7 @@ extension RunsWorkers {
       checkpoints: store, dataFolders: DataFolders(roots: data), version: "test")
   }
 
-  /// Of two slots, with leases that do not run out however slowly this machine goes.
+  /// Two slots, and leases that do not run out however slowly this machine goes.
   var settings: WorkerCore.Settings {
     var settings = WorkerCore.Settings(slots: 2, threads: 2)
     settings.lease = .seconds(3600)

@@ -7,8 +7,8 @@ import TestSupport
 import Testing
 import Worker
 
-/// What workers do about data that change, shrink or go away.
-@Suite struct WorkerDataTests: RunsWorkers {
+/// Workers beside data that change, shrink or go away.
+@Suite(.serialized) struct WorkerDataTests: RunsWorkers {
   private let queue: JobQueue
   private let folder: TemporaryFolder
   private var folders: DataFolders { DataFolders(roots: [folder.path]) }
@@ -118,7 +118,7 @@ import Worker
     #expect(try await queue.value("select count(*) from jobs.attempt") == "0")
   }
 
-  /// What the planner would have refused, as a submitter may send it.
+  /// A submitter may send stages that the planner would have refused.
   @Test(arguments: [
     (
       "update jobs.spec set document = jsonb_set(document, '{ghost}', '4611686018427387904')",

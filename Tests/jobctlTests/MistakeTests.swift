@@ -7,8 +7,8 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What goes wrong in ordinary places: a typo, a full disk, a number that names the wrong grid.
-@Suite struct MistakeTests {
+/// Mistakes in ordinary places: a typo, a full disk, a number that names the wrong grid.
+@Suite(.serialized) struct MistakeTests {
   @Test(arguments: [["sumbit", "x.json"], ["checkpoint", "lst"], ["local", "strat"], ["repotr"]])
   func aMistypedCommandIsNamedWithTheOneThatIsMeant(arguments: [String]) async throws {
     let result = try await Program.run(arguments)

@@ -20,15 +20,16 @@ begin
     raise exception 'this queue takes submissions of format 2' using errcode = 'JC004',
       hint = 'use the jobctl that the queue was migrated with, or migrate it';
   end if;
-  if submission ->> 'name' ~ '^[0-9]+$' then
-    raise exception 'a grid''s name is not digits alone: commands would take it for a number'
-      using errcode = 'JC004';
-  end if;
   if exists (select from jobs.grid g where g.name = submission ->> 'name') then
     perform api.internal_serialize();
     result := api.internal_resubmit(submission);
     -- Unless somebody deleted it while we waited.
     if result is not null then return result; end if;
+  end if;
+
+  if submission ->> 'name' ~ '^[0-9]+$' then
+    raise exception 'a grid''s name is not digits alone: commands would take it for a number'
+      using errcode = 'JC004';
   end if;
 
   drop table if exists pg_temp.submitted_grid, pg_temp.submitted_spec, pg_temp.submitted_setting,

@@ -20,16 +20,13 @@ set probe = nullif(p.document -> 'gradient_probe', 'null')
 from jobs.spec p
 where p.digest = s.spec_digest and jsonb_typeof(p.document -> 'gradient_probe') = 'object';
 update jobs.stage s
-set preparation = 0,
-    reason = case when s.state = 'ready'
-      then 'it was planned by an earlier version, which prepared '
-      'tables in another way: submit its grid under another name, and cancel this one'
-      else s.reason end
+set preparation = 0
 from jobs.spec p
 where p.digest = s.spec_digest and p.document -> 'dataset' ->> 'name' = 'csv';
 
 -- Ready stages with a reason: a worker has given them back.
-create index stage_waits on jobs.stage (id) where state = 'ready' and reason is not null;
+create index stage_waits on jobs.stage (id)
+  where state = 'ready' and (reason is not null or preparation = 0);
 alter table jobs.worker add column missing_data jsonb not null default '{}';
 comment on column jobs.worker.missing_data is
   'Digests of data sets that are wanted and that the worker cannot open, each with the reason.';
@@ -40,7 +37,7 @@ alter domain jobs.name add constraint name_check
   check (octet_length(value) between 1 and 400 and value !~ '[^A-Za-z0-9._=+,-]');
 alter table jobs.grid add constraint grid_name_is_short check (octet_length(name) <= 100);
 
--- Whether a run is better than guessing is for its test accuracy to say.
+-- The test accuracy decides whether a run is better than guessing.
 alter table jobs.measurement
   add column test_samples bigint,
   add column test_commonest bigint,

@@ -1,9 +1,17 @@
 -- Why work waits, as far as workers have said it.
 create or replace view report.waiting as
-select s.id as stage_id, s.reason, s.not_before
-from jobs.stage s where s.state = 'ready' and s.reason is not null;
+select s.id as stage_id,
+  case s.preparation when 0
+    then 'it was planned by an earlier version, which prepared tables in another way: submit its '
+      'grid under another name, and cancel this one'
+    else s.reason end as reason,
+  s.not_before
+from jobs.stage s
+where s.state = 'ready' and (s.reason is not null or s.preparation = 0)
+  -- A worker that was asked to end says nothing against the stage.
+  and (s.preparation = 0 or s.reason <> 'drained');
 comment on view report.waiting is
-  'Ready stages that a worker has given back, with its reason.';
+  'Ready stages that a worker has given back, with its reason, and those that none can train.';
 
 create or replace view report.missing_data as
 select d.digest::text as digest, d.description ->> 'name' as name, d.description ->> 'path' as path,

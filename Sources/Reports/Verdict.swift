@@ -9,7 +9,7 @@ extension Report {
     guard settings.contains(where: { $0.outcomes.values != nil }) else {
       return settings.isEmpty ? [] : [noneTrained] + missingSentence
     }
-    if hasOneSeed { return armSentences + [oneSeedSentence] + missingSentence }
+    if hasOneSeed { return [oneSeedSentence] + armSentences + missingSentence }
     var lines = bests.flatMap(sentences)
     lines += armSentences
     if grids.count > 1, !groups.contains(where: { $0.axis == "grid" }) {

@@ -81,8 +81,11 @@ import Foundation
 
   // MARK: - The process that watches
 
-  /// No input takes longer than this to be read or refused.
-  private static let patience = Duration.seconds(5)
+  /// No input takes more seconds of a processor than this to be read or refused.
+  private static let patience = 5.0
+
+  /// Nor so long by the clock, which goes on while a busy machine does other work.
+  private static let longestWait = Duration.seconds(120)
 
   private func supervise(_ corpus: Corpus) throws {
     let progress = NSTemporaryDirectory() + "fuzz-\(getpid())"
@@ -141,12 +144,15 @@ import Foundation
     process.standardOutput = FileHandle(forWritingAtPath: lines)
     process.standardError = FileHandle.nullDevice
     try process.run()
-    var (last, since) = (Reached(number: -1), ContinuousClock.now)
+    var (last, since) = (Reached(number: -1), (at: ContinuousClock.now, processor: 0.0))
     var hung = false
     while process.isRunning {
       let current = read(progress) ?? Reached(number: from)
-      if current != last { (last, since) = (current, .now) }
-      if ContinuousClock.now - since > Fuzz.patience {
+      let processor = processorSeconds(process.processIdentifier)
+      if current != last { (last, since) = (current, (.now, processor)) }
+      if processor - since.processor > Fuzz.patience
+        || ContinuousClock.now - since.at > Fuzz.longestWait
+      {
         hung = true
         kill(process.processIdentifier, SIGKILL)
       }
@@ -163,12 +169,23 @@ import Foundation
     guard !reached.isOver else { return reached }
     let reason =
       hung
-      ? "no answer within \(Fuzz.patience)"
+      ? "no answer within \(Fuzz.patience) seconds"
       : "the process ended with "
         + (process.terminationReason == .uncaughtSignal ? "signal" : "status")
         + " \(process.terminationStatus)"
     try found(reached.number, reason)
     return reached
+  }
+
+  /// Seconds that a process has had of processors.
+  private func processorSeconds(_ process: Int32) -> Double {
+    guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
+      // The name of the program, in brackets, may hold spaces.
+      let end = text.lastIndex(of: ")")
+    else { return 0 }
+    let fields = text[end...].split(separator: " ").dropFirst()
+    let ticks = fields.dropFirst(11).prefix(2).compactMap { Double($0) }
+    return ticks.reduce(0, +) / Double(sysconf(Int32(_SC_CLK_TCK)))
   }
 
   private func read(_ progress: String) -> Reached? {

@@ -9,7 +9,6 @@ let strict: [SwiftSetting] = [
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let csv = Target.Dependency.product(name: "SwiftCSV", package: "SwiftCSV")
 let lifecycle = Target.Dependency.product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -20,16 +19,19 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
-/// A Swift target with its tests beside it.
 func module(_ name: String, _ dependencies: [Target.Dependency], plugins: [Target.PluginUsage] = [])
   -> Target
 {
   .target(name: name, dependencies: dependencies, swiftSettings: strict, plugins: plugins)
 }
 
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(
-    name: name + "Tests", dependencies: dependencies, swiftSettings: strict)
+    name: name + "Tests", dependencies: dependencies + ["TestSupport"], swiftSettings: strict)
 }
 
 let package = Package(
@@ -42,7 +44,6 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -53,28 +54,34 @@ let package = Package(
   targets: [
     // C: vectorized kernels, and the libraries of the system.
     .target(name: "CKernels"),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
+    // Pure values, below everything.
+    module("Values", ["CCrypto"]),
+
     // The shared vocabulary.
-    module("Experiments", [crypto]),
+    module("Experiments", ["Values"]),
 
     // The numeric column: floats, never rows.
     module("Tensors", ["CKernels", "COpenBLAS"]),
-    module("NeuralNet", ["Experiments", "Tensors"]),
-    module("Checkpoints", ["CZstd", "Experiments"]),
-    module("Datasets", ["CZlib", "Experiments", "Tensors", crypto, csv]),
+    module("NeuralNet", ["Experiments", "Tensors", "Values"]),
+    module("Checkpoints", ["CZstd", "Values"]),
+    module("Datasets", ["CZlib", "Experiments", "Tensors", "Values", csv]),
     module(
       "Training",
-      ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Statistics", "Tensors", crypto]),
+      [
+        "Checkpoints", "Datasets", "Experiments", "NeuralNet", "Statistics", "Tensors", "Values",
+      ]),
 
     // The queue column: rows, never floats.
-    module("Postgres", ["CPostgres", logging]),
+    module("Postgres", ["CPostgres", "Values", logging]),
     module(
-      "JobQueue", ["Experiments", "Postgres", logging, subprocess, system],
+      "JobQueue", ["Experiments", "Postgres", "Values", subprocess, system],
       plugins: [.plugin(name: "EmbedSQLPlugin")]),
     .executableTarget(name: "EmbedSQL", swiftSettings: strict),
     .plugin(
@@ -83,69 +90,58 @@ let package = Package(
 
     // Numbers about numbers: pure.
     module("Statistics", []),
-    module("Reports", ["Experiments", "Postgres", "Statistics", subprocess, system]),
+    module("Reports", ["Experiments", "Postgres", "Statistics", "Values", subprocess, system]),
 
     // Where the columns meet.
     module(
       "Worker",
       [
         "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Tensors", "Training",
-        lifecycle, logging,
+        "Values", lifecycle, logging,
       ]),
 
     // The door.
-    .executableTarget(
-      name: "jobctl",
-      dependencies: [
+    program(
+      "jobctl",
+      [
         "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Reports", "Training",
-        "Worker", argumentParser, http, lifecycle, logging, signals, sockets,
-      ], swiftSettings: strict),
-    .executableTarget(
-      name: "bench",
-      dependencies: [
+        "Values", "Worker", argumentParser, http, lifecycle, logging, signals, sockets,
+      ]),
+
+    // Never shipped.
+    program(
+      "bench",
+      [
         "Checkpoints", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Reports", "Tensors",
-        "Training", argumentParser, logging,
-      ],
-      swiftSettings: strict),
-
-    .executableTarget(
-      name: "chaos",
-      dependencies: ["Experiments", "JobQueue", "Postgres", argumentParser, logging, signals],
-      swiftSettings: strict),
-
-    .executableTarget(
-      name: "fuzz",
-      dependencies: ["Checkpoints", "Datasets", "Experiments", "Training", argumentParser],
-      swiftSettings: strict),
+        "Training", "Values", argumentParser, logging,
+      ]),
+    program("chaos", ["JobQueue", "Postgres", "Values", argumentParser, logging, signals]),
+    program(
+      "fuzz", ["Checkpoints", "Datasets", "Experiments", "Training", "Values", argumentParser]),
 
     .target(
       name: "TestSupport",
       dependencies: [
-        "Experiments", "JobQueue", "Postgres", "Tensors", logging, subprocess, system,
+        "Experiments", "JobQueue", "Postgres", "Tensors", "Values", logging, subprocess, system,
       ],
       path: "Tests/TestSupport", swiftSettings: strict),
-    tests("Experiments", ["Experiments", "TestSupport"]),
-    tests("Tensors", ["CKernels", "Experiments", "Tensors", "TestSupport"]),
+    tests("Values", ["Values"]),
+    tests("Experiments", ["Experiments", "Values"]),
+    tests("Tensors", ["CKernels", "Tensors", "Values"]),
     tests(
       "Training",
-      ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", "TestSupport", "Training"]),
-    tests("JobQueue", ["Experiments", "JobQueue", "Postgres", "TestSupport", subprocess, system]),
+      ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", "Training", "Values"]),
+    tests("JobQueue", ["Experiments", "JobQueue", "Postgres", "Values", subprocess, system]),
     tests(
       "Worker",
-      [
-        "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "TestSupport", "Worker",
-      ]),
-    tests(
-      "jobctl",
-      ["jobctl", "Experiments", "JobQueue", "Postgres", "TestSupport", subprocess, system]),
-    tests("Checkpoints", ["Checkpoints", "TestSupport", subprocess, system]),
-    tests("Datasets", ["Datasets", "Experiments", "Tensors", "TestSupport"]),
-    tests(
-      "Reports",
-      ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "TestSupport"]),
-    tests("Statistics", ["Statistics", "TestSupport"]),
-    tests("Tidy", ["TestSupport"]),
-    tests("fuzz", ["fuzz", "TestSupport", subprocess, system]),
-    tests("NeuralNet", ["Experiments", "NeuralNet", "Tensors", "TestSupport"]),
+      ["Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Values", "Worker"]),
+    tests("jobctl", ["jobctl", "JobQueue", "Postgres", "Values", subprocess, system]),
+    tests("Checkpoints", ["Checkpoints", subprocess, system]),
+    tests("Datasets", ["Datasets", "Experiments", "Tensors", "Values"]),
+    tests("Reports", ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "Values"]),
+    tests("Statistics", ["Statistics"]),
+    tests("Tidy", []),
+    tests("fuzz", ["fuzz", subprocess, system]),
+    tests("NeuralNet", ["Experiments", "NeuralNet", "Tensors", "Values"]),
   ]
 )

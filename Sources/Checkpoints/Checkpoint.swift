@@ -1,5 +1,5 @@
-import Experiments
 import Foundation
+import Values
 
 /// The complete state of a stage at one point, as named arrays and text: the content of a file.
 package struct Checkpoint: Sendable, Equatable {

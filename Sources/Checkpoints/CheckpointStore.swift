@@ -1,5 +1,5 @@
-import Experiments
 import Foundation
+import Values
 
 /// A folder of checkpoint files. It has an identity of its own, so that a folder that is not mounted
 /// is told from one whose files are gone. Files are written beside, synced, renamed, and never
@@ -68,7 +68,8 @@ package struct CheckpointStore: Sendable {
   ) throws(CheckpointError) -> Written {
     precondition(isValidName(file), "a checkpoint named \(file)")
     try check()
-    var (count, digest) = (0, Digest.Stream())
+    let digest = Digest.Stream()
+    var count = 0
     let stream = Compression.Stream(byteCount: checkpoint.byteCount, level: level)
     try CheckpointStore.place(as: path + "/" + file, replacing: true) {
       sink throws(CheckpointError) in

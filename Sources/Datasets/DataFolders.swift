@@ -1,7 +1,7 @@
-import Crypto
 import CZlib
 import Experiments
 import Foundation
+import Values
 
 /// Where data sets may be: the folders that a worker allows, and nothing outside of them.
 package struct DataFolders: Sendable {
@@ -81,7 +81,7 @@ private func expectedSize(of file: String) -> Int {
 
 /// SHA-256 over files in order.
 func contentDigest(_ parts: [[UInt8]]) -> String {
-  var hash = SHA256()
-  for part in parts { part.withUnsafeBytes { hash.update(bufferPointer: $0) } }
-  return Digest.hexadecimal(hash.finalize())
+  let digest = Digest.Stream()
+  for part in parts { part.withUnsafeBytes { digest.add($0) } }
+  return digest.finished()
 }

@@ -1,4 +1,5 @@
-import Experiments
+import Values
+
 
 /// What went wrong with a data set's files, on which one, and what to do.
 package enum DatasetError: Error, Equatable, CustomStringConvertible {

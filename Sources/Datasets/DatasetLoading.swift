@@ -1,4 +1,5 @@
 import Experiments
+import Values
 
 /// From a description to a data set in memory, whatever its format.
 extension Dataset {
@@ -45,13 +46,13 @@ extension DatasetSpec {
 
   /// The facts that planning needs: published ones, or those of the files. Files that are
   /// there and damaged are an error; only the files of a named set may be absent.
-  package func facts(from folders: DataFolders) throws(InvalidGrid) -> DatasetFacts {
+  package func facts(from folders: DataFolders) throws(InvalidDocument) -> DatasetFacts {
     switch name {
     case .fashionMNIST:
       // Its facts are published; a folder that lacks a file is damaged all the same.
       do throws(DatasetError) { _ = try files(in: folders) } catch {
         guard case .absent = error else {
-          throw InvalidGrid([Problem("dataset", error.description)])
+          throw InvalidDocument([Problem("dataset", error.description)])
         }
       }
       if let facts = builtInFacts { return facts }
@@ -67,12 +68,12 @@ extension DatasetSpec {
       case .absent:
         // Planned without the files, then without a digest.
         if let facts = builtInFacts { return facts }
-        throw InvalidGrid([Problem("dataset", error.description)])
+        throw InvalidDocument([Problem("dataset", error.description)])
       case .tooFew(let member, let asked, let available):
-        throw InvalidGrid([
+        throw InvalidDocument([
           Problem("dataset.\(member)", "found \(asked); the data have \(available)")
         ])
-      default: throw InvalidGrid([Problem("dataset", error.description)])
+      default: throw InvalidDocument([Problem("dataset", error.description)])
       }
     }
   }

@@ -1,6 +1,7 @@
 import Experiments
 import Foundation
 import Tensors
+import Values
 
 /// Pictures that exist only as a function of a seed: a smooth prototype a class, moved by up to a
 /// pixel, under noise. Learnable, but not separable at once.

@@ -1,5 +1,6 @@
 import Experiments
 import Tensors
+import Values
 
 /// CSV files with a header: numeric columns are features, one column is the label.
 enum Table {

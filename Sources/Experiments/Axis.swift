@@ -1,3 +1,5 @@
+import Values
+
 /// The axes of a grid file, in the order of the file.
 
 struct Axis {

@@ -1,3 +1,5 @@
+import Values
+
 /// What a grid file says about its data, and what is known of a data set without opening it.
 
 package struct DatasetSpec: Hashable, Sendable {

@@ -1,3 +1,5 @@
+import Values
+
 /// A grid file: one experiment and the axes along which it varies. Reading it gives runs, or all of
 /// its problems at once.
 
@@ -89,26 +91,26 @@ extension Grid {
     return .object(members)
   }
 
-  package init(parsing text: String) throws(InvalidGrid) {
+  package init(parsing text: String) throws(InvalidDocument) {
     let document: JSON
     do { document = try JSON(parsing: text) } catch {
       let start = text.drop { $0.isWhitespace || $0 == "\u{FEFF}" }
       guard start.isEmpty || start.hasPrefix("{") || start.hasPrefix("/") || start.hasPrefix("#")
       else {
         let line = start.prefix { !$0.isNewline }
-        throw InvalidGrid([
+        throw InvalidDocument([
           Problem(
             "",
             "this is not JSON: it begins with \"\(shortened(String(line), to: 40))\", and a grid file "
               + "with { (YAML is not read; jobctl schema prints the form)")
         ])
       }
-      throw InvalidGrid([Problem("", "this is not JSON: \(error.description)")])
+      throw InvalidDocument([Problem("", "this is not JSON: \(error.description)")])
     }
     try self.init(document: document)
   }
 
-  package init(document: JSON) throws(InvalidGrid) {
+  package init(document: JSON) throws(InvalidDocument) {
     var problems: [Problem] = []
     Shape.object(Grid.fileShape).check(document, at: "", partial: true, into: &problems)
     let axes = Axis.all(in: document, problems: &problems)
@@ -122,7 +124,7 @@ extension Grid {
           "found \"\(name)\"; digits alone are a grid's number in commands: add a letter"))
     }
     guard problems.isEmpty else {
-      throw InvalidGrid(problems + Grid.further(document, than: problems))
+      throw InvalidDocument(problems + Grid.further(document, than: problems))
     }
     self.document = document
     name = document["name"]?.stringValue ?? ""
@@ -156,12 +158,12 @@ extension Grid {
 
   private static func expand(
     _ document: JSON, along axes: [Axis], seeds: [Int]
-  ) throws(InvalidGrid) -> [Setting] {
+  ) throws(InvalidDocument) -> [Setting] {
     let count = axes.reduce(1) {
       $0 * min($1.points.count, runLimit + 1) > runLimit ? runLimit + 1 : $0 * $1.points.count
     }
     guard count * seeds.count <= runLimit else {
-      throw InvalidGrid([Problem("", "the axes span more than \(runLimit) runs")])
+      throw InvalidDocument([Problem("", "the axes span more than \(runLimit) runs")])
     }
     let base = JSON.object(
       (document.members ?? []).filter { member in RunSpec.fields.contains { $0.key == member.key } }
@@ -258,9 +260,9 @@ struct RunProblems {
   }
 
   /// `first` are problems of the grid as a whole.
-  func throwIfAny(of total: Int, first: [Problem] = []) throws(InvalidGrid) {
+  func throwIfAny(of total: Int, first: [Problem] = []) throws(InvalidDocument) {
     guard !(order.isEmpty && first.isEmpty) else { return }
-    throw InvalidGrid(
+    throw InvalidDocument(
       first
         + order.map { problem in
           guard let (first, count) = runs[problem], count < total else { return problem }

@@ -1,4 +1,5 @@
 import Foundation
+import Values
 
 /// What determines an update inside a stage: the batch, the momentum and the learning rate as a
 /// function of the sample clock.

@@ -1,3 +1,5 @@
+import Values
+
 /// Which network a run trains.
 
 package enum NetworkSpec: Hashable, Sendable {

@@ -1,3 +1,5 @@
+import Values
+
 /// Which optimizer a run uses, with its constants. The learning rate here is the base rate, before
 /// warm-up and schedule.
 

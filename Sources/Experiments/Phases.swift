@@ -1,3 +1,5 @@
+import Values
+
 /// From a schedule to laws: which batch and which learning rate hold until which sample.
 
 /// A span of a run under one law, with its ends at update boundaries.

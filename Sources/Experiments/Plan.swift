@@ -1,3 +1,5 @@
+import Values
+
 /// The plan of a grid: each setting's stages, and which of them are the same. Pure arithmetic: nothing
 /// is trained, opened or asked. Runs that differ in the seed alone have the same plan, so a grid of a
 /// million seeds is planned once.
@@ -98,8 +100,8 @@ package struct Plan: Sendable {
 extension Plan {
   /// Plans a grid. `facts` says what is known of a data set, or throws what must be said about it.
   package init(
-    _ grid: Grid, facts: (DatasetSpec) throws(InvalidGrid) -> DatasetFacts
-  ) throws(InvalidGrid) {
+    _ grid: Grid, facts: (DatasetSpec) throws(InvalidDocument) -> DatasetFacts
+  ) throws(InvalidDocument) {
     self.grid = grid
     var known: [DatasetSpec: DatasetFacts] = [:]
     var found = RunProblems()
@@ -136,7 +138,7 @@ extension Plan {
       sum + setting.stages.reduce(0.0) { $0 + Double(stages[$1].stage.updates) }
     }
     guard updates * Double(grid.seeds.count) <= Plan.mostUpdates else {
-      throw InvalidGrid([
+      throw InvalidDocument([
         Problem(
           "epochs",
           "the runs have \(updates * Double(grid.seeds.count)) updates together; at most \(Plan.mostUpdates)"

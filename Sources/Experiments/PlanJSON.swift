@@ -1,3 +1,5 @@
+import Values
+
 /// The plan as JSON: what `jobctl plan --json` prints.
 
 extension Plan {

@@ -1,3 +1,5 @@
+import Values
+
 /// One run as its grid file asks for it: what to train, for how long, under which schedule.
 
 package struct RunSpec: Hashable, Sendable {

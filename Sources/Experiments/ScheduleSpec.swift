@@ -1,3 +1,5 @@
+import Values
+
 /// How the noise scale of a run is annealed, and who pays for it.
 
 package struct BatchSpec: Hashable, Sendable {

@@ -1,3 +1,5 @@
+import Values
+
 /// Everything but the seed and the laws that determines what training computes: all stages of a run
 /// have it in common, and so have its setting's runs with other seeds.
 
@@ -33,7 +35,7 @@ package struct TrainingSpec: Hashable, Sendable {
 
   /// Reads what the queue has stored. A submitter may have sent it without the planner, so all of the
   /// planner's shapes are checked.
-  package init(_ node: JSON) throws(InvalidGrid) {
+  package init(_ node: JSON) throws(InvalidDocument) {
     var problems: [Problem] = []
     for (key, shape) in [
       ("dataset", DatasetSpec.shape), ("network", NetworkSpec.shape), ("loss", RunSpec.lossShape),
@@ -41,14 +43,14 @@ package struct TrainingSpec: Hashable, Sendable {
     ] {
       shape.check(node[key] ?? .null, at: key, into: &problems)
     }
-    guard problems.isEmpty else { throw InvalidGrid(problems) }
+    guard problems.isEmpty else { throw InvalidDocument(problems) }
     dataset = DatasetSpec(node["dataset"] ?? .null, at: "dataset", problems: &problems)
     datasetDigest = node["dataset_digest"]?.stringValue
     network = NetworkSpec(node["network"] ?? .null, at: "network", problems: &problems)
     labelSmoothing = node["loss"]?["label_smoothing"].flatMap(Rational.init(literal:)) ?? .zero
     optimizer = OptimizerSpec(node["optimizer"] ?? .null, at: "optimizer", problems: &problems)
     ghost = node["ghost"]?.intValue ?? 1
-    guard problems.isEmpty else { throw InvalidGrid(problems) }
+    guard problems.isEmpty else { throw InvalidDocument(problems) }
   }
 
   /// What enters a stage's digest, with this as the seed. The base learning rate and the momentum are

@@ -1,4 +1,4 @@
-import Experiments
+import Values
 
 /// The right to write for a stage: valid as long as no newer attempt of it exists.
 package struct Lease: Hashable, Sendable {

@@ -1,6 +1,7 @@
 import Experiments
 import Foundation
 import Postgres
+import Values
 
 /// The queue as Swift sees it: one method for each function of schema `api`. What the functions mean
 /// is written where they are, in sql/functions.

@@ -1,8 +1,8 @@
-import Experiments
 import Foundation
 import Postgres
 import Subprocess
 import SystemPackage
+import Values
 
 /// The embedded database: a private PostgreSQL cluster beneath a home folder, on a Unix socket only.
 /// Started on demand, it outlives the command that started it; `stop` ends it.

@@ -1,5 +1,5 @@
-import Experiments
 import Postgres
+import Values
 
 /// Brings a database's schema to what this program was built for: migrations are appended, functions
 /// are replaced whole, views in place, and who may do what is said anew.

@@ -1,5 +1,6 @@
 import Experiments
 import Postgres
+import Values
 
 /// A planned grid on its way into the queue: rows for the tables that api.open_submission opens.
 ///

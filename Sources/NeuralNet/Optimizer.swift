@@ -1,5 +1,6 @@
 import Experiments
 import Tensors
+import Values
 
 /// An optimizer's constants and its state over all parameters.
 package final class Optimizer {

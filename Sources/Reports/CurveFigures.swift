@@ -1,5 +1,6 @@
 import Experiments
 import Statistics
+import Values
 
 /// Figures over the course of training: the schedule itself (the paper's figure 1), curves against
 /// epochs and updates (its figures 2 to 5), and the noise scale.

@@ -1,6 +1,6 @@
-import Experiments
 import Postgres
 import Statistics
+import Values
 
 /// Reads a grid's report from the views of schema `report`.
 extension GridReport {

@@ -1,6 +1,7 @@
 import Experiments
 import Foundation
 import Statistics
+import Values
 
 /// What is known of one grid: its runs, the curves and stages of its settings, the work that sharing
 /// saved, and where it all comes from. Read from the views of schema `report`.

@@ -1,6 +1,7 @@
 import Experiments
 import Postgres
 import Statistics
+import Values
 
 /// Rows of the views as values, and values as JSON.
 

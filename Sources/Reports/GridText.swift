@@ -1,6 +1,6 @@
-import Experiments
 import Foundation
 import Statistics
+import Values
 
 /// One grid's own tables.
 extension GridReport {

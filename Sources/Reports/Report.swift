@@ -1,4 +1,3 @@
-import Experiments
 import Statistics
 
 /// One grid or several by settings: what each reached, with intervals, and how they compare. Pure: made

@@ -1,5 +1,5 @@
-import Experiments
 import Foundation
+import Values
 
 /// The report as files in a folder.
 extension Report {

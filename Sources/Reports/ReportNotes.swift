@@ -1,5 +1,5 @@
-import Experiments
 import Statistics
+import Values
 
 /// Notes that belong to every report's figures.
 extension Report {

@@ -1,5 +1,6 @@
 import Experiments
 import Foundation
+import Values
 
 /// The report as one self-contained page: verdict first, figures inside.
 extension Report {

@@ -1,5 +1,5 @@
-import Experiments
 import Statistics
+import Values
 
 /// Figures of final results: against the learning rate (the paper's appendix), against costs, against
 /// constant batches, and memory against the batch.

@@ -1,5 +1,5 @@
-import Experiments
 import Statistics
+import Values
 
 /// Runs that differ in the seed alone, and what came of them.
 package struct SettingResult: Sendable {

@@ -1,5 +1,5 @@
-import Experiments
 import Statistics
+import Values
 
 /// The first sentences of a report: the best setting, by how much and how surely; what reaches the same in
 /// fewer updates; where the learning rate breaks; how many seeds it would take. Every sentence names its

@@ -5,6 +5,7 @@ import Foundation
 import NeuralNet
 import Statistics
 import Tensors
+import Values
 
 /// Trains one stage on the calling thread and its team: from a parent's checkpoint (or from nothing)
 /// to its end, to the same bits however often it is stopped in between and on however many threads.

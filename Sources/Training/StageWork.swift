@@ -1,4 +1,5 @@
 import Experiments
+import Values
 
 /// One stage as the trainer needs it: what to train, under which law, from where to where.
 package struct StageWork: Sendable {

@@ -3,6 +3,7 @@ import Experiments
 import Foundation
 import NeuralNet
 import Tensors
+import Values
 
 /// Everything that changes while a stage is trained. What is not here is a function of the spec and
 /// the sample clock.
@@ -56,7 +57,7 @@ package final class TrainingState {
 
     /// The checkpoint, and the SHA-256 of the parameters as little-endian float32 in network order.
     package func sealed() -> (checkpoint: Checkpoint, parametersDigest: String) {
-      var digest = Digest.Stream()
+      let digest = Digest.Stream()
       for array in copy.arrays[..<parameterCount] { array.bytes.withUnsafeBytes { digest.add($0) } }
       var checkpoint = copy
       let parameters = digest.finished()

@@ -1,6 +1,7 @@
 import Datasets
 import Experiments
 import Logging
+import Values
 
 /// The data sets of a worker: which ones it may have, and those that are in memory. A set is known by
 /// the digest of its content, wherever its files are and whatever they become.
@@ -61,7 +62,7 @@ actor DatasetShelf {
     do {
       var problems: [Problem] = []
       let spec = DatasetSpec(checking: description, problems: &problems)
-      guard problems.isEmpty else { throw InvalidGrid(problems) }
+      guard problems.isEmpty else { throw InvalidDocument(problems) }
       _ = try spec.files(in: folders)
       refusals[digest] = nil
       return nil

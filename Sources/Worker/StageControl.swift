@@ -1,7 +1,7 @@
-import Experiments
 import Foundation
 import Synchronization
 import Training
+import Values
 
 /// What passes between the thread that trains a stage and the service that answers for it.
 final class StageControl: Sendable {

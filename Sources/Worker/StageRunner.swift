@@ -6,6 +6,7 @@ import JobQueue
 import Logging
 import Synchronization
 import Training
+import Values
 
 /// What a worker tells whoever watches it.
 package enum WorkerNews: Sendable {

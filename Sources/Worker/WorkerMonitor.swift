@@ -1,8 +1,8 @@
-import Experiments
 import Foundation
 import JobQueue
 import Synchronization
 import Training
+import Values
 
 /// What a worker has done and whether it is well, for health checks and Prometheus.
 package final class WorkerMonitor: Sendable {

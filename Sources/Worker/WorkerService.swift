@@ -9,6 +9,7 @@ import ServiceLifecycle
 import Synchronization
 import Tensors
 import Training
+import Values
 
 /// How a worker is set up.
 package struct WorkerOptions: Sendable {

@@ -1,9 +1,9 @@
 import ArgumentParser
 import Checkpoints
-import Experiments
 import Foundation
 import NeuralNet
 import Tensors
+import Values
 
 /// What a checkpoint costs: size and speed by level, and images per second while some are written.
 struct CheckpointBench: ParsableCommand {

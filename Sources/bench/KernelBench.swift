@@ -1,7 +1,7 @@
 import ArgumentParser
-import Experiments
 import NeuralNet
 import Tensors
+import Values
 
 /// Convolutions of the networks in use: each way is checked against its definition, then timed.
 struct KernelBench: ParsableCommand {

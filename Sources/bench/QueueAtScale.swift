@@ -3,6 +3,7 @@ import Foundation
 import JobQueue
 import Logging
 import Postgres
+import Values
 
 /// What is expensive where there are many: transactions that stay open, workers, runs, measurements.
 extension QueueUnderLoad {
@@ -178,9 +179,9 @@ extension QueueUnderLoad {
        "schedule": "constant", "seeds": [\((1...runs).map(String.init).joined(separator: ","))]}
       """
     let start = ContinuousClock.now
-    let plan = try Plan(Grid(parsing: text)) { dataset throws(InvalidGrid) in
+    let plan = try Plan(Grid(parsing: text)) { dataset throws(InvalidDocument) in
       guard let facts = dataset.builtInFacts else {
-        throw InvalidGrid([Problem("dataset", "is not built in")])
+        throw InvalidDocument([Problem("dataset", "is not built in")])
       }
       return facts
     }

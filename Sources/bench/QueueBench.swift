@@ -1,9 +1,9 @@
 import ArgumentParser
-import Experiments
 import Foundation
 import JobQueue
 import Logging
 import Postgres
+import Values
 
 /// What the queue does on this machine, on a throw-away cluster with durable commits.
 struct QueueBench: AsyncParsableCommand {

@@ -3,6 +3,7 @@ import Foundation
 import JobQueue
 import Logging
 import Postgres
+import Values
 
 /// A queue with stages and connections that claim and finish them, and train nothing.
 struct QueueUnderLoad {

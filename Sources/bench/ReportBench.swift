@@ -1,10 +1,10 @@
 import ArgumentParser
-import Experiments
 import Foundation
 import JobQueue
 import Logging
 import Postgres
 import Reports
+import Values
 
 /// How long the report of a large grid takes: reading, statistics, figures and page.
 struct ReportBench: AsyncParsableCommand {

@@ -4,6 +4,7 @@ import Foundation
 import NeuralNet
 import Tensors
 import Training
+import Values
 
 /// Images per second of one training step: forward, loss, backward and update, on random images.
 struct TrainBench: ParsableCommand {

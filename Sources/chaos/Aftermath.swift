@@ -1,7 +1,7 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
+import Values
 
 /// What came of the faults: whether work went on after each, and how soon.
 extension Tormentor {

@@ -1,10 +1,10 @@
 import ArgumentParser
-import Experiments
 import Foundation
 import JobQueue
 import Logging
 import Postgres
 import UnixSignals
+import Values
 
 /// Real workers and a real database under real faults, from one seed; what is trained is compared
 /// with what undisturbed workers have trained. For development; never shipped.

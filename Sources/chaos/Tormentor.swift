@@ -1,7 +1,7 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
+import Values
 
 /// Causes faults one after the other and keeps the workers coming.
 final class Tormentor {

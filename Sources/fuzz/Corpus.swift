@@ -1,6 +1,6 @@
 import Checkpoints
-import Experiments
 import Foundation
+import Values
 
 /// One case: what is read, and as what.
 struct Input {

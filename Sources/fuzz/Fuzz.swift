@@ -1,6 +1,6 @@
 import ArgumentParser
-import Experiments
 import Foundation
+import Values
 
 /// Mutates grid files, data files and checkpoints, and reads the results: whatever the input, the
 /// program answers with a plan or an error. Cases run in a process of their own, so that a trap or a

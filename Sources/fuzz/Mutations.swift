@@ -1,4 +1,5 @@
-import Experiments
+import Values
+
 
 /// Ways to spoil a document or a file.
 extension Randomness {

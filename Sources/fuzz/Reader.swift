@@ -3,6 +3,7 @@ import Datasets
 import Experiments
 import Foundation
 import Training
+import Values
 
 /// Reads an input as the program would, and says whether the answer is one that it may give.
 final class Reader {
@@ -61,7 +62,7 @@ final class Reader {
   private func plan(_ bytes: [UInt8]) throws -> Verdict {
     guard let text = String(validating: bytes, as: UTF8.self) else { return .refused }
     let folders = DataFolders(roots: [])
-    let plan = try Plan(Grid(parsing: text)) { spec throws(InvalidGrid) in
+    let plan = try Plan(Grid(parsing: text)) { spec throws(InvalidDocument) in
       try spec.facts(from: folders)
     }
     _ = plan.totals
@@ -106,7 +107,7 @@ final class Reader {
   private static func spec(_ node: JSON) throws -> DatasetSpec {
     var problems: [Problem] = []
     let spec = DatasetSpec(checking: node, problems: &problems)
-    guard problems.isEmpty else { throw InvalidGrid(problems) }
+    guard problems.isEmpty else { throw InvalidDocument(problems) }
     return spec
   }
 
@@ -137,7 +138,7 @@ final class Reader {
       "optimizer": ["name": "momentum", "learning_rate": .number("0.1")],
       "batch": ["size": 16, "ghost": 8], "schedule": "constant",
     ]
-    let plan = try Plan(Grid(document: document)) { spec throws(InvalidGrid) in
+    let plan = try Plan(Grid(document: document)) { spec throws(InvalidDocument) in
       try spec.facts(from: DataFolders(roots: []))
     }
     guard let planned = plan.stages.first else { throw Unsound(description: "no stage") }

@@ -1,11 +1,11 @@
 import ArgumentParser
 import Dispatch
-import Experiments
 // The C library's standard output is a global variable.
 @preconcurrency import Foundation
 import JobQueue
 import Postgres
 import Reports
+import Values
 
 /// jobctl's door: commands put the modules together and speak to people.
 @main struct Jobctl: AsyncParsableCommand {
@@ -91,7 +91,7 @@ import Reports
   private static func fail(_ error: any Error) -> Never {
     let code: Int32
     switch error {
-    case is InvalidGrid: code = ExitStatus.badGrid
+    case is InvalidDocument: code = ExitStatus.badGrid
     case is SchemaMismatch: code = ExitStatus.schemaMismatch
     case is LocalCluster.Failure: code = ExitStatus.noDatabase
     case let error as PostgresError:

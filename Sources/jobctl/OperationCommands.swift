@@ -1,9 +1,9 @@
 import ArgumentParser
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
 import Reports
+import Values
 
 // What is done to many rows at once. Each of these says what it will touch before it does it.
 

@@ -5,6 +5,7 @@ import Foundation
 import JobQueue
 import Reports
 import Training
+import Values
 
 /// A grid file on the command line; "-" is standard input.
 struct GridFileArgument: ParsableArguments {
@@ -37,17 +38,17 @@ struct GridFileArgument: ParsableArguments {
     guard data.count <= GridFileArgument.sizeLimit else {
       throw Unreadable(reason: "\(file) is larger than \(GridFileArgument.sizeLimit) bytes")
     }
-    do throws(InvalidGrid) {
+    do throws(InvalidDocument) {
       guard let text = String(validating: data, as: UTF8.self) else {
-        throw InvalidGrid([Problem("", "it is not UTF-8 text")])
+        throw InvalidDocument([Problem("", "it is not UTF-8 text")])
       }
       let folders = DataFolders(environment: ProcessInfo.processInfo.environment)
-      return try Plan(Grid(parsing: text)) { dataset throws(InvalidGrid) in
+      return try Plan(Grid(parsing: text)) { dataset throws(InvalidDocument) in
         try dataset.facts(from: folders)
       }
     } catch {
       let count = error.problems.count
-      throw InvalidGrid(
+      throw InvalidDocument(
         [Problem("", "\(file) has \(count) error\(count == 1 ? "" : "s"):")] + error.problems)
     }
   }
@@ -194,7 +195,7 @@ struct SubmitCommand: AsyncParsableCommand {
   func run() async throws {
     let plan = try grid.plan()
     guard plan.obstacles.isEmpty else {
-      throw InvalidGrid(
+      throw InvalidDocument(
         [Problem("", "this grid cannot be trained:")] + plan.obstacles.map { Problem("", $0) })
     }
     let totals = plan.totals

@@ -1,9 +1,9 @@
-import Experiments
 import Foundation
 import JobQueue
 import Reports
 import Synchronization
 import Training
+import Values
 import Worker
 
 /// A worker's progress for people: bars that are redrawn on a terminal, a line a measurement elsewhere.

@@ -5,6 +5,7 @@ import Foundation
 import JobQueue
 import Postgres
 import Reports
+import Values
 
 /// A grid, by name or id.
 struct GridArgument: ParsableArguments {

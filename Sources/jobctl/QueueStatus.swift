@@ -3,6 +3,7 @@ import Foundation
 import JobQueue
 import Postgres
 import Reports
+import Values
 
 /// The queue at one moment.
 struct QueueStatus {

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Experiments
 import Foundation
 import Reports
+import Values
 
 /// `jobctl report`: reads grids, prints, and writes a page with tables and figures.
 

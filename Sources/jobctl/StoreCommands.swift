@@ -1,11 +1,11 @@
 import ArgumentParser
 import Checkpoints
-import Experiments
 import Foundation
 import JobQueue
 import Logging
 import Postgres
 import Reports
+import Values
 
 /// Which checkpoint store a command works on.
 struct StoreOptions: ParsableArguments {

@@ -7,6 +7,7 @@ import JobQueue
 import Logging
 import Postgres
 import Reports
+import Values
 import Worker
 
 // What keeps a queue and its files in order.

@@ -1,9 +1,9 @@
 import ArgumentParser
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
 import Reports
+import Values
 
 /// `jobctl watch`: grids, what is trained and by whom, until nothing is left.
 struct WatchCommand: AsyncParsableCommand {

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Datasets
-import Experiments
 import Foundation
 import JobQueue
 import Logging
@@ -8,6 +7,7 @@ import Postgres
 import Reports
 import ServiceLifecycle
 import UnixSignals
+import Values
 import Worker
 
 /// The door of the worker daemon: options, logging, signals.

@@ -3,6 +3,7 @@ import Experiments
 import Foundation
 import TestSupport
 import Testing
+import Values
 
 /// CIFAR's files: absent as a whole, or damaged in one of them.
 @Suite struct CIFARTests {
@@ -26,7 +27,7 @@ import Testing
   private func facts(_ node: JSON = "cifar-10") throws -> DatasetFacts {
     var problems: [Problem] = []
     let spec = DatasetSpec(checking: node, problems: &problems)
-    guard problems.isEmpty else { throw InvalidGrid(problems) }
+    guard problems.isEmpty else { throw InvalidDocument(problems) }
     return try spec.facts(from: folders)
   }
 
@@ -55,7 +56,7 @@ import Testing
 
   @Test func moreThanThePublishedSetIsRefusedBeforeAnyFileIsRead() {
     for (member, count) in [("train", 50_001), ("test", 5_000_000)] {
-      #expect(throws: InvalidGrid.self) {
+      #expect(throws: InvalidDocument.self) {
         try facts(.object([.init("name", "cifar-10"), .init(member, .integer(count))]))
       }
     }

@@ -4,6 +4,7 @@ import Foundation
 import Tensors
 import TestSupport
 import Testing
+import Values
 
 @Suite struct DatasetTests {
   private let folder: TemporaryFolder
@@ -13,7 +14,7 @@ import Testing
   private func spec(_ node: JSON) throws -> DatasetSpec {
     var problems: [Problem] = []
     let spec = DatasetSpec(checking: node, problems: &problems)
-    guard problems.isEmpty else { throw InvalidGrid(problems) }
+    guard problems.isEmpty else { throw InvalidDocument(problems) }
     return spec
   }
 

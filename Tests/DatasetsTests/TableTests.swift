@@ -3,6 +3,7 @@ import Experiments
 import Foundation
 import TestSupport
 import Testing
+import Values
 
 /// Tables as people have them: what is read, what is refused, and that every process reads the same.
 @Suite struct TableTests {
@@ -16,7 +17,7 @@ import Testing
     for (key, value) in more { node = node.setting([key], to: value) }
     var problems: [Problem] = []
     let spec = DatasetSpec(checking: node, problems: &problems)
-    guard problems.isEmpty else { throw InvalidGrid(problems) }
+    guard problems.isEmpty else { throw InvalidDocument(problems) }
     return try Dataset.load(spec, from: DataFolders(roots: [folder.path]))
   }
 

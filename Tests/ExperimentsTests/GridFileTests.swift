@@ -1,6 +1,7 @@
 import Experiments
 import TestSupport
 import Testing
+import Values
 
 private let valid = """
   {"name": "g", "dataset": "fashion-mnist", "network": "cnn", "epochs": 3,
@@ -13,7 +14,7 @@ private func problems(_ rest: String) -> [String] {
   do {
     _ = try plan(JSON(parsing: rest))
     return []
-  } catch let error as InvalidGrid {
+  } catch let error as InvalidDocument {
     return error.problems.map(\.description)
   } catch {
     return ["\(error)"]

@@ -2,6 +2,7 @@ import Experiments
 import Foundation
 import TestSupport
 import Testing
+import Values
 
 @Suite struct GridSchemaTests {
   @Test(.enabled(if: PythonTools.areInstalled, "ops/test-tools installs jsonschema"))

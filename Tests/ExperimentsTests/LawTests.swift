@@ -1,6 +1,7 @@
 import Experiments
 import Foundation
 import Testing
+import Values
 
 /// Learning rates as functions of the sample clock, against their formulas.
 @Suite struct LawTests {

@@ -2,13 +2,14 @@ import Experiments
 import Foundation
 import TestSupport
 import Testing
+import Values
 
 /// Mistakes that people type are told once, with what is meant.
 @Suite struct MessageTests {
   private func problems(_ text: String) -> [Problem] {
     do {
-      _ = try Plan(Grid(parsing: text)) { spec throws(InvalidGrid) in
-        guard let facts = spec.builtInFacts else { throw InvalidGrid([Problem("dataset", "?")]) }
+      _ = try Plan(Grid(parsing: text)) { spec throws(InvalidDocument) in
+        guard let facts = spec.builtInFacts else { throw InvalidDocument([Problem("dataset", "?")]) }
         return facts
       }
     } catch { return error.problems }

@@ -2,6 +2,7 @@ import Experiments
 import Foundation
 import TestSupport
 import Testing
+import Values
 
 func plan(example name: String, changing changes: [(String, JSON)] = []) throws -> Plan {
   let text = try String(

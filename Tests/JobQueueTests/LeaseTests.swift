@@ -1,8 +1,8 @@
-import Experiments
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 
 /// Leases, and what becomes of stages whose workers are not heard of.
 @Suite struct LeaseTests: ActsAsWorker {

@@ -1,8 +1,8 @@
-import Experiments
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 
 /// The queue's rules, against PostgreSQL.
 @Suite struct QueueTests: ActsAsWorker {

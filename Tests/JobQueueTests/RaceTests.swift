@@ -1,9 +1,9 @@
-import Experiments
 import JobQueue
 import Postgres
 import Synchronization
 import TestSupport
 import Testing
+import Values
 
 /// Two changes in the same moment: one is held open in its transaction while the other comes.
 @Suite struct RaceTests: ActsAsWorker {

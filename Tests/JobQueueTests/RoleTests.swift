@@ -1,8 +1,8 @@
-import Experiments
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 
 /// What each role may do, and that it may do nothing else.
 @Suite struct RoleTests: ActsAsWorker {

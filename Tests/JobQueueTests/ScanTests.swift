@@ -1,8 +1,8 @@
-import Experiments
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 
 /// What workers ask reads a few rows, however large the queue: no table that grows is read as a whole.
 @Suite struct ScanTests: ActsAsWorker {

@@ -1,8 +1,8 @@
-import Experiments
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 
 /// Stages that end in other ways than well, and ends that are given up, damaged or lost.
 @Suite struct StageEndTests: ActsAsWorker {

@@ -3,6 +3,7 @@ import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 
 /// Submissions: what is sent, what is made of it, and what is refused.
 @Suite struct SubmissionTests: ActsAsWorker {

@@ -1,6 +1,7 @@
 import Experiments
 import NeuralNet
 import Testing
+import Values
 
 @Suite struct ArchitectureTests {
   private func network(_ spec: JSON, side: Int, channels: Int, classes: Int) throws -> Network {

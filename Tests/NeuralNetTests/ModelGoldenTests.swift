@@ -3,6 +3,7 @@ import NeuralNet
 import Tensors
 import TestSupport
 import Testing
+import Values
 
 /// One training step of whole networks against golden values.
 @Suite struct ModelGoldenTests {

@@ -3,6 +3,7 @@ import Foundation
 import NeuralNet
 import Tensors
 import Testing
+import Values
 
 /// The same parameters come out whatever the number of threads: for every network and optimizer.
 @Suite struct ThreadTests {
@@ -41,7 +42,7 @@ import Testing
         parameters: parameters, gradient: executor.gradients, rate: 0.01, momentum: spec.momentum,
         step: step, team: team)
     }
-    var stream = Digest.Stream()
+    let stream = Digest.Stream()
     for floats in [parameters, statistics] {
       stream.add(UnsafeRawBufferPointer(start: floats.base, count: 4 * floats.count))
     }

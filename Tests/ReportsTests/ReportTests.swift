@@ -1,4 +1,3 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
@@ -6,6 +5,7 @@ import Reports
 import Statistics
 import TestSupport
 import Testing
+import Values
 
 /// Reports of grids whose runs ended in every way there is, worked off by a worker that trains nothing.
 @Suite struct ReportTests: ActsAsWorker {

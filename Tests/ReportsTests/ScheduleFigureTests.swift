@@ -4,6 +4,7 @@ import Postgres
 import Reports
 import TestSupport
 import Testing
+import Values
 
 /// Figures of the plan against the rates that train.
 @Suite struct ScheduleFigureTests: ActsAsWorker {

@@ -1,4 +1,3 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
@@ -6,6 +5,7 @@ import Reports
 import Statistics
 import TestSupport
 import Testing
+import Values
 
 /// Every sentence of the verdict against the tables, over random results.
 @Suite struct VerdictTests: ActsAsWorker {

@@ -1,7 +1,7 @@
-import Experiments
 import Tensors
 import TestSupport
 import Testing
+import Values
 
 /// Every operation against values that an independent framework computed in double precision.
 @Suite struct GoldenTests {

@@ -1,6 +1,7 @@
 import Experiments
 import JobQueue
 import Postgres
+import Values
 
 /// What a worker asks of the queue, without one: it claims and finishes, and trains nothing.
 package protocol ActsAsWorker: Sendable {

@@ -1,6 +1,6 @@
-import Experiments
 import Foundation
 import Tensors
+import Values
 
 /// Golden values from an independent framework, in double precision: Tests/Fixtures/golden. Inputs are
 /// made by a generator that both sides have, or stored.

@@ -4,6 +4,7 @@ import JobQueue
 import Logging
 import Postgres
 import Synchronization
+import Values
 
 /// A throw-away PostgreSQL cluster of the test process, on a Unix socket, with a database for each
 /// test that asks. It is removed when the process ends.
@@ -101,9 +102,9 @@ package func smallGrid(_ name: String, changing changes: [(String, JSON)] = []) 
 }
 
 package func plan(_ document: JSON) throws -> Plan {
-  try Plan(Grid(document: document)) { dataset throws(InvalidGrid) in
+  try Plan(Grid(document: document)) { dataset throws(InvalidDocument) in
     guard let facts = dataset.builtInFacts else {
-      throw InvalidGrid([Problem("dataset", "unknown")])
+      throw InvalidDocument([Problem("dataset", "unknown")])
     }
     return facts
   }

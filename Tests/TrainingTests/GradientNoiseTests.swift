@@ -5,6 +5,7 @@ import Tensors
 import TestSupport
 import Testing
 import Training
+import Values
 
 @Suite struct GradientNoiseTests {
   @Test func estimatesAreTheReferences() throws {

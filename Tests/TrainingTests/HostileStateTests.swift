@@ -1,8 +1,8 @@
 import Checkpoints
-import Experiments
 import Foundation
 import Testing
 import Training
+import Values
 
 /// Checkpoints whose numbers are none: an error, and never a trap.
 @Suite struct HostileStateTests {

@@ -4,6 +4,7 @@ import Experiments
 import Foundation
 import Testing
 import Training
+import Values
 
 /// A small run over synthetic pictures whose batch grows past the ghost batch.
 struct SmallRun {
@@ -36,7 +37,7 @@ struct SmallRun {
     for (path, value) in changes {
       document = document.setting(path.split(separator: ".").map(String.init)[...], to: value)
     }
-    let plan = try Plan(Grid(document: document)) { spec throws(InvalidGrid) in
+    let plan = try Plan(Grid(document: document)) { spec throws(InvalidDocument) in
       try spec.facts(from: DataFolders(roots: []))
     }
     let (spec, probe) = (

@@ -1,9 +1,9 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 import Worker
 
 /// The queries of docs/SQL.md, run on a trained grid: what a reader pastes must work.

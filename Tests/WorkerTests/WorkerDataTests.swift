@@ -5,6 +5,7 @@ import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 import Worker
 
 /// Workers beside data that change, shrink or go away.
@@ -38,7 +39,7 @@ import Worker
       "batch": ["size": 16, "ghost": 16], "schedule": "constant",
     ]
     let folders = folders
-    return try Plan(Grid(document: document)) { spec throws(InvalidGrid) in
+    return try Plan(Grid(document: document)) { spec throws(InvalidDocument) in
       try spec.facts(from: folders)
     }
   }

@@ -1,11 +1,11 @@
 import Checkpoints
 import Datasets
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 import Worker
 
 /// Whole grids through the real queue, in this process.

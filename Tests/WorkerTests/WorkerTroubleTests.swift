@@ -1,9 +1,9 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 import Worker
 
 /// Workers whose surroundings refuse something: nothing that was trained is given up for it.

@@ -1,4 +1,3 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
@@ -6,6 +5,7 @@ import Subprocess
 import SystemPackage
 import TestSupport
 import Testing
+import Values
 
 /// Claims, and trains nothing.
 private struct Claimer: ActsAsWorker { let queue: JobQueue }

@@ -1,9 +1,9 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 
 /// What a user sees at the command line.
 @Suite struct CommandTests {

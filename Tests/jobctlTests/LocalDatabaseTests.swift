@@ -4,6 +4,7 @@ import Subprocess
 import SystemPackage
 import TestSupport
 import Testing
+import Values
 
 /// The embedded database as users of several kinds have it. Each test makes a home of its own.
 @Suite(.serialized) struct LocalDatabaseTests {

@@ -1,9 +1,9 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 
 /// What a plan says a run takes, against what it took.
 @Suite(.serialized) struct MemoryTests {

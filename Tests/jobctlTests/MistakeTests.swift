@@ -1,4 +1,3 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
@@ -6,6 +5,7 @@ import Subprocess
 import SystemPackage
 import TestSupport
 import Testing
+import Values
 
 /// Mistakes in ordinary places: a typo, a full disk, a number that names the wrong grid.
 @Suite(.serialized) struct MistakeTests {

@@ -1,9 +1,9 @@
-import Experiments
 import Foundation
 import JobQueue
 import Postgres
 import TestSupport
 import Testing
+import Values
 
 /// Real workers under real signals; what they train must not show it.
 @Suite(.serialized) struct WorkerProcessTests {

@@ -1,4 +1,5 @@
 import JobQueue
+import Values
 
 /// Something that happens to the queue, as its users and workers cause it. Stages, workers and
 /// checkpoints go by the model's numbers.

@@ -1,4 +1,5 @@
 import JobQueue
+import Values
 
 /// The queue's rules as a pure state machine: what schema `api` does, without a database. Times are
 /// milliseconds of the queue's own clock. Every change of a rule is made here and in sql/functions; the

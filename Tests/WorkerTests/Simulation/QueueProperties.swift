@@ -1,4 +1,5 @@
 import JobQueue
+import Values
 
 /// What must hold whatever happens: no stage is finished twice or by a stale attempt, nothing that is wanted
 /// is cancelled, nothing waits for what is over, and counters never mix.

@@ -2,6 +2,7 @@ import Experiments
 import JobQueue
 import Postgres
 import TestSupport
+import Values
 
 /// A real queue to which a simulation's events are put, on a clock that the test sets.
 final class ServerUnderTest {

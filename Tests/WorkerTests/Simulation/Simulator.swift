@@ -1,4 +1,5 @@
 import JobQueue
+import Values
 import Worker
 
 /// Many workers, driven by the very core that drives real ones, against a model of the queue: on one

@@ -25,10 +25,10 @@ package indirect enum Shape: Sendable {
     var high: Double
     var lowIsAllowed: Bool
 
-    static func above(_ low: Double, to high: Double = .infinity) -> Bounds {
+    package static func above(_ low: Double, to high: Double = .infinity) -> Bounds {
       Bounds(low: low, high: high, lowIsAllowed: false)
     }
-    static func from(_ low: Double, to high: Double = .infinity) -> Bounds {
+    package static func from(_ low: Double, to high: Double = .infinity) -> Bounds {
       Bounds(low: low, high: high, lowIsAllowed: true)
     }
 
@@ -45,12 +45,12 @@ package indirect enum Shape: Sendable {
 
 package struct ObjectShape: Sendable {
   package struct Field: Sendable {
-    let key: String
+    package let key: String
     let shape: Shape
     let isRequired: Bool
     let doc: String
 
-    init(_ key: String, _ shape: Shape, required: Bool = false, _ doc: String) {
+    package init(_ key: String, _ shape: Shape, required: Bool = false, _ doc: String) {
       self.key = key
       self.shape = shape
       self.isRequired = required
@@ -59,6 +59,8 @@ package struct ObjectShape: Sendable {
   }
 
   let fields: [Field]
+
+  package init(fields: [Field]) { self.fields = fields }
 
   subscript(key: String) -> Field? { fields.first { $0.key == key } }
 
@@ -79,7 +81,7 @@ extension Shape {
   private static let mostUnknown = 20
 
   /// In words, for "allowed: ...".
-  var words: String {
+  package var words: String {
     switch self {
     case .name: "a name of 1 to 100 letters, digits and ._=+,-"
     case .text: "text"
@@ -103,8 +105,9 @@ extension Shape {
   }
 
   /// Adds what is wrong with `value`. Missing required keys are reported unless `partial`.
-  func check(_ value: JSON, at path: String, partial: Bool = false, into problems: inout [Problem])
-  {
+  package func check(
+    _ value: JSON, at path: String, partial: Bool = false, into problems: inout [Problem]
+  ) {
     switch (self, value) {
     case (.anything, _), (.text, .string), (.bool, .bool): break
     case (.name, .string(let text)) where isValidName(text): break
@@ -232,7 +235,7 @@ extension Shape {
   }
 
   /// The shape at a dotted path below this one, or the keys that are allowed where the path leaves it.
-  func shape(at path: ArraySlice<String>) -> Result<Shape, UnknownPath> {
+  package func shape(at path: ArraySlice<String>) -> Result<Shape, UnknownPath> {
     guard let key = path.first else { return .success(self) }
     let objects = objectShapes
     for object in objects {
@@ -242,8 +245,8 @@ extension Shape {
   }
 
   package struct UnknownPath: Error {
-    let key: String
-    let allowed: [String]
+    package let key: String
+    package let allowed: [String]
   }
 
   fileprivate var objectShapes: [ObjectShape] {
@@ -255,4 +258,4 @@ extension Shape {
   }
 }
 
-func join(_ path: String, _ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+package func join(_ path: String, _ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }

@@ -39,14 +39,13 @@ void ck_max_pool_norm_backward(float *dx, const float *dy, const uint8_t *arg, c
   }
 }
 
-void ck_average_pool(float *y, const float *x, ck_view view, ck_window w, int counts_padding) {
-  DISPATCH(average_pool, y, x, view, w, counts_padding);
+void ck_average_pool(float *y, const float *x, ck_view view, ck_window w) {
+  DISPATCH(average_pool, y, x, view, w);
 }
 
-void ck_average_pool_backward(float *dx, const float *dy, ck_window w, int counts_padding,
-                              int add) {
+void ck_average_pool_backward(float *dx, const float *dy, ck_window w, int add) {
   if (!add) memset(dx, 0, sizeof(float) * (size_t)w.height * w.width * w.channels);
-  DISPATCH(average_pool_backward, dx, dy, w, counts_padding);
+  DISPATCH(average_pool_backward, dx, dy, w);
 }
 
 CLONES void ck_global_mean(float *y, const float *x, long images, long pixels, int channels) {

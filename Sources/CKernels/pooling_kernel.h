@@ -233,19 +233,17 @@ static void ISA(max_pool_norm_backward)(float *dx, const float *dy, const uint8_
     }
 }
 
-// Means over what is inside of the image, or over the whole window where padding counts.
-INLINE float ISA(share)(ck_window w, ISA(reach) r, int counts_padding) {
-  const int inside = (r.y1 - r.y0) * (r.x1 - r.x0);
-  return 1.0f / (float)(counts_padding ? w.kernel_height * w.kernel_width : inside);
+// Means over the pixels of a window that are inside of the image.
+INLINE float ISA(share)(ISA(reach) r) {
+  return 1.0f / (float)((r.y1 - r.y0) * (r.x1 - r.x0));
 }
 
-static void ISA(average_pool)(float *y, const float *x, ck_view view, ck_window w,
-                              int counts_padding) {
+static void ISA(average_pool)(float *y, const float *x, ck_view view, ck_window w) {
   const int channels = w.channels;
   for (int oy = 0; oy < w.out_height; oy++)
     for (int ox = 0; ox < w.out_width; ox++, y += channels) {
       const ISA(reach) r = ISA(reach_of)(w, oy, ox);
-      const float share = ISA(share)(w, r, counts_padding);
+      const float share = ISA(share)(r);
       for (int c = 0; c < channels; c += LANES) {
         const lens l = ISA(focus)(view, c);
         vec sum = {0};
@@ -259,13 +257,12 @@ static void ISA(average_pool)(float *y, const float *x, ck_view view, ck_window 
     }
 }
 
-static void ISA(average_pool_backward)(float *dx, const float *dy, ck_window w,
-                                       int counts_padding) {
+static void ISA(average_pool_backward)(float *dx, const float *dy, ck_window w) {
   const int channels = w.channels;
   for (int oy = 0; oy < w.out_height; oy++)
     for (int ox = 0; ox < w.out_width; ox++, dy += channels) {
       const ISA(reach) r = ISA(reach_of)(w, oy, ox);
-      const float share = ISA(share)(w, r, counts_padding);
+      const float share = ISA(share)(r);
       for (int ky = r.y0; ky < r.y1; ky++)
         for (int kx = r.x0; kx < r.x1; kx++) {
           float *to = dx + ((long)(r.top + ky) * w.width + r.left + kx) * channels;

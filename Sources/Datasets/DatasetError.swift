@@ -1,6 +1,5 @@
 import Values
 
-
 /// What went wrong with a data set's files, on which one, and what to do.
 package enum DatasetError: Error, Equatable, CustomStringConvertible {
   case absent(dataset: String, looked: [String])

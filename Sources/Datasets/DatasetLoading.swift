@@ -8,11 +8,12 @@ extension Dataset {
     _ spec: DatasetSpec, digest: String? = nil, from folders: DataFolders
   ) throws(DatasetError) -> Dataset {
     let dataset: Dataset
-    switch spec.name {
+    switch spec.source {
     case .fashionMNIST: dataset = try FashionMNIST.load(spec, folders)
     case .cifar10, .cifar100: dataset = try CIFAR.load(spec, digest, folders)
-    case .csv: dataset = try Table.load(spec, digest, folders)
-    case .synthetic: dataset = try SyntheticData.load(spec)
+    case .csv(let path, let label):
+      dataset = try Table.load(path, label, spec, digest, folders)
+    case .synthetic(let shape): dataset = try SyntheticData.load(shape, spec)
     case .imageNet: throw .absent(dataset: spec.name.rawValue, looked: folders.roots)
     }
     if let digest { try dataset.insist(on: digest, of: spec) }
@@ -30,15 +31,15 @@ extension DatasetSpec {
   /// them: other files need not fit the plan.
   func insist(_ found: String, is expected: String?) throws(DatasetError) {
     guard let expected, found != expected else { return }
-    throw .differs(dataset: path ?? name.rawValue, expected: expected, found: found)
+    throw .differs(dataset: words, expected: expected, found: found)
   }
 
   /// The files of the set, found but not opened; none for data that are made up.
   package func files(in folders: DataFolders) throws(DatasetError) -> [String] {
-    switch name {
+    switch source {
     case .fashionMNIST: try FashionMNIST.files(in: folders)
     case .cifar10, .cifar100: try CIFAR.files(name, in: folders)
-    case .csv: [try folders.find(path ?? "", of: name.rawValue)]
+    case .csv(let path, _): [try folders.find(path, of: name.rawValue)]
     case .synthetic: []
     case .imageNet: throw .absent(dataset: name.rawValue, looked: folders.roots)
     }

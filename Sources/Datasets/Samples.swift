@@ -48,10 +48,6 @@ package struct Dataset: Sendable {
     (trainIndices, validationIndices) = (held.trained, held.validation)
   }
 
-  package var extent: (height: Int, width: Int, channels: Int) {
-    (facts.height, facts.width, facts.channels)
-  }
-
   package var sampleSize: Int { facts.height * facts.width * facts.channels }
 
   /// Writes training samples with their augmentation and returns their labels. `draws` are (epoch,

@@ -6,8 +6,10 @@ import Values
 /// Pictures that exist only as a function of a seed: a smooth prototype a class, moved by up to a
 /// pixel, under noise. Learnable, but not separable at once.
 enum SyntheticData {
-  static func load(_ spec: DatasetSpec) throws(DatasetError) -> Dataset {
-    guard let shape = spec.synthetic, let facts = spec.builtInFacts else {
+  static func load(_ shape: DatasetSpec.Synthetic, _ spec: DatasetSpec) throws(DatasetError)
+    -> Dataset
+  {
+    guard let facts = spec.builtInFacts else {
       throw .damaged(file: "synthetic", reason: "has no shape")
     }
     let random = Philox(seed: shape.seed, purpose: .syntheticData)

@@ -9,14 +9,15 @@ enum Table {
 
   /// Insists on a digest where one is given.
   static func load(
-    _ spec: DatasetSpec, _ planned: String?, _ folders: DataFolders
+    _ path: String, _ label: String?, _ spec: DatasetSpec, _ planned: String?,
+    _ folders: DataFolders
   ) throws(DatasetError) -> Dataset {
-    let file = try folders.find(spec.path ?? "", of: spec.name.rawValue)
+    let file = try folders.find(path, of: spec.name.rawValue)
     let bytes = try contents(of: file, limit: sizeLimit)
     let digest = contentDigest([bytes])
     try spec.insist(digest, is: planned)
     let table = try TableText(bytes, file: file)
-    let label = try labelColumn(table.header, spec.label, file)
+    let label = try labelColumn(table.header, label, file)
     guard table.rows.count >= 2 else {
       throw .damaged(file: file, reason: "has fewer than two rows")
     }

@@ -9,7 +9,9 @@ import Foundation
       throw Failure(description: "usage: EmbedSQL SQL_FOLDER OUTPUT")
     }
     var out = "// Generated from sql/ by EmbedSQL.\n\nenum EmbeddedSQL {\n"
-    for kind in ["migrations", "functions", "views", "grants"] {
+    for kind in [
+      "migrations", "types", "functions", "settings", "queries", "views", "grants",
+    ] {
       out += "  static let \(kind): [(name: String, text: String)] = [\n"
       let folder = URL(filePath: arguments[1]).appending(path: kind)
       let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)

@@ -6,7 +6,9 @@ import PackagePlugin
   func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
     let folder = context.package.directoryURL.appending(path: "sql")
     let output = context.pluginWorkDirectoryURL.appending(path: "EmbeddedSQL.swift")
-    let inputs = try ["migrations", "functions", "views", "grants"].flatMap { kind in
+    let inputs = try [
+      "migrations", "types", "functions", "settings", "queries", "views", "grants",
+    ].flatMap { kind in
       try FileManager.default.contentsOfDirectory(
         at: folder.appending(path: kind), includingPropertiesForKeys: nil)
     }

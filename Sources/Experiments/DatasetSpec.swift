@@ -12,11 +12,16 @@ package struct DatasetSpec: Hashable, Sendable {
     case synthetic
   }
 
-  package var name: Name
-  /// CSV: the file with the samples, beneath a data folder that the worker allows.
-  package var path: String?
-  /// CSV: the column with the label; the last one when nil.
-  package var label: String?
+  /// The data set, with what belongs to its kind alone.
+  package enum Source: Hashable, Sendable {
+    case fashionMNIST, cifar10, cifar100, imageNet
+    /// `path` is the file with the samples, beneath a data folder that the worker allows; `label` the
+    /// column with the label, the last one when nil.
+    case csv(path: String, label: String?)
+    case synthetic(Synthetic)
+  }
+
+  package var source: Source
   /// How many training samples to use: the first ones of the set. Nil: all.
   package var train: Int?
   /// How many test samples to use. Nil: all (CSV: a fifth of the rows).
@@ -24,7 +29,30 @@ package struct DatasetSpec: Hashable, Sendable {
   /// Training samples held out for validation.
   package var validation: Int
   package var augment: Augment
-  package var synthetic: Synthetic?
+
+  package var name: Name {
+    switch source {
+    case .fashionMNIST: .fashionMNIST
+    case .cifar10: .cifar10
+    case .cifar100: .cifar100
+    case .imageNet: .imageNet
+    case .csv: .csv
+    case .synthetic: .synthetic
+    }
+  }
+
+  /// The file or the name, for messages.
+  package var words: String {
+    if case .csv(let path, _) = source, !path.isEmpty { path } else { name.rawValue }
+  }
+
+  /// The same data, wherever their file is.
+  package var withoutPath: DatasetSpec {
+    guard case .csv(_, let label) = source else { return self }
+    var copy = self
+    copy.source = .csv(path: "", label: label)
+    return copy
+  }
 
   package struct Augment: Hashable, Sendable {
     /// Pixels of reflection padding around a random crop of the picture's own size.
@@ -75,55 +103,48 @@ extension DatasetSpec {
   static let shape: Shape = {
     let name = Shape.choice(Name.allCases.map(\.rawValue))
     let count = Shape.integer(1...(.max))
-    let side = Shape.integer(1...1024)
     return .either([
       name,
       .object(
-        ObjectShape(fields: [
-          .init("name", name, required: true, "The data set."),
-          .init("path", .text, "csv: the file, relative to a data folder of the worker."),
-          .init("label", .text, "csv: the label's column; the last one by default."),
-          .init("train", count, "Use the first so many training samples only."),
-          .init("test", count, "Use the first so many test samples only; csv: rows to hold out."),
-          .init("validation", .integer(0...(.max)), "Training samples held out for validation."),
-          .init(
-            "augment",
-            .object(
-              ObjectShape(fields: [
-                .init(
-                  "crop_padding", .integer(0...64), "Random crop: pixels of reflection padding."),
-                .init("flip", .bool, "Random horizontal flip."),
-              ])), "Augmentation of training pictures; none by default."),
-          .init("height", side, "synthetic: pixels; 8 by default."),
-          .init("width", side, "synthetic: pixels; 8 by default."),
-          .init("channels", .integer(1...64), "synthetic: channels; 1 by default."),
-          .init("classes", .integer(2...1000), "synthetic: classes; 10 by default."),
-          .init("noise", .number(.from(0, to: 100)), "synthetic: noise over signal; 1 by default."),
-          .init("seed", .integer(0...(.max)), "synthetic: the seed of the data; 0 by default."),
-        ])),
+        ObjectShape(
+          fields: [
+            .init("name", name, required: true, "The data set."),
+            .init("path", .text, "csv: the file, relative to a data folder of the worker."),
+            .init("label", .text, "csv: the label's column; the last one by default."),
+            .init("train", count, "Use the first so many training samples only."),
+            .init("test", count, "Use the first so many test samples only; csv: rows to hold out."),
+            validation.field,
+            .init(
+              "augment",
+              .object(ObjectShape(fields: [Augment.cropPadding.field, Augment.flip.field])),
+              "Augmentation of training pictures; none by default."),
+          ] + Synthetic.fields)),
     ])
   }()
 
-  init(_ node: JSON, at path: String, problems: inout [Problem]) {
-    let name = node.stringValue ?? node["name"]?.stringValue ?? ""
-    self.name = Name(rawValue: name) ?? .synthetic
-    self.path = node["path"]?.stringValue
-    label = node["label"]?.stringValue
+  private static let validation = DocumentField.integer(
+    "validation", 0...(.max), default: 0, "Training samples held out for validation")
+
+  /// Nil where the name is none; the shape has said so.
+  init?(_ node: JSON, at path: String, problems: inout [Problem]) {
+    let written = node.stringValue ?? node["name"]?.stringValue
+    guard let name = written.flatMap(Name.init(rawValue:)) else { return nil }
+    let file = node["path"]?.stringValue
+    source =
+      switch name {
+      case .fashionMNIST: .fashionMNIST
+      case .cifar10: .cifar10
+      case .cifar100: .cifar100
+      case .imageNet: .imageNet
+      case .csv: .csv(path: file ?? "", label: node["label"]?.stringValue)
+      case .synthetic: .synthetic(Synthetic(node))
+      }
     train = node["train"]?.intValue
     test = node["test"]?.intValue
-    validation = node["validation"]?.intValue ?? 0
-    augment = Augment(
-      cropPadding: node["augment"]?["crop_padding"]?.intValue ?? 0,
-      flip: node["augment"]?["flip"]?.boolValue ?? false)
-    if self.name == .synthetic {
-      synthetic = Synthetic(
-        height: node["height"]?.intValue ?? 8, width: node["width"]?.intValue ?? 8,
-        channels: node["channels"]?.intValue ?? 1, classes: node["classes"]?.intValue ?? 10,
-        noise: node["noise"].flatMap(Rational.init(literal:)) ?? .one,
-        seed: node["seed"]?.intValue ?? 0)
-    }
+    validation = DatasetSpec.validation.value(in: node)
+    augment = Augment(node["augment"] ?? .null)
     refuseForeignKeys(node, at: path, problems: &problems)
-    switch (self.name, self.path) {
+    switch (name, file) {
     case (.csv, nil): problems.append(Problem(join(path, "path"), "is missing: csv needs a file"))
     case (.csv, let file?) where !DatasetSpec.staysInside(file):
       problems.append(
@@ -133,7 +154,7 @@ extension DatasetSpec {
         ))
     default: break
     }
-    if let facts = builtInFacts, self.name == .synthetic {
+    if let facts = builtInFacts, name == .synthetic {
       // The shape may not have been checked yet: sizes may be anything.
       let (samples, overflow) = facts.train.addingReportingOverflow(facts.test)
       let size = [facts.width, facts.channels].reduce(facts.height) {
@@ -150,7 +171,7 @@ extension DatasetSpec {
         )
       }
     }
-    if augment != .none, self.name == .csv {
+    if augment != .none, name == .csv {
       problems.append(Problem(join(path, "augment"), "csv rows are not pictures; leave it out"))
     }
     refuseMoreThanPublished(at: path, problems: &problems)
@@ -174,7 +195,7 @@ extension DatasetSpec {
 
   private func refuseForeignKeys(_ node: JSON, at path: String, problems: inout [Problem]) {
     let onlyCSV = ["path", "label"]
-    let onlySynthetic = ["height", "width", "channels", "classes", "noise", "seed"]
+    let onlySynthetic = Synthetic.fields.map(\.key)
     for (keys, owner) in [(onlyCSV, Name.csv), (onlySynthetic, .synthetic)] where name != owner {
       for key in keys where node[key] != nil {
         problems.append(
@@ -200,15 +221,14 @@ extension DatasetSpec {
         train: min(self.train ?? train, train), test: min(self.test ?? test, test), height: side,
         width: side, channels: channels, classes: classes, digest: digest)
     }
-    switch name {
+    switch source {
     case .fashionMNIST:
       return pictures(60_000, 10_000, side: 28, 1, 10, DatasetSpec.fashionMNISTDigest)
     case .cifar10: return pictures(50_000, 10_000, side: 32, 3, 10, nil)
     case .cifar100: return pictures(50_000, 10_000, side: 32, 3, 100, nil)
     case .imageNet: return pictures(1_281_167, 50_000, side: 224, 3, 1000, nil)
     case .csv: return nil
-    case .synthetic:
-      guard let synthetic else { return nil }
+    case .synthetic(let synthetic):
       return DatasetFacts(
         train: train ?? 4096, test: test ?? 1024, height: synthetic.height, width: synthetic.width,
         channels: synthetic.channels, classes: synthetic.classes,
@@ -226,37 +246,77 @@ extension DatasetSpec {
     func add(_ key: String, _ value: JSON?) {
       if let value { members.append(.init(key, value)) }
     }
-    add("path", path.map(JSON.string))
-    add("label", label.map(JSON.string))
+    if case .csv(let path, let label) = source {
+      add("path", path.isEmpty ? nil : .string(path))
+      add("label", label.map(JSON.string))
+    }
     add("train", train.map(JSON.integer))
     add("test", test.map(JSON.integer))
-    if validation > 0 { add("validation", .integer(validation)) }
-    if augment != .none {
-      add("augment", ["crop_padding": .integer(augment.cropPadding), "flip": .bool(augment.flip)])
-    }
-    if let synthetic {
-      add("height", .integer(synthetic.height))
-      add("width", .integer(synthetic.width))
-      add("channels", .integer(synthetic.channels))
-      add("classes", .integer(synthetic.classes))
-      add("noise", .real(synthetic.noise.double))
-      add("seed", .integer(synthetic.seed))
-    }
+    if validation > 0 { members.append(DatasetSpec.validation.member(validation)) }
+    if augment != .none { add("augment", augment.json) }
+    if case .synthetic(let synthetic) = source { members += synthetic.members }
     return .object(members)
-  }
-}
-
-extension Rational {
-  package init?(literal node: JSON) {
-    guard case .number(let text) = node, let value = Rational(text) else { return nil }
-    self = value
   }
 }
 
 extension DatasetSpec {
   /// Reads a description from outside: its shape is checked first.
-  package init(checking node: JSON, problems: inout [Problem]) {
+  package init(checking node: JSON) throws(InvalidDocument) {
+    var problems: [Problem] = []
     DatasetSpec.shape.check(node, at: "dataset", into: &problems)
-    self.init(node, at: "dataset", problems: &problems)
+    guard problems.isEmpty, let spec = DatasetSpec(node, at: "dataset", problems: &problems),
+      problems.isEmpty
+    else { throw InvalidDocument(problems) }
+    self = spec
+  }
+}
+
+extension DatasetSpec.Augment {
+  static let cropPadding = DocumentField.integer(
+    "crop_padding", 0...64, default: 0, "Random crop: pixels of reflection padding")
+  static let flip = DocumentField.flag("flip", "Random horizontal flip")
+
+  init(_ node: JSON) {
+    cropPadding = Self.cropPadding.value(in: node)
+    flip = Self.flip.value(in: node)
+  }
+
+  var json: JSON { .object([Self.cropPadding.member(cropPadding), Self.flip.member(flip)]) }
+}
+
+extension DatasetSpec.Synthetic {
+  private static let height = DocumentField.integer(
+    "height", 1...1024, default: 8, "synthetic: pixels")
+  private static let width = DocumentField.integer(
+    "width", 1...1024, default: 8, "synthetic: pixels")
+  private static let channels = DocumentField.integer(
+    "channels", 1...64, default: 1, "synthetic: channels")
+  private static let classes = DocumentField.integer(
+    "classes", 2...1000, default: 10, "synthetic: classes")
+  private static let noise = DocumentField.number(
+    "noise", .from(0, to: 100), default: "1", "synthetic: noise over signal")
+  private static let seed = DocumentField.integer(
+    "seed", 0...(.max), default: 0, "synthetic: the seed of the data")
+
+  static let fields = [
+    height.field, width.field, channels.field, classes.field, noise.field, seed.field,
+  ]
+
+  init(_ node: JSON) {
+    height = Self.height.value(in: node)
+    width = Self.width.value(in: node)
+    channels = Self.channels.value(in: node)
+    classes = Self.classes.value(in: node)
+    noise = Self.noise.value(in: node)
+    seed = Self.seed.value(in: node)
+  }
+
+  var members: [JSON.Member] {
+    [
+      Self.height.member(height), Self.width.member(width), Self.channels.member(channels),
+      Self.classes.member(classes),
+      // In double precision: digests of made-up data have it so.
+      .init("noise", .real(noise.double)), Self.seed.member(seed),
+    ]
   }
 }

@@ -144,9 +144,12 @@ extension Grid {
   private static func further(_ document: JSON, than problems: [Problem]) -> [Problem] {
     let broken = Set(problems.map(\.section))
     var found: [Problem] = []
-    let spec = RunSpec(document, problems: &found)
+    // The network has no influence on batches and rates: where it is broken, any other will do.
+    let readable =
+      broken.contains("network") ? document.setting(["network"], to: "cnn") : document
+    let spec = RunSpec(readable, problems: &found)
     // Sizes that the data set does not have may be beyond arithmetic.
-    if broken.isDisjoint(with: ["dataset", "epochs", "batch", "optimizer", "schedule"]),
+    if let spec, broken.isDisjoint(with: ["dataset", "epochs", "batch", "optimizer", "schedule"]),
       !found.contains(where: { $0.section == "dataset" }),
       let facts = spec.training.dataset.builtInFacts
     {
@@ -188,8 +191,8 @@ extension Grid {
       let setting = Setting.name(labels)
       names.add(Setting.runName(setting, seed: longestSeed))
       shape.check(node, at: "", into: &problems)
-      if problems.isEmpty {
-        settings.append(Setting(labels: labels, spec: RunSpec(node, problems: &problems)))
+      if problems.isEmpty, let spec = RunSpec(node, problems: &problems) {
+        settings.append(Setting(labels: labels, spec: spec))
       }
       found.add(problems, of: Setting.runName(setting, seed: String(seeds[0])), seeds.count)
     }

@@ -45,13 +45,15 @@ package enum NetworkSpec: Hashable, Sendable {
       .object(
         ObjectShape(fields: [
           .init("name", name, required: true, "The network."),
-          .init(
-            "hidden", .list(.integer(1...65_536), count: 0...64),
-            "mlp: sizes of the hidden layers; [256, 128] by default."),
-          .init("zero_gamma", .bool, "resnet-50: start each block's last batch norm at gamma 0."),
+          hidden.field, zeroGamma.field,
         ])),
     ])
   }()
+
+  private static let hidden = DocumentField.integers(
+    "hidden", 1...65_536, count: 0...64, default: [256, 128], "mlp: sizes of the hidden layers")
+  private static let zeroGamma = DocumentField.flag(
+    "zero_gamma", "resnet-50: start each block's last batch norm at gamma 0")
 
   init?(name: String, hidden: [Int], zeroGamma: Bool) {
     switch name {
@@ -70,12 +72,15 @@ package enum NetworkSpec: Hashable, Sendable {
     }
   }
 
-  init(_ node: JSON, at path: String, problems: inout [Problem]) {
+  /// Nil where the name is none; the shape has said so.
+  init?(_ node: JSON, at path: String, problems: inout [Problem]) {
     let name = node.stringValue ?? node["name"]?.stringValue ?? ""
-    let hidden = node["hidden"]?.items?.compactMap(\.intValue) ?? [256, 128]
-    self =
-      NetworkSpec(name: name, hidden: hidden, zeroGamma: node["zero_gamma"]?.boolValue ?? false)
-      ?? .cnn
+    guard
+      let network = NetworkSpec(
+        name: name, hidden: NetworkSpec.hidden.value(in: node),
+        zeroGamma: NetworkSpec.zeroGamma.value(in: node))
+    else { return nil }
+    self = network
     if node["hidden"] != nil, name != "mlp" {
       problems.append(Problem(join(path, "hidden"), "belongs to mlp, not to \(name)"))
     }

@@ -1,7 +1,7 @@
 import Values
 
-/// Which optimizer a run uses, with its constants. The learning rate here is the base rate, before
-/// warm-up and schedule.
+/// Which optimizer a run uses, with its constants. The base learning rate and the momentum are the
+/// run's (`RunSpec`); training has them from its laws.
 
 package struct OptimizerSpec: Hashable, Sendable {
   package enum Name: String, CaseIterable, Sendable {
@@ -10,6 +10,15 @@ package struct OptimizerSpec: Hashable, Sendable {
     /// Whether its steps are the learning rate times a mean gradient, as the noise scale has it: Adam
     /// and LARS scale each step by what they find.
     package var hasNoiseScale: Bool { self != .adam && self != .lars }
+    package var hasMomentum: Bool { self != .sgd && self != .adam }
+  }
+
+  /// The update rule, with the constants of its own.
+  package enum Rule: Hashable, Sendable {
+    case sgd, momentum, nesterov
+    case adam(beta1: Rational, beta2: Rational, epsilon: Rational)
+    /// `trust` is the share of a tensor's length that a step at rate 1 takes.
+    case lars(trust: Rational)
   }
 
   /// Parameters that weight decay leaves alone.
@@ -18,59 +27,78 @@ package struct OptimizerSpec: Hashable, Sendable {
     case bias
   }
 
-  package var name: Name
-  package var learningRate: Rational
-  /// m of momentum and Nesterov; nil for the others.
-  package var momentum: Rational?
-  package var beta1: Rational
-  package var beta2: Rational
-  package var epsilon: Rational
-  /// LARS: the share of a tensor's length that a step at rate 1 takes.
-  package var trust: Rational
+  package var rule: Rule
   package var weightDecay: Rational
   package var decayExempt: [Exemption]
+
+  package var name: Name {
+    switch rule {
+    case .sgd: .sgd
+    case .momentum: .momentum
+    case .nesterov: .nesterov
+    case .adam: .adam
+    case .lars: .lars
+    }
+  }
 
   /// No rate beyond this trains anything.
   static let highestRate = 1e9
 
-  static let shape: Shape = {
-    let name = Shape.choice(Name.allCases.map(\.rawValue))
-    return .object(
-      ObjectShape(fields: [
-        .init("name", name, required: true, "The update rule."),
+  private static let beta1 = DocumentField.number(
+    "beta1", .from(0, to: 0.9999), default: "0.9", "adam")
+  private static let beta2 = DocumentField.number(
+    "beta2", .from(0, to: 0.999999), default: "0.999", "adam")
+  private static let epsilon = DocumentField.number(
+    "epsilon", .above(0, to: 1), default: "1e-8", "adam")
+  private static let trust = DocumentField.number(
+    "trust", .above(0, to: 1), default: "0.001", "lars")
+  private static let weightDecay = DocumentField.number(
+    "weight_decay", .from(0, to: 1), default: "0", "L2 coefficient")
+  static let momentum = DocumentField.number(
+    "momentum", .from(0, to: 0.9999), default: "0.9", "momentum, nesterov, lars: m")
+
+  private static let nameField = ObjectShape.Field(
+    "name", .choice(Name.allCases.map(\.rawValue)), required: true, "The update rule.")
+
+  private static let constants: [ObjectShape.Field] = [
+    beta1.field, beta2.field, epsilon.field, trust.field, weightDecay.field,
+    .init(
+      "decay_exempt", .list(.choice(Exemption.allCases.map(\.rawValue)), count: 0...2),
+      "Parameters without weight decay; none by default."),
+  ]
+
+  /// In a grid file, where the run's base learning rate and momentum stand beside the constants.
+  static let shape = Shape.object(
+    ObjectShape(
+      fields: [
+        nameField,
         .init(
           "learning_rate", .number(.above(0, to: highestRate)), required: true,
-          "The base learning rate."),
-        .init(
-          "momentum", .number(.from(0, to: 0.9999)), "momentum, nesterov, lars: m; 0.9 by default."),
-        .init("beta1", .number(.from(0, to: 0.9999)), "adam: 0.9 by default."),
-        .init("beta2", .number(.from(0, to: 0.999999)), "adam: 0.999 by default."),
-        .init("epsilon", .number(.above(0, to: 1)), "adam: 1e-8 by default."),
-        .init("trust", .number(.above(0, to: 1)), "lars: 0.001 by default."),
-        .init("weight_decay", .number(.from(0, to: 1)), "L2 coefficient; 0 by default."),
-        .init(
-          "decay_exempt", .list(.choice(Exemption.allCases.map(\.rawValue)), count: 0...2),
-          "Parameters without weight decay; none by default."),
-      ]))
-  }()
+          "The base learning rate."), momentum.field,
+      ] + constants))
 
-  init(_ node: JSON, at path: String, problems: inout [Problem]) {
-    func constant(_ key: String, _ fallback: String) -> Rational {
-      node[key].flatMap(Rational.init(literal:)) ?? Rational(fallback)!
-    }
-    name = node["name"]?.stringValue.flatMap(Name.init(rawValue:)) ?? .sgd
-    learningRate = constant("learning_rate", "0.1")
-    let hasMomentum = name == .momentum || name == .nesterov || name == .lars
-    momentum = hasMomentum ? constant("momentum", "0.9") : nil
-    beta1 = constant("beta1", "0.9")
-    beta2 = constant("beta2", "0.999")
-    epsilon = constant("epsilon", "1e-8")
-    trust = constant("trust", "0.001")
-    weightDecay = constant("weight_decay", "0")
+  /// In a training spec.
+  static let constantsShape = Shape.object(ObjectShape(fields: [nameField] + constants))
+
+  /// Nil where the name is none; the shape has said so.
+  init?(_ node: JSON, at path: String, problems: inout [Problem]) {
+    guard let name = node["name"]?.stringValue.flatMap(Name.init(rawValue:)) else { return nil }
+    rule =
+      switch name {
+      case .sgd: .sgd
+      case .momentum: .momentum
+      case .nesterov: .nesterov
+      case .adam:
+        .adam(
+          beta1: OptimizerSpec.beta1.value(in: node), beta2: OptimizerSpec.beta2.value(in: node),
+          epsilon: OptimizerSpec.epsilon.value(in: node))
+      case .lars: .lars(trust: OptimizerSpec.trust.value(in: node))
+      }
+    weightDecay = OptimizerSpec.weightDecay.value(in: node)
     let exempt = node["decay_exempt"]?.items?.compactMap(\.stringValue) ?? []
     decayExempt = Exemption.allCases.filter { exempt.contains($0.rawValue) }
     let foreign: [(String, Bool)] = [
-      ("momentum", hasMomentum), ("beta1", name == .adam), ("beta2", name == .adam),
+      ("momentum", name.hasMomentum), ("beta1", name == .adam), ("beta2", name == .adam),
       ("epsilon", name == .adam), ("trust", name == .lars),
     ]
     for (key, isOwn) in foreign where !isOwn && node[key] != nil {
@@ -79,18 +107,18 @@ package struct OptimizerSpec: Hashable, Sendable {
   }
 
   package var json: JSON {
-    var members: [JSON.Member] = [
-      .init("name", .string(name.rawValue)), .init("learning_rate", learningRate.json),
-    ]
-    if let momentum { members.append(.init("momentum", momentum.json)) }
-    if name == .adam {
+    var members: [JSON.Member] = [.init("name", .string(name.rawValue))]
+    switch rule {
+    case .sgd, .momentum, .nesterov: break
+    case .adam(let beta1, let beta2, let epsilon):
       members += [
-        .init("beta1", beta1.json), .init("beta2", beta2.json), .init("epsilon", epsilon.json),
+        OptimizerSpec.beta1.member(beta1), OptimizerSpec.beta2.member(beta2),
+        OptimizerSpec.epsilon.member(epsilon),
       ]
+    case .lars(let trust): members.append(OptimizerSpec.trust.member(trust))
     }
-    if name == .lars { members.append(.init("trust", trust.json)) }
     members += [
-      .init("weight_decay", weightDecay.json),
+      OptimizerSpec.weightDecay.member(weightDecay),
       .init("decay_exempt", .array(decayExempt.map { .string($0.rawValue) })),
     ]
     return .object(members)

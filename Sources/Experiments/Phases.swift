@@ -53,12 +53,12 @@ extension RunSpec {
     var start = 0
     for cut in Set(cuts).sorted() where cut <= total && cut > start {
       let mark = marks.last { $0.sample <= start } ?? Mark(sample: 0, batch: initial, rate: .one)
-      guard let base = training.optimizer.learningRate.multiplying(by: mark.rate) else {
+      guard let base = learningRate.multiplying(by: mark.rate) else {
         problems.append(Problem("schedule", "its factors are too fine for exact arithmetic"))
         return []
       }
       let law = Law(
-        batch: mark.batch, momentum: training.optimizer.momentum,
+        batch: mark.batch, momentum: momentum,
         rate: RateLaw(
           base: base, curve: rateCurve, warmUp: start < (warmUp?.samples ?? 0) ? warmUp : nil))
       let updates = (cut - start + mark.batch - 1) / mark.batch
@@ -87,7 +87,7 @@ extension RunSpec {
   /// Rates are single precision in the end; a schedule only lowers them.
   private func hasFiniteRate(problems: inout [Problem]) -> Bool {
     let rates = [
-      ("optimizer.learning_rate", training.optimizer.learningRate),
+      ("optimizer.learning_rate", learningRate),
       ("schedule.warm_up.from", schedule.warmUp?.from ?? .zero),
     ]
     for (path, rate) in rates where !rate.float.isFinite {
@@ -203,12 +203,11 @@ extension RunSpec {
     }
     guard let reference = batch.scaling else { return nil }
     // B = B_ref * (e / e_ref) * (1 - m_ref) / (1 - m), to the nearest valid batch.
-    let optimizer = training.optimizer
     let damping =
-      (1 - (reference.momentum?.double ?? optimizer.momentum?.double ?? 0))
-      / (1 - (optimizer.momentum?.double ?? 0))
+      (1 - (reference.momentum?.double ?? momentum?.double ?? 0))
+      / (1 - (momentum?.double ?? 0))
     let wanted =
-      Double(reference.size) * optimizer.learningRate.double / reference.learningRate.double
+      Double(reference.size) * learningRate.double / reference.learningRate.double
       * damping
     guard wanted.isFinite, wanted < 1e15 else {
       problems.append(Problem("batch.scaling", "asks for a batch of \(wanted)"))

@@ -4,6 +4,10 @@ import Values
 
 package struct RunSpec: Hashable, Sendable {
   package var training: TrainingSpec
+  /// The learning rate before warm-up and schedule.
+  package var learningRate: Rational
+  /// m of momentum, Nesterov and LARS; nil of the others.
+  package var momentum: Rational?
   package var epochs: Rational
   package var batch: BatchSpec
   package var schedule: ScheduleSpec
@@ -15,9 +19,10 @@ package struct RunSpec: Hashable, Sendable {
   package static let mostEpochs = 1_000_000
 
   static let lossShape = Shape.object(
-    ObjectShape(fields: [
-      .init("label_smoothing", .number(.from(0, to: 0.999)), "0 by default.")
-    ]))
+    ObjectShape(fields: [labelSmoothing.field]))
+
+  static let labelSmoothing = DocumentField.number(
+    "label_smoothing", .from(0, to: 0.999), default: "0", "The share that other classes get")
 
   static let fields: [ObjectShape.Field] = [
     .init("dataset", DatasetSpec.shape, required: true, "The data, by name or as an object."),
@@ -36,21 +41,31 @@ package struct RunSpec: Hashable, Sendable {
       "pinned: only machines with the fingerprint of the run's first stage; any by default."),
   ]
 
-  /// Reads a run's document, which has the right shape already.
-  init(_ node: JSON, problems: inout [Problem]) {
+  /// Reads a run's document, which has been checked by its shape. Nil where a part has a name that
+  /// is none.
+  init?(_ node: JSON, problems: inout [Problem]) {
     func part(_ key: String) -> JSON { node[key] ?? .null }
-    let dataset = DatasetSpec(part("dataset"), at: "dataset", problems: &problems)
+    // All of them, so that each says what is wrong with it.
     let batch = BatchSpec(part("batch"), at: "batch", problems: &problems)
+    let dataset = DatasetSpec(part("dataset"), at: "dataset", problems: &problems)
+    let network = NetworkSpec(part("network"), at: "network", problems: &problems)
+    let optimizer = OptimizerSpec(part("optimizer"), at: "optimizer", problems: &problems)
+    let schedule = ScheduleSpec(part("schedule"), at: "schedule", problems: &problems)
+    guard let dataset, let network, let optimizer, let schedule,
+      let rate = node["optimizer"]?["learning_rate"].flatMap(Rational.init(literal:)),
+      let epochs = node["epochs"].flatMap(Rational.init(literal:))
+    else { return nil }
+    learningRate = rate
+    momentum =
+      optimizer.name.hasMomentum ? OptimizerSpec.momentum.value(in: part("optimizer")) : nil
     training = TrainingSpec(
       dataset: dataset, datasetDigest: nil,
-      network: NetworkSpec(part("network"), at: "network", problems: &problems),
-      labelSmoothing: node["loss"]?["label_smoothing"].flatMap(Rational.init(literal:)) ?? .zero,
-      optimizer: OptimizerSpec(part("optimizer"), at: "optimizer", problems: &problems),
-      ghost: batch.ghost)
+      network: network, labelSmoothing: RunSpec.labelSmoothing.value(in: part("loss")),
+      optimizer: optimizer, ghost: batch.ghost)
     probe = node["gradient_probe"].flatMap(GradientProbe.init)
-    epochs = node["epochs"].flatMap(Rational.init(literal:)) ?? .one
+    self.epochs = epochs
     self.batch = batch
-    schedule = ScheduleSpec(part("schedule"), at: "schedule", problems: &problems)
+    self.schedule = schedule
     isPinned = node["numerics"]?.stringValue == "pinned"
   }
 }

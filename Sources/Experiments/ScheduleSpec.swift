@@ -1,6 +1,6 @@
 import Values
 
-/// How the noise scale of a run is annealed, and who pays for it.
+/// When the noise scale of a run falls, and whether the learning rate or the batch makes it fall.
 
 package struct BatchSpec: Hashable, Sendable {
   package enum Maximum: Hashable, Sendable {
@@ -22,14 +22,15 @@ package struct BatchSpec: Hashable, Sendable {
   package var maximum: Maximum?
   package var scaling: Scaling?
 
-  static let ghostShape = Shape.integer(1...65_536)
+  static let ghost = DocumentField.integer(
+    "ghost", 1...65_536, default: 128, "The ghost batch: samples that are normalized together")
 
   static let shape: Shape = {
     let count = Shape.integer(1...(1 << 40))
     return .object(
       ObjectShape(fields: [
         .init("size", count, "Samples an update at the start of training."),
-        .init("ghost", ghostShape, "The ghost batch: samples that are normalized together."),
+        ghost.field,
         .init(
           "maximum",
           .either([
@@ -62,17 +63,18 @@ package struct BatchSpec: Hashable, Sendable {
 
   init(_ node: JSON, at path: String, problems: inout [Problem]) {
     size = node["size"]?.intValue
-    ghost = node["ghost"]?.intValue ?? 128
+    ghost = BatchSpec.ghost.value(in: node)
     maximum =
       node["maximum"]?.intValue.map(Maximum.samples)
       ?? node["maximum"]?.stringValue.flatMap(BatchSpec.divisor).map(Maximum.fractionOfN)
-    if let reference = node["scaling"] {
-      scaling = Scaling(
-        learningRate: reference["learning_rate"].flatMap(Rational.init(literal:)) ?? .one,
-        momentum: reference["momentum"].flatMap(Rational.init(literal:)),
-        size: reference["size"]?.intValue ?? 1)
+    if let reference = node["scaling"],
+      let rate = reference["learning_rate"].flatMap(Rational.init(literal:)),
+      let size = reference["size"]?.intValue
+    {
+      let momentum = reference["momentum"].flatMap(Rational.init(literal:))
+      scaling = Scaling(learningRate: rate, momentum: momentum, size: size)
     }
-    switch (size, scaling) {
+    switch (size, node["scaling"]) {
     case (nil, nil):
       problems.append(Problem(join(path, "size"), "is missing: give size or scaling"))
     case (_?, _?):
@@ -92,7 +94,7 @@ package struct BatchSpec: Hashable, Sendable {
 }
 
 package struct ScheduleSpec: Hashable, Sendable {
-  /// Who pays for a falling noise scale.
+  /// The means by which the noise scale falls.
   package enum Name: String, CaseIterable, Sendable {
     case constant, decay, hybrid, increase
   }
@@ -125,11 +127,37 @@ package struct ScheduleSpec: Hashable, Sendable {
     package var power: Rational
     /// Paid by the batch: it grows by this factor whenever the curve has fallen by it.
     package var factor: Rational
+
+    static let end = DocumentField.number(
+      "end", .from(0, to: 1), default: "0", "Final over initial noise scale")
+    static let power = DocumentField.number(
+      "power", .above(0, to: 100), default: "1", "polynomial: its power")
+    static let factor = DocumentField.number(
+      "factor", .above(1, to: 1e6), default: "2", "increase: the batch grows by this")
+
+    init?(_ node: JSON) {
+      guard let shape = node["shape"]?.stringValue.flatMap(Shape.init(rawValue:)) else {
+        return nil
+      }
+      self.shape = shape
+      end = Self.end.value(in: node)
+      power = Self.power.value(in: node)
+      factor = Self.factor.value(in: node)
+    }
   }
 
   package struct WarmUp: Hashable, Sendable {
     package var epochs: Rational
     package var from: Rational
+
+    static let from = DocumentField.number(
+      "from", .from(0, to: OptimizerSpec.highestRate), default: "0", "The rate at the start")
+
+    init?(_ node: JSON) {
+      guard let epochs = node["epochs"].flatMap(Rational.init(literal:)) else { return nil }
+      self.epochs = epochs
+      from = Self.from.value(in: node)
+    }
   }
 
   package var name: Name
@@ -155,7 +183,9 @@ package struct ScheduleSpec: Hashable, Sendable {
       name,
       .object(
         ObjectShape(fields: [
-          .init("name", name, required: true, "Who pays for the falling noise scale."),
+          .init(
+            "name", name, required: true,
+            "Whether the learning rate or the batch makes the noise scale fall."),
           .init(
             "drops",
             .object(
@@ -174,42 +204,37 @@ package struct ScheduleSpec: Hashable, Sendable {
                 .init(
                   "shape", .choice(Curve.Shape.allCases.map(\.rawValue)), required: true,
                   "The form of the curve."),
-                .init(
-                  "end", .number(.from(0, to: 1)), "Final over initial noise scale; 0 by default."),
-                .init("power", .number(.above(0, to: 100)), "polynomial: 1 by default."),
-                .init("factor", factor, "increase: the batch grows by this; 2 by default."),
+                Curve.end.field, Curve.power.field, Curve.factor.field,
               ])), "The noise scale falls along a curve."),
-          .init(
-            "batch_drops", .integer(0...100), "hybrid: drops that the batch pays; 1 by default."),
+          batchDrops.field,
           .init(
             "warm_up",
             .object(
               ObjectShape(fields: [
                 .init("epochs", .number(.above(0)), required: true, "The rate rises over so many."),
-                .init(
-                  "from", .number(.from(0, to: OptimizerSpec.highestRate)),
-                  "The rate at the start; 0 by default."),
+                WarmUp.from.field,
               ])), "Linear warm-up of the learning rate."),
         ])),
     ])
   }()
 
-  init(_ node: JSON, at path: String, problems: inout [Problem]) {
-    name =
-      (node.stringValue ?? node["name"]?.stringValue).flatMap(Name.init(rawValue:)) ?? .constant
-    batchDrops = node["batch_drops"]?.intValue ?? 1
+  private static let batchDrops = DocumentField.integer(
+    "batch_drops", 0...100, default: 1, "hybrid: drops that the batch pays")
+
+  /// Nil where the name or the curve's form is none; the shape has said so.
+  init?(_ node: JSON, at path: String, problems: inout [Problem]) {
+    let written = node.stringValue ?? node["name"]?.stringValue
+    guard let name = written.flatMap(Name.init(rawValue:)) else { return nil }
+    self.name = name
+    batchDrops = ScheduleSpec.batchDrops.value(in: node)
     drops = ScheduleSpec.drops(node["drops"], at: join(path, "drops"), problems: &problems)
-    curve = node["curve"].map { node in
-      Curve(
-        shape: node["shape"]?.stringValue.flatMap(Curve.Shape.init(rawValue:)) ?? .cosine,
-        end: node["end"].flatMap(Rational.init(literal:)) ?? .zero,
-        power: node["power"].flatMap(Rational.init(literal:)) ?? .one,
-        factor: node["factor"].flatMap(Rational.init(literal:)) ?? Rational(2))
+    if let node = node["curve"] {
+      guard let curve = Curve(node) else { return nil }
+      self.curve = curve
     }
-    warmUp = node["warm_up"].map { node in
-      WarmUp(
-        epochs: node["epochs"].flatMap(Rational.init(literal:)) ?? .one,
-        from: node["from"].flatMap(Rational.init(literal:)) ?? .zero)
+    if let node = node["warm_up"] {
+      guard let warmUp = WarmUp(node) else { return nil }
+      self.warmUp = warmUp
     }
     check(node, at: path, problems: &problems)
   }

@@ -16,7 +16,7 @@ package struct TrainingSpec: Hashable, Sendable {
   package var json: JSON {
     [
       "dataset": dataset.json, "dataset_digest": datasetDigest.map(JSON.string) ?? .null,
-      "network": network.json, "loss": ["label_smoothing": labelSmoothing.json],
+      "network": network.json, "loss": .object([RunSpec.labelSmoothing.member(labelSmoothing)]),
       "optimizer": optimizer.json, "initialization": "he-normal", "ghost": .integer(ghost),
     ]
   }
@@ -35,39 +35,46 @@ package struct TrainingSpec: Hashable, Sendable {
 
   /// Reads what the queue has stored. A submitter may have sent it without the planner, so all of the
   /// planner's shapes are checked.
-  package init(_ node: JSON) throws(InvalidDocument) {
+  package init(_ document: JSON) throws(InvalidDocument) {
+    let node = TrainingSpec.withoutRate(document)
     var problems: [Problem] = []
     for (key, shape) in [
       ("dataset", DatasetSpec.shape), ("network", NetworkSpec.shape), ("loss", RunSpec.lossShape),
-      ("optimizer", OptimizerSpec.shape), ("ghost", BatchSpec.ghostShape),
+      ("optimizer", OptimizerSpec.constantsShape), ("ghost", BatchSpec.ghost.shape),
     ] {
       shape.check(node[key] ?? .null, at: key, into: &problems)
     }
     guard problems.isEmpty else { throw InvalidDocument(problems) }
-    dataset = DatasetSpec(node["dataset"] ?? .null, at: "dataset", problems: &problems)
+    guard let dataset = DatasetSpec(node["dataset"] ?? .null, at: "dataset", problems: &problems),
+      let network = NetworkSpec(node["network"] ?? .null, at: "network", problems: &problems),
+      let optimizer = OptimizerSpec(
+        node["optimizer"] ?? .null, at: "optimizer", problems: &problems),
+      let ghost = node["ghost"]?.intValue, problems.isEmpty
+    else { throw InvalidDocument(problems) }
+    self.dataset = dataset
     datasetDigest = node["dataset_digest"]?.stringValue
-    network = NetworkSpec(node["network"] ?? .null, at: "network", problems: &problems)
-    labelSmoothing = node["loss"]?["label_smoothing"].flatMap(Rational.init(literal:)) ?? .zero
-    optimizer = OptimizerSpec(node["optimizer"] ?? .null, at: "optimizer", problems: &problems)
-    ghost = node["ghost"]?.intValue ?? 1
-    guard problems.isEmpty else { throw InvalidDocument(problems) }
+    self.network = network
+    labelSmoothing = RunSpec.labelSmoothing.value(in: node["loss"] ?? .null)
+    self.optimizer = optimizer
+    self.ghost = ghost
   }
 
-  /// What enters a stage's digest, with this as the seed. The base learning rate and the momentum are
-  /// left to the laws, and a file's path to its content digest.
-  func identity(seed: JSON) -> JSON {
-    var data = dataset
-    data.path = nil
-    let constants = (optimizer.json.members ?? []).filter {
-      $0.key != "learning_rate" && $0.key != "momentum"
-    }
-    return [
-      "dataset": data.json, "dataset_digest": datasetDigest.map(JSON.string) ?? .null,
-      "network": network.json, "loss": ["label_smoothing": labelSmoothing.json],
-      "optimizer": .object(constants), "initialization": "he-normal", "ghost": .integer(ghost),
-      "seed": seed,
-    ]
+  /// Earlier versions stored the base rate and the momentum too, which nothing read.
+  private static func withoutRate(_ document: JSON) -> JSON {
+    guard let members = document["optimizer"]?.members else { return document }
+    let constants = members.filter { $0.key != "learning_rate" && $0.key != "momentum" }
+    return document.setting(["optimizer"], to: .object(constants))
   }
+
+  /// Without what says nothing of the numbers: a file's path, for which its content digest stands.
+  package var content: TrainingSpec {
+    var content = self
+    content.dataset = dataset.withoutPath
+    return content
+  }
+
+  /// The part of a stage's digest that all stages of a run share, with this as the seed.
+  func identity(seed: JSON) -> JSON { content.json.setting(["seed"], to: seed) }
 }
 
 extension TrainingSpec {
@@ -99,8 +106,11 @@ package struct GradientProbe: Hashable, Sendable {
   static let shape = Shape.object(
     ObjectShape(fields: [
       .init("every", .integer(1...(1 << 40)), required: true, "Updates between probes."),
-      .init("ghost_batches", .integer(2...64), "Gradients of a probe; 8 by default."),
+      ghostBatches.field,
     ]))
+
+  private static let ghostBatches = DocumentField.integer(
+    "ghost_batches", 2...64, default: 8, "Gradients of a probe")
 
   /// Nil of what has another shape.
   package init?(_ node: JSON) {
@@ -108,7 +118,7 @@ package struct GradientProbe: Hashable, Sendable {
     GradientProbe.shape.check(node, at: "gradient_probe", into: &problems)
     guard problems.isEmpty, let every = node["every"]?.intValue else { return nil }
     self.every = every
-    ghostBatches = node["ghost_batches"]?.intValue ?? 8
+    ghostBatches = GradientProbe.ghostBatches.value(in: node)
   }
 
   package var json: JSON { ["every": .integer(every), "ghost_batches": .integer(ghostBatches)] }

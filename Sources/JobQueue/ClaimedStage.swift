@@ -1,3 +1,5 @@
+import Experiments
+import Postgres
 import Values
 
 /// The right to write for a stage: valid as long as no newer attempt of it exists.
@@ -12,74 +14,82 @@ package struct Lease: Hashable, Sendable {
 }
 
 /// A stage that this worker may train.
-package struct ClaimedStage: Sendable {
-  package let lease: Lease
-  package let digest: String
-  package let seed: Int
-  package let spec: JSON
-  package let law: JSON
+package struct ClaimedStage: TypedRow {
+  private var stage = 0
+  private var attempt = 0
+  package private(set) var digest = ""
+  package private(set) var seed = 0
+  package private(set) var spec = JSON.null
+  package private(set) var law = JSON.null
   /// Sample clock at the start and at the end.
-  package let start: Int
-  package let end: Int
-  package let startUpdates: Int
-  package let updates: Int
-  /// How the gradient noise is probed; null where it is not.
-  package let probe: JSON
+  package private(set) var start = 0
+  package private(set) var end = 0
+  package private(set) var startUpdates = 0
+  package private(set) var updates = 0
+  /// How the gradient noise is probed; nil where it is not.
+  package private(set) var probe: JSON?
   /// Bytes that the stage was planned to take.
-  package let memoryBytes: Int
+  package private(set) var memoryBytes = 0
   /// Where to go on from; nil at the start of training.
-  package let resume: Resume?
-  package let runs: [String]
+  package private(set) var resume: Resume?
+  /// Names of runs that want it, the first few.
+  package private(set) var runs: [String] = []
 
-  package struct Resume: Sendable {
-    package let checkpoint: Int
-    package let store: String
-    package let file: String
-    package let digest: String
-    package let samples: Int
-    package let isParents: Bool
-  }
+  package var lease: Lease { Lease(stage: stage, attempt: attempt) }
 
-  init?(_ node: JSON) {
-    guard let stage = node["stage"]?.intValue, let attempt = node["attempt"]?.intValue,
-      let digest = node["digest"]?.stringValue, let seed = node["seed"]?.intValue,
-      let spec = node["spec"], let law = node["law"],
-      let start = node["start_samples"]?.intValue, let end = node["end_samples"]?.intValue,
-      let startUpdates = node["start_updates"]?.intValue, let updates = node["updates"]?.intValue,
-      let memory = node["memory_bytes"]?.intValue
-    else { return nil }
-    lease = Lease(stage: stage, attempt: attempt)
-    (self.digest, self.seed, self.spec, self.law) = (digest, seed, spec, law)
-    (self.start, self.end, self.startUpdates, self.updates) = (start, end, startUpdates, updates)
-    (probe, memoryBytes) = (node["probe"] ?? .null, memory)
-    if let from = node["resume"], !from.isNull {
-      guard let checkpoint = from["checkpoint"]?.intValue, let store = from["store"]?.stringValue,
-        let file = from["file"]?.stringValue, let digest = from["digest"]?.stringValue,
-        let samples = from["samples"]?.intValue
-      else { return nil }
-      resume = Resume(
-        checkpoint: checkpoint, store: store, file: file, digest: digest, samples: samples,
-        isParents: from["of_parent"]?.boolValue ?? false)
-    } else {
-      resume = nil
-    }
-    runs = node["runs"]?.items?.compactMap(\.stringValue) ?? []
+  package static let sqlName = "a claimed stage"
+  package static let columns: [Column<ClaimedStage>] = [
+    .init("stage", \.stage), .init("attempt", \.attempt), .init("digest", \.digest),
+    .init("seed", \.seed), .init("spec", \.spec), .init("law", \.law),
+    .init("start_samples", \.start), .init("end_samples", \.end),
+    .init("start_updates", \.startUpdates), .init("updates", \.updates), .init("probe", \.probe),
+    .init("memory_bytes", \.memoryBytes), .init("resume", \.resume), .init("runs", \.runs),
+  ]
+
+  package init() {}
+
+  /// The checkpoint that training goes on from.
+  package struct Resume: TypedRow {
+    package private(set) var checkpoint = 0
+    package private(set) var file = ""
+    package private(set) var digest = ""
+    package private(set) var samples = 0
+
+    package static let sqlName = "the checkpoint of a claimed stage"
+    package static let columns: [Column<Resume>] = [
+      .init("checkpoint", \.checkpoint), .init("file", \.file),
+      .init("digest", \.digest), .init("samples", \.samples),
+    ]
+
+    package init() {}
   }
 }
 
-/// A stage that a worker says it is training, with how far it is.
-package struct Held: Sendable {
-  package var lease: Lease
-  package var totals: JSON
+/// What one claim took.
+package struct Claims: Sendable {
+  package private(set) var stages: [ClaimedStage] = []
+  /// Stages of another version of jobctl. The worker gives them back.
+  package private(set) var unreadable: [(lease: Lease, reason: UnreadableRow)] = []
 
-  package init(lease: Lease, totals: JSON) {
-    self.lease = lease
-    self.totals = totals
+  package init() {}
+
+  /// Throws where not even the number of a stage can be read: heartbeats do not name it, so that the
+  /// queue takes it back.
+  init(_ documents: [JSON]) throws(UnreadableRow) {
+    for document in documents {
+      let taken = try Taken(document)
+      do throws(UnreadableRow) { stages.append(try ClaimedStage(document)) } catch {
+        unreadable.append((Lease(stage: taken.stage, attempt: taken.attempt), error))
+      }
+    }
   }
 
-  var json: JSON {
-    .object(
-      [.init("stage", .integer(lease.stage)), .init("attempt", .integer(lease.attempt))]
-        + (totals.members ?? []))
+  private struct Taken: TypedRow {
+    var stage = 0
+    var attempt = 0
+
+    static let sqlName = "a claimed stage"
+    static let columns: [Column<Taken>] = [.init("stage", \.stage), .init("attempt", \.attempt)]
+    init() {}
   }
 }

@@ -1,8 +1,8 @@
 import Postgres
 import Values
 
-/// Brings a database's schema to what this program was built for: migrations are appended, functions
-/// are replaced whole, views in place, and who may do what is said anew.
+/// Brings a database's schema to what this program was built for: migrations are appended, types and
+/// functions are replaced whole, views in place, and who may do what is said anew.
 package struct Migrator {
   /// What a database has, compared with what this program needs.
   package enum Status: Sendable, Equatable {
@@ -21,7 +21,8 @@ package struct Migrator {
 
   /// Any two programs with the same SQL have the same digest.
   static let digest = Digest.sha256(
-    of: (EmbeddedSQL.migrations + EmbeddedSQL.functions + EmbeddedSQL.views + EmbeddedSQL.grants)
+    of: (EmbeddedSQL.migrations + EmbeddedSQL.types + EmbeddedSQL.functions + EmbeddedSQL.settings
+      + EmbeddedSQL.queries + EmbeddedSQL.views + EmbeddedSQL.grants)
       .map { "\($0.name)\n\($0.text)" }.joined(separator: "\n"))
 
   /// Guards against two migrations at once; any constant of our own will do.
@@ -77,9 +78,9 @@ package struct Migrator {
         [.integer(index + 1), .text(migration.name), .text(Digest.sha256(of: migration.text))])
     }
     try connection.run(script: "drop schema if exists api cascade; create schema api")
-    for function in EmbeddedSQL.functions { try connection.run(script: function.text) }
-    for view in EmbeddedSQL.views { try connection.run(script: view.text) }
-    for grant in EmbeddedSQL.grants { try connection.run(script: grant.text) }
+    for object in EmbeddedSQL.types + EmbeddedSQL.functions + EmbeddedSQL.settings
+      + EmbeddedSQL.queries + EmbeddedSQL.views + EmbeddedSQL.grants
+    { try connection.run(script: object.text) }
     try connection.query(
       """
       insert into jobs.schema_state(one, digest, version) values (true, $1, $2)

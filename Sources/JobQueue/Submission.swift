@@ -9,16 +9,15 @@ import Values
 package struct Submission: Sendable {
   /// What api.open_submission takes.
   package var header: JSON
-  /// Rows, in the order of the columns below.
-  package var specs: [[Parameter]]
-  package var settings: [[Parameter]]
-  package var stages: [[Parameter]]
+  package var specs: [SubmittedSpec]
+  package var settings: [SubmittedSetting]
+  package var stages: [SubmittedStage]
   package var seeds: [Int]
   /// Of a stage, by its number, with a seed.
   package var digest: @Sendable (_ stage: Int, _ seed: Int) -> String
 
   package init(
-    header: JSON, specs: [[Parameter]], settings: [[Parameter]], stages: [[Parameter]],
+    header: JSON, specs: [SubmittedSpec], settings: [SubmittedSetting], stages: [SubmittedStage],
     seeds: [Int], digest: @escaping @Sendable (_ stage: Int, _ seed: Int) -> String
   ) {
     self.header = header
@@ -41,46 +40,31 @@ package struct Submission: Sendable {
   package func send(on connection: isolated Connection) throws(PostgresError) -> String? {
     let open = try connection.query("select api.open_submission($1)", [.text(header.encoded())])
     if let answer = open.single { return answer }
-    let numbered = seeds.enumerated().map { $0 }
-    try copy(specs, "spec(digest, document)", on: connection) { $0 }
+    try copy(specs, on: connection)
+    try copy(settings, on: connection)
     try copy(
-      settings,
-      """
-      setting(number, name, labels, learning_rate, schedule, optimizer, variant, updates, samples,
-        epochs, classes, samples_per_epoch, chain)
-      """, on: connection
-    ) { $0 }
-    try copy(numbered, "seed(number, seed)", on: connection) {
-      [.integer($0.offset), .integer($0.element)]
+      seeds.enumerated().lazy.map { SubmittedSeed(number: $0.offset, seed: $0.element) },
+      on: connection)
+    try copy(stages, on: connection)
+    let pairs = seeds.enumerated().lazy.flatMap { seed in
+      stages.indices.lazy.map { stage in
+        SubmittedDigest(stage: stage, seed: seed.offset, digest: digest(stage, seed.element))
+      }
     }
-    try copy(
-      stages,
-      """
-      stage(number, setting, parent, spec, dataset, numerics_version, memory_bytes, pinned,
-        start_samples, end_samples, start_updates, updates, batch, ghost, learning_rate,
-        learning_rate_end, law, momentum, noise_scale, noise_scale_exact, epochs, backend,
-        preparation, probe)
-      """, on: connection
-    ) { $0 }
-    let pairs = numbered.lazy.flatMap { seed in stages.indices.lazy.map { (seed: seed, stage: $0) }
-    }
-    try copy(pairs, "digest(stage, seed, digest)", on: connection) { pair in
-      [
-        .integer(pair.stage), .integer(pair.seed.offset),
-        .text(digest(pair.stage, pair.seed.element)),
-      ]
-    }
+    try copy(pairs, on: connection)
     return try connection.query("select api.close_submission()").single
   }
 
+  /// Into the temporary table that has the name of the rows' type.
   private func copy<Items: Sequence>(
-    _ items: Items, _ table: String, on connection: isolated Connection,
-    _ row: (Items.Element) -> [Parameter]
-  ) throws(PostgresError) {
+    _ items: Items, on connection: isolated Connection
+  ) throws(PostgresError) where Items.Element: TypedRow {
+    typealias Row = Items.Element
+    let table = Row.sqlName.replacing("api.", with: "pg_temp.")
     var rest = items.makeIterator()
-    try connection.copy("copy pg_temp.submitted_\(table) from stdin") {
+    try connection.copy("copy \(table)(\(Row.columnList)) from stdin") {
       var lines = CopyLines()
-      while !lines.isFull, let item = rest.next() { lines.add(row(item)) }
+      while !lines.isFull, let item = rest.next() { lines.add(item.parameters) }
       return lines.isEmpty ? nil : lines
     }
   }
@@ -94,16 +78,16 @@ extension Submission {
     let grid = plan.grid
     var specDigests: [TrainingSpec: String] = [:]
     var memoryBytes: [TrainingSpec: Int] = [:]
-    var specs: [[Parameter]] = []
+    var specs: [SubmittedSpec] = []
     var datasets: [String: JSON] = [:]
     for planned in plan.settings {
       let spec = planned.setting.spec.training
       guard specDigests[spec] == nil else { continue }
-      let text = spec.json.encoded(sorted: true)
-      let digest = Digest.sha256(of: text)
+      let document = spec.json
+      let digest = Digest.sha256(of: document.encoded(sorted: true))
       specDigests[spec] = digest
       memoryBytes[spec] = memory(spec, planned.facts)
-      specs.append([.text(digest), .text(text)])
+      specs.append(SubmittedSpec(digest: digest, document: document))
       if let data = spec.datasetDigest { datasets[data] = spec.dataset.json }
     }
     let pinned = Set(plan.settings.filter(\.setting.spec.isPinned).flatMap(\.stages))
@@ -128,36 +112,54 @@ extension Submission {
 }
 
 extension Plan {
-  fileprivate func row(of planned: PlannedSetting, number: Int) -> [Parameter] {
+  fileprivate func row(of planned: PlannedSetting, number: Int) -> SubmittedSetting {
     let (setting, stages) = (planned.setting, stages(of: planned))
     let training = setting.spec.training
-    return [
-      .integer(number), .text(setting.name), .text(JSON.object(setting.labels).encoded()),
-      .text(training.optimizer.learningRate.json.encoded()),
-      .text(setting.spec.schedule.name.rawValue), .text(training.optimizer.name.rawValue),
-      Parameter(setting.variant), .integer(stages.reduce(0) { $0 + $1.updates }),
-      .integer(stages.last?.end ?? 0), .real(stages.reduce(0) { $0 + $1.epochs }),
-      .integer(planned.facts.classes),
-      .integer(planned.facts.train - training.dataset.validation), .integers(planned.stages),
-    ]
+    var row = SubmittedSetting()
+    row.number = number
+    row.name = setting.name
+    row.labels = .object(setting.labels)
+    row.learningRate = setting.spec.learningRate.float
+    row.schedule = setting.spec.schedule.name.rawValue
+    row.optimizer = training.optimizer.name.rawValue
+    row.variant = setting.variant
+    row.updates = stages.reduce(0) { $0 + $1.updates }
+    row.samples = stages.last?.end ?? 0
+    row.epochs = stages.reduce(0) { $0 + $1.epochs }
+    row.classes = planned.facts.classes
+    row.samplesPerEpoch = planned.facts.train - training.dataset.validation
+    row.chain = planned.stages
+    return row
   }
 }
 
 extension PlannedStage {
   fileprivate func row(number: Int, spec digest: String, memory: Int, isPinned: Bool)
-    -> [Parameter]
+    -> SubmittedStage
   {
     let noise = stage.noiseScale(optimizer: spec.optimizer.name)
-    return [
-      .integer(number), .integer(setting), Parameter(parent), .text(digest),
-      Parameter(spec.datasetDigest), .integer(numericsVersion), .integer(memory), .bool(isPinned),
-      .integer(stage.start), .integer(stage.end), .integer(stage.startUpdates),
-      .integer(stage.updates), .integer(stage.law.batch), .integer(stage.ghost),
-      .text(String(stage.rate)), .text(String(stage.rateAtEnd)), .text(stage.law.json.encoded()),
-      stage.law.momentum.map { .text($0.json.encoded()) } ?? .null,
-      noise.map { .real($0.approximate) } ?? .null, noise.map { .real($0.exact) } ?? .null,
-      .real(stage.epochs), .text(Backend.native.rawValue), .integer(preparationVersion),
-      probe.map { .text($0.json.encoded()) } ?? .null,
-    ]
+    var row = SubmittedStage()
+    row.number = number
+    row.setting = setting
+    row.parent = parent
+    row.spec = digest
+    row.dataset = spec.datasetDigest
+    row.memoryBytes = memory
+    row.isPinned = isPinned
+    row.startSamples = stage.start
+    row.endSamples = stage.end
+    row.startUpdates = stage.startUpdates
+    row.updates = stage.updates
+    row.batch = stage.law.batch
+    row.ghost = stage.ghost
+    row.learningRate = stage.rate
+    row.learningRateEnd = stage.rateAtEnd
+    row.law = stage.law.json
+    row.momentum = stage.law.momentum?.float
+    row.noiseScale = noise?.approximate
+    row.noiseScaleExact = noise?.exact
+    row.epochs = stage.epochs
+    row.probe = probe?.json
+    return row
   }
 }

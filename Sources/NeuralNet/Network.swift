@@ -180,7 +180,7 @@ package struct NetworkBuilder {
       height: x.extent.height, width: x.extent.width, channels: x.extent.channels,
       kernel: (kernel, kernel), stride: (stride, stride), pad: (pad, pad))
     return add(
-      name, .layer(AveragePoolLayer(pooling: AveragePooling(window, countsPadding: false))), [x],
+      name, .layer(AveragePoolLayer(pooling: AveragePooling(window))), [x],
       Extent(height: window.outHeight, width: window.outWidth, channels: x.extent.channels))
   }
 

@@ -30,14 +30,14 @@ package final class Optimizer {
       }
     }
     self.spans = spans
-    slots = Optimizer.rule(spec, momentum: spec.momentum).slots.map {
+    slots = Optimizer.rule(spec, momentum: nil).slots.map {
       ($0, Floats(count: network.parameterCount))
     }
   }
 
   /// Arrays of state for each parameter, known before an optimizer is made.
   package static func slotCount(_ spec: OptimizerSpec) -> Int {
-    rule(spec, momentum: spec.momentum).slots.count
+    rule(spec, momentum: nil).slots.count
   }
 
   /// One update with the gradient of the mean loss; `step` counts updates of the run from 1.
@@ -55,14 +55,13 @@ package final class Optimizer {
 
   private static func rule(_ spec: OptimizerSpec, momentum: Rational?) -> UpdateRule {
     let m = momentum?.float ?? 0
-    switch spec.name {
+    switch spec.rule {
     case .sgd: return .sgd
     case .momentum: return .momentum(m)
     case .nesterov: return .nesterov(m)
-    case .lars: return .lars(momentum: m, trust: spec.trust.double)
-    case .adam:
-      return .adam(
-        beta1: spec.beta1.double, beta2: spec.beta2.double, epsilon: spec.epsilon.double)
+    case .lars(let trust): return .lars(momentum: m, trust: trust.double)
+    case .adam(let beta1, let beta2, let epsilon):
+      return .adam(beta1: beta1.double, beta2: beta2.double, epsilon: epsilon.double)
     }
   }
 }

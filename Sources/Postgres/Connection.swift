@@ -20,7 +20,7 @@ package actor Connection {
 
   package static func open(_ target: ConnectionTarget) async throws(PostgresError) -> Connection {
     // Connecting blocks: on a thread of its own, like everything after it.
-    let executor = ThreadExecutor()
+    let executor = ThreadExecutor(label: "postgres connection")
     let result = await withCheckedContinuation { continuation in
       executor.queue.async {
         continuation.resume(returning: Result { () throws(PostgresError) in try connect(target) })
@@ -167,7 +167,7 @@ package actor Connection {
 
   private func results(timeout: Duration?) throws(PostgresError) -> Rows {
     let deadline = timeout.map { ContinuousClock.now + $0 }
-    var rows = Rows(columns: [], values: [], affected: 0)
+    var rows = Rows(columns: [], values: [])
     var failure: PostgresError?
     while true {
       try waitUntilReadable(deadline, timeout)
@@ -228,8 +228,7 @@ package actor Connection {
         return String(cString: PQgetvalue(result, row, column))
       }
     }
-    let affected = Int(String(cString: PQcmdTuples(result))) ?? 0
-    return Rows(columns: columns, values: values, affected: affected)
+    return Rows(columns: columns, values: values)
   }
 
   // MARK: - Notifications
@@ -262,9 +261,11 @@ package actor Connection {
   }
 }
 
-/// A serial queue as the executor of an actor, and of tasks that would rather stay on its thread.
+/// A thread as the executor of an actor, or of tasks that no other work may block.
 package final class ThreadExecutor: SerialExecutor, TaskExecutor {
-  let queue = DispatchQueue(label: "postgres connection")
+  let queue: DispatchQueue
+
+  package init(label: String) { queue = DispatchQueue(label: label) }
 
   package func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)

@@ -68,8 +68,6 @@ package struct CopyLines: Sendable {
 package struct Rows: Sendable {
   package let columns: [String]
   package let values: [[String?]]
-  /// Rows that the statement touched.
-  package let affected: Int
 
   package var count: Int { values.count }
 

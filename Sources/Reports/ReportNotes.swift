@@ -12,8 +12,8 @@ extension Report {
         ? "Intervals are Student's t. Runs that did not train are counted beside the mean, never in it."
         : "Intervals of settings are bootstrapped (BCa, 10,000 resamples), those of differences and "
           + "curves are Student's t. Of 20 values they hold the mean in "
-          + "\(number(100 * Bootstrap.coverage(.bca, of: .normal), 1)) % of normal samples and "
-          + "\(number(100 * Bootstrap.coverage(.bca, of: .exponential), 1)) % of exponential ones, "
+          + "\(number(100 * Bootstrap.coverage(of: .normal), 1)) % of normal samples and "
+          + "\(number(100 * Bootstrap.coverage(of: .exponential), 1)) % of exponential ones, "
           + "not 95. Runs that did not train are counted beside the mean, never in it.",
       "A run collapsed if its final test accuracy is not above that of always guessing the commonest "
         + "class of the test set, by a one-sided binomial test at "
@@ -72,7 +72,9 @@ extension Report {
     if timings.contains(where: { $0.threads > 1 }) {
       return "stages had different numbers of cores"
     }
-    if timings.contains(where: { $0.hosts > 1 }) || Set(grids.map(\.provenance.hosts)).count > 1 {
+    if timings.contains(where: { $0.hosts > 1 })
+      || Set(grids.map(\.provenance.attempts.hosts)).count > 1
+    {
       return "stages were trained on different machines"
     }
     let spread = settings.compactMap { setting -> Double? in

@@ -102,14 +102,14 @@ extension GridReport {
   /// Where the numbers come from, line by line.
   private var origins: [(what: String, value: String)] {
     [
-      ("jobctl that trained", provenance.versions), ("hosts", provenance.hosts),
+      ("jobctl that trained", provenance.attempts.versions), ("hosts", provenance.attempts.hosts),
       ("numerics version", provenance.numericsVersions),
-      ("numerics fingerprints", provenance.fingerprints),
+      ("numerics fingerprints", provenance.attempts.fingerprints),
     ] + provenance.datasets.map { ("data set \($0.name)", "sha256 \($0.digest)") } + [
-      ("attempts at stages", String(provenance.attempts)),
-      ("of them crashed and resumed", String(provenance.crashed)),
-      ("drained and resumed", String(provenance.preempted)),
-      ("failed and retried", String(provenance.failed)),
+      ("attempts at stages", String(provenance.attempts.count)),
+      ("of them crashed and resumed", String(provenance.attempts.crashed)),
+      ("drained and resumed", String(provenance.attempts.preempted)),
+      ("failed and retried", String(provenance.attempts.failed)),
       ("stages shared", "\(sharing.uniqueStages) trained for \(sharing.stages)"),
       ("stages of earlier grids", String(sharing.reusedStages)),
       ("updates redone", number(runs.reduce(0.0) { $0 + Double($1.updatesRedone) }, 0)),

@@ -65,7 +65,7 @@ package struct SettingResult: Sendable {
 
   private static func bootstrapped(_ values: [Double]) -> (Interval?, StatisticsError?) {
     do throws(StatisticsError) {
-      return (try Bootstrap(values, seed: 1).interval(.bca), nil)
+      return (try Bootstrap(values, seed: 1).interval(), nil)
     } catch {
       return (nil, error)
     }

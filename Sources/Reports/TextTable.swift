@@ -1,6 +1,5 @@
 import Values
 
-
 /// Tables for terminals, CSV files and pages. Text from outside is data: control characters do not
 /// reach a terminal, no cell begins like a spreadsheet's formula, and no tag reaches a page.
 

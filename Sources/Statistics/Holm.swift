@@ -16,7 +16,4 @@ package struct Holm: Equatable, Sendable {
     }
     self.adjusted = adjusted
   }
-
-  /// In the order of the p-values given.
-  package func isRejected(at alpha: Double = 0.05) -> [Bool] { adjusted.map { $0 <= alpha } }
 }

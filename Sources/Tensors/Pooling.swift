@@ -78,15 +78,11 @@ package struct PoolBeforeNorm {
   }
 }
 
-/// Means over windows: of what is inside of the image, or of the whole window where padding counts.
+/// Means over windows, of the pixels inside of the image.
 package struct AveragePooling: Sendable {
   package let window: Window
-  private let countsPadding: Bool
 
-  package init(_ window: Window, countsPadding: Bool) {
-    self.window = window
-    self.countsPadding = countsPadding
-  }
+  package init(_ window: Window) { self.window = window }
 
   package func forward(
     _ y: FloatPointer, source: Source, images: Int, team: Team, moments: Moments? = nil
@@ -94,7 +90,7 @@ package struct AveragePooling: Sendable {
     window.forEachImage(images, team) { n, piece in
       let out = y + n * window.outCount
       ck_average_pool(
-        out, source.base + n * window.count, source.view, window.kernel, countsPadding ? 1 : 0)
+        out, source.base + n * window.count, source.view, window.kernel)
       moments?.gather(out, count: window.outHeight * window.outWidth, piece: piece)
     }
   }
@@ -106,8 +102,7 @@ package struct AveragePooling: Sendable {
     let pixels = window.height * window.width
     window.forEachImage(images, team) { n, piece in
       ck_average_pool_backward(
-        dx + n * window.count, dy + n * window.outCount, window.kernel, countsPadding ? 1 : 0,
-        adds ? 1 : 0)
+        dx + n * window.count, dy + n * window.outCount, window.kernel, adds ? 1 : 0)
       finish?.rows(dx, first: n * pixels, count: pixels, piece: piece)
     }
   }

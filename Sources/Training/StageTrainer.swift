@@ -76,8 +76,13 @@ package final class StageTrainer {
 
   package func run() -> StageOutcome {
     since = .now
-    while state.clock < work.end {
-      if let stopped = update() { return stopped }
+    do throws(Stopped) {
+      if isMeasurementDue { try measure(work.law.rate.value(at: state.clock - work.law.batch)) }
+      while state.clock < work.end {
+        if let ended = try update() { return ended }
+      }
+    } catch {
+      return error.outcome
     }
     guard
       Elementwise.squareSum(
@@ -89,33 +94,47 @@ package final class StageTrainer {
     return .finished(snapshot())
   }
 
+  /// The stage was drained or abandoned.
+  private struct Stopped: Error { let outcome: StageOutcome }
+
+  /// Asks what to do, at a point where the state can be handed over.
+  private func goOn() throws(Stopped) {
+    switch hooks.directive() {
+    case .proceed(let threads):
+      if threads != team.width { takeTime() }
+      team.width = threads
+    case .drain: throw Stopped(outcome: .drained(snapshot()))
+    case .abandon: throw Stopped(outcome: .abandoned)
+    }
+  }
+
   // MARK: - One update
 
-  private func update() -> StageOutcome? {
+  /// Makes one update; gives how the stage ended where it diverged.
+  private func update() throws(Stopped) -> StageOutcome? {
     let rate = work.law.rate.value(at: state.clock)
     while state.ghosts < work.ghostsPerUpdate {
-      switch hooks.directive() {
-      case .proceed(let threads):
-        if threads != team.width { takeTime() }
-        team.width = threads
-      case .drain: return .drained(snapshot())
-      case .abandon: return .abandoned
-      }
+      try goOn()
       if hooks.wantsCheckpoint() { hooks.checkpointed(snapshot().content) }
       if isProbeDue { probe() }
       if let reason = ghostBatch() { return .diverged(reason: reason) }
     }
     if let reason = applyUpdate(rate) { return .diverged(reason: reason) }
-    let before = state.clock
     state.clock += work.law.batch
     state.updates += 1
     state.ghosts = 0
     report(rate)
-    // The first update boundary at or after an epoch's end, and the stage's end.
-    if state.clock / samplesPerEpoch > before / samplesPerEpoch || state.clock == work.end {
-      measure(rate)
-    }
+    if isMeasurementDue { try measure(rate) }
     return nil
+  }
+
+  /// The first update boundary at or after an epoch's end, and the stage's end, where the sums since the
+  /// measurement before are still there. A stage that was drained while it was measured is measured
+  /// when it goes on.
+  private var isMeasurementDue: Bool {
+    guard state.ghosts == 0, state.measured > 0, state.clock > work.start else { return false }
+    let before = state.clock - work.law.batch
+    return state.clock / samplesPerEpoch > before / samplesPerEpoch || state.clock == work.end
   }
 
   /// Adds one ghost batch's gradient; says why where the run has diverged.
@@ -226,14 +245,15 @@ package final class StageTrainer {
 
   // MARK: - Measuring
 
-  private func measure(_ rate: Float) {
+  private func measure(_ rate: Float) throws(Stopped) {
     let hasNoise = work.spec.optimizer.name.hasNoiseScale
     let noise = NoiseScale.approximate(
       rate: Double(rate), samples: samplesPerEpoch, batch: work.law.batch,
       momentum: work.law.momentum?.double ?? 0)
-    let test = evaluate(dataset.test, (0..<dataset.test.count).map(Int32.init))
+    let test = try evaluate(dataset.test, (0..<dataset.test.count).map(Int32.init))
     let validation =
-      dataset.validationIndices.isEmpty ? nil : evaluate(dataset.train, dataset.validationIndices)
+      dataset.validationIndices.isEmpty
+      ? nil : try evaluate(dataset.train, dataset.validationIndices)
     takeTime()
     hooks.measured(
       Measurement(
@@ -251,12 +271,14 @@ package final class StageTrainer {
     state.noise = GradientNoise()
   }
 
-  /// Mean loss (without smoothing) and accuracy over samples, by the running statistics.
-  private func evaluate(_ samples: Samples, _ indices: [Int32])
+  /// Mean loss (without smoothing) and accuracy over samples, by the running statistics. Asks what to do
+  /// before each ghost batch: testing may take minutes.
+  private func evaluate(_ samples: Samples, _ indices: [Int32]) throws(Stopped)
     -> (score: Measurement.Score, correct: Int)
   {
     var (loss, correct) = (0.0, 0)
     for start in stride(from: 0, to: indices.count, by: executor.capacity) {
+      try goOn()
       let chosen = Array(indices[start..<min(start + executor.capacity, indices.count)])
       let labels = dataset.write(executor.input, samples, chosen, team: team)
       executor.forward(

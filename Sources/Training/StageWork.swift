@@ -116,6 +116,8 @@ package enum StageOutcome: Sendable {
 /// A stage that the planner would not have sent: its attempt fails with the reason.
 package struct UnsoundStage: Error, CustomStringConvertible {
   package let description: String
+
+  package init(description: String) { self.description = description }
 }
 
 extension StageWork {

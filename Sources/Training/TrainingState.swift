@@ -105,13 +105,10 @@ package final class TrainingState {
   }
 
   private static func specDigest(_ work: StageWork) -> String {
-    var numbers = work.spec
-    numbers.dataset.path = nil
-    // The base rate is the laws' business: stages of one checkpoint may have others.
-    numbers.optimizer.learningRate = .one
-    numbers.optimizer.momentum = nil
+    // Checkpoints of earlier versions have a learning rate here, always 1.
+    let document = work.spec.content.json.setting(["optimizer", "learning_rate"], to: 1)
     return Digest.sha256(
-      of: numbers.json.setting(["seed"], to: .integer(work.seed)).encoded(sorted: true))
+      of: document.setting(["seed"], to: .integer(work.seed)).encoded(sorted: true))
   }
 
   /// A checkpoint that does not belong to this stage, or lacks something.

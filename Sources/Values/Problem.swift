@@ -4,9 +4,13 @@ package struct Problem: Hashable, Sendable, CustomStringConvertible {
   /// Where: a dotted path such as `optimizer.learning_rate`; empty for the whole document.
   package var path: String
   package var message: String
+  /// Whether it is a name, a member or a form that is not known, rather than a value out of bounds:
+  /// another version may know it.
+  package var isUnknown = false
 
   /// Documents may hold keys and values of any length: what is said of them is cut.
-  package init(_ path: String, _ message: String) {
+  package init(_ path: String, _ message: String, isUnknown: Bool = false) {
+    self.isUnknown = isUnknown
     self.path = shortened(path, to: 120)
     self.message = shortened(message, to: 800)
   }
@@ -31,7 +35,9 @@ package struct InvalidDocument: Error, CustomStringConvertible {
     var (text, count) = ("", 0)
     for problem in problems {
       let line = (count == 0 ? "" : "\n") + problem.description
-      guard text.utf8.count + line.utf8.count <= InvalidDocument.mostBytes || count == 0 else { break }
+      guard text.utf8.count + line.utf8.count <= InvalidDocument.mostBytes || count == 0 else {
+        break
+      }
       text += line
       count += 1
     }

@@ -132,7 +132,16 @@ extension Shape {
     case (.either(let shapes), _):
       checkEither(shapes, value, at: path, partial: partial, into: &problems)
     default:
-      problems.append(Problem(path, complaint(about: value, at: path)))
+      problems.append(
+        Problem(path, complaint(about: value, at: path), isUnknown: !isOutOfBounds(value)))
+    }
+  }
+
+  /// Whether a value is of the right kind, and beyond what is allowed.
+  private func isOutOfBounds(_ value: JSON) -> Bool {
+    switch (self, value) {
+    case (.integer, .number), (.number, .number), (.fraction, .number), (.list, .array): true
+    default: false
     }
   }
 
@@ -163,14 +172,15 @@ extension Shape {
         problems.append(
           Problem(
             join(path, member.key),
-            "unknown key\(hint); allowed here: \(keys.joined(separator: ", "))"))
+            "unknown key\(hint); allowed here: \(keys.joined(separator: ", "))", isUnknown: true))
       }
     }
     guard !partial else { return }
     // A key that is there under a wrong name is told once.
     for field in object.fields where field.isRequired && !meant.contains(field.key) {
       if !members.contains(where: { $0.key == field.key }) {
-        problems.append(Problem(join(path, field.key), "is missing: \(field.shape.words)"))
+        problems.append(
+          Problem(join(path, field.key), "is missing: \(field.shape.words)", isUnknown: true))
       }
     }
   }
@@ -189,7 +199,7 @@ extension Shape {
     if let meant = attempts.first(where: { $0.shape.takesKind(of: value) }) {
       problems += meant.problems
     } else {
-      problems.append(Problem(path, complaint(about: value, at: path)))
+      problems.append(Problem(path, complaint(about: value, at: path), isUnknown: true))
     }
   }
 

@@ -1,5 +1,6 @@
 import Datasets
 import Experiments
+import JobQueue
 import Logging
 import Values
 
@@ -12,9 +13,7 @@ actor DatasetShelf {
     let spec: DatasetSpec
 
     init(_ spec: DatasetSpec, _ digest: String) {
-      var content = spec
-      content.path = nil
-      (self.digest, self.spec) = (digest, content)
+      (self.digest, self.spec) = (digest, spec.withoutPath)
     }
   }
 
@@ -28,6 +27,8 @@ actor DatasetShelf {
   private let logger: Logger
   private var refusals: [String: Refusal] = [:]
   private var loaded: [(key: Key, dataset: Dataset)] = []
+  /// Sets that are being read, for all stages that want them.
+  private var loading: [Key: Task<Result<Dataset, DatasetError>, Never>] = [:]
 
   /// Data sets kept in memory; a sweep uses one.
   private static let kept = 2
@@ -42,32 +43,31 @@ actor DatasetShelf {
 
   /// The wanted data sets whose files are here, and the reasons why others cannot
   /// be had. Nothing is opened: a set is read by the stage that trains on it.
-  func survey(_ wanted: [(digest: String, description: JSON)])
-    -> (present: [String], missing: [String: String])
-  {
+  func survey(_ wanted: [WantedDataset]) async -> (present: [String], missing: [String: String]) {
     var present: [String] = []
     var missing: [String: String] = [:]
-    for (digest, description) in wanted {
-      if let reason = reason(against: digest, description) {
-        missing[digest] = reason
+    for dataset in wanted {
+      if let reason = await reason(against: dataset) {
+        missing[dataset.digest] = reason
       } else {
-        present.append(digest)
+        present.append(dataset.digest)
       }
     }
     return (present.sorted(), missing)
   }
 
-  private func reason(against digest: String, _ description: JSON) -> String? {
-    if let refusal = refusals[digest], refusal.until > .now { return refusal.reason }
+  private func reason(against dataset: WantedDataset) async -> String? {
+    if let refusal = refusals[dataset.digest], refusal.until > .now { return refusal.reason }
     do {
-      var problems: [Problem] = []
-      let spec = DatasetSpec(checking: description, problems: &problems)
-      guard problems.isEmpty else { throw InvalidDocument(problems) }
-      _ = try spec.files(in: folders)
-      refusals[digest] = nil
+      let spec = try DatasetSpec(checking: dataset.description)
+      let folders = folders
+      _ = try await blocking("looking for data") { () throws(DatasetError) in
+        try spec.files(in: folders)
+      }
+      refusals[dataset.digest] = nil
       return nil
     } catch {
-      refuse(digest, because: "\(error)")
+      refuse(dataset.digest, because: "\(error)")
       return "\(error)"
     }
   }
@@ -79,21 +79,46 @@ actor DatasetShelf {
   }
 
   /// The data of this digest, from memory or from the files.
-  func dataset(_ spec: DatasetSpec, digest: String) throws(DatasetError) -> Dataset {
+  func dataset(_ spec: DatasetSpec, digest: String) async throws(DatasetError) -> Dataset {
     let key = Key(spec, digest)
     if let found = loaded.first(where: { $0.key == key })?.dataset {
       try found.insist(on: digest, of: spec)
       return found
     }
-    let dataset: Dataset
-    do throws(DatasetError) {
-      dataset = try Dataset.load(spec, digest: digest, from: folders)
-    } catch {
-      refuse(digest, because: error.description)
-      throw error
+    let reading = loading[key] ?? read(spec, digest, as: key)
+    return try await reading.value.get()
+  }
+
+  /// Begins to read a set; stages that want it meanwhile wait for the same.
+  private func read(_ spec: DatasetSpec, _ digest: String, as key: Key)
+    -> Task<Result<Dataset, DatasetError>, Never>
+  {
+    let task = Task { [folders] in
+      let result: Result<Dataset, DatasetError>
+      do throws(DatasetError) {
+        result = .success(
+          try await blocking("reading data") { () throws(DatasetError) in
+            try Dataset.load(spec, digest: digest, from: folders)
+          })
+      } catch {
+        result = .failure(error)
+      }
+      finishReading(result, digest, as: key)
+      return result
     }
-    loaded.append((key, dataset))
-    if loaded.count > DatasetShelf.kept { loaded.removeFirst() }
-    return dataset
+    loading[key] = task
+    return task
+  }
+
+  private func finishReading(
+    _ result: Result<Dataset, DatasetError>, _ digest: String, as key: Key
+  ) {
+    loading[key] = nil
+    switch result {
+    case .success(let dataset):
+      loaded.append((key, dataset))
+      if loaded.count > DatasetShelf.kept { loaded.removeFirst() }
+    case .failure(let error): refuse(digest, because: error.description)
+    }
   }
 }

@@ -1,7 +1,7 @@
 import Foundation
+import JobQueue
 import Synchronization
 import Training
-import Values
 
 /// What passes between the thread that trains a stage and the service that answers for it.
 final class StageControl: Sendable {
@@ -25,14 +25,15 @@ final class StageControl: Sendable {
 
   func note(_ progress: StageProgress) { state.withLock { $0.progress = progress } }
 
-  /// What keeps the stage from going on, for whoever looks at the queue; nil where nothing does.
+  /// Notes what keeps the stage from going on, which `jobctl status` shows; nil where nothing does.
   func waits(for reason: String?) { state.withLock { $0.waitsFor = reason } }
 
-  /// What the queue is told with every heartbeat.
-  var totals: JSON {
+  /// The queue is told this with every heartbeat.
+  var row: ProgressRow {
     let (progress, reason) = state.withLock { ($0.progress, $0.waitsFor) }
-    let totals = progress?.totals ?? [:]
-    return reason.map { totals.setting(["reason"], to: .string($0)) } ?? totals
+    var row = progress.map { ProgressRow($0) } ?? ProgressRow()
+    row.reason = reason
+    return row
   }
 
   func allot(_ threads: Int) { state.withLock { $0.threads = threads } }

@@ -8,19 +8,6 @@ import Synchronization
 import Training
 import Values
 
-/// What a worker tells whoever watches it.
-package enum WorkerNews: Sendable {
-  /// The queue knows the worker by this number.
-  case registered(worker: Int)
-  /// The queue has answered a heartbeat.
-  case heartbeatConfirmed
-  case draining
-  case started(ClaimedStage, from: Int)
-  case progressed(ClaimedStage, StageProgress)
-  case measured(ClaimedStage, Training.Measurement)
-  case ended(ClaimedStage, String)
-}
-
 /// The life of one attempt: resume, train, record, check in, finish. Training has a thread of its
 /// own; everything that talks to the queue happens here.
 struct StageRunner: Sendable {
@@ -35,19 +22,21 @@ struct StageRunner: Sendable {
   let news: @Sendable (WorkerNews) -> Void
   /// Told of a data set, by its digest, that could not be opened: nothing more of it is claimed now.
   let lacks: @Sendable (String) -> Void
-  /// Tells the queue that the stage is trained: checkpoint, measurements, totals; false where it is lost.
-  let finish: @Sendable (JSON, [JSON], JSON) async throws -> Bool
+  /// Told of a stage of another version of jobctl: it is not claimed again.
+  let cannotRead: @Sendable (Int) -> Void
+  /// Tells the queue that the stage is trained; false where it is lost.
+  let finish: @Sendable (CheckpointRow, [MeasurementRow], ProgressRow) async throws -> Bool
 
-  /// What the training thread reports; the queue hears of it in this order.
+  /// A report of the training thread; the queue hears of them in their order.
   private enum Report: Sendable {
     case measured(Training.Measurement)
-    case checkpointed(Registered)
+    case checkpointed(CheckpointRow)
     case ended(Ending)
   }
 
   private enum Ending: Sendable {
-    case finished(Registered)
-    case drained(Registered)
+    case finished(CheckpointRow)
+    case drained(CheckpointRow)
     case abandoned
     case diverged(String)
     /// The store could not take the checkpoint.
@@ -56,38 +45,36 @@ struct StageRunner: Sendable {
     case failed(String)
   }
 
-  /// A checkpoint file with what the queue is told of it.
-  private struct Registered: Sendable {
-    let written: CheckpointStore.Written
-    let samples: Int
-    let updates: Int
-    let parametersDigest: String
-  }
+  /// Reports that the queue has not been told yet. When so many wait, for instance while the database is
+  /// away, the training thread waits too.
+  private static let mostReports = 1000
 
   /// A disk that is full now may not be in half a minute.
   private static let fullDiskDelay = Duration.seconds(30)
 
   private static let absentStoreDelay = Duration.seconds(30)
 
-  /// Runs the attempt to whatever end it has.
+  /// Runs the attempt to its end.
   func run() async {
     do {
       let ending = try await attempt()
       news(.ended(claimed, ending))
       logger.info("stage ended", metadata: ["outcome": "\(ending)"])
     } catch is CancellationError {
-      news(.ended(claimed, "not recorded: the worker was ended"))
+      news(.ended(claimed, .unrecorded("the worker was ended")))
     } catch {
-      // Refused for good, or for a day: another attempt may be luckier, a few times.
-      logger.error("what the stage came to was refused", metadata: ["error": "\(error)"])
+      // The queue refused a write for good, or was away for a day: another attempt may be luckier, a
+      // few times.
+      logger.error("the queue refused a write", metadata: ["error": "\(error)"])
+      // Where this is lost as well, the lease runs out and a rescue takes the stage.
       let isTold = try? await queue.fail(
         claimed.lease, reason: "the queue refused a write: \(error)", permanent: false,
-        totals: totals())
-      news(.ended(claimed, isTold == true ? "failed: \(error)" : "not recorded: \(error)"))
+        progress: progress())
+      news(.ended(claimed, isTold == true ? .failed("\(error)") : .unrecorded("\(error)")))
     }
   }
 
-  private func attempt() async throws -> String {
+  private func attempt() async throws -> AttemptEnding {
     let work: StageWork
     let dataset: Dataset
     do {
@@ -95,24 +82,40 @@ struct StageRunner: Sendable {
     } catch let error as MissingData {
       // Files that are absent or damaged here may be whole later, or on another machine.
       lacks(error.digest)
-      _ = try await queue.release(
-        claimed.lease, reason: "\(error)", delay: nil, totals: totals())
-      return "held back: \(error)"
+      return try await holdBack("\(error)")
+    } catch let error as UnreadableStage {
+      cannotRead(claimed.lease.stage)
+      return try await holdBack("\(error)")
     } catch {
-      _ = try await queue.fail(claimed.lease, reason: "\(error)", permanent: true, totals: totals())
-      return "failed: \(error)"
+      _ = try await queue.fail(
+        claimed.lease, reason: "\(error)", permanent: true, progress: progress())
+      return .failed("\(error)")
     }
     let checkpoint: Checkpoint?
-    do throws(CheckpointError) {
-      checkpoint = try claimed.resume.map { resume throws(CheckpointError) in
-        // The memory of a stage holds its state several times.
-        try store.read(resume.file, digest: resume.digest, limit: claimed.memoryBytes)
-      }
+    do {
+      checkpoint = try await resumed()
     } catch {
       return try await report(error)
     }
     news(.started(claimed, from: claimed.resume?.samples ?? 0))
     return try await train(work, dataset, from: checkpoint)
+  }
+
+  /// Gives the stage back: another worker, or this one later, may train it.
+  private func holdBack(_ reason: String, delay: Duration? = nil) async throws -> AttemptEnding {
+    _ = try await queue.release(
+      claimed.lease, reason: reason, delay: delay, progress: progress())
+    return .heldBack(reason)
+  }
+
+  /// The checkpoint that training goes on from; nil at the start of training.
+  private func resumed() async throws(CheckpointError) -> Checkpoint? {
+    guard let resume = claimed.resume else { return nil }
+    let (store, limit) = (store, claimed.memoryBytes)
+    return try await blocking("reading a checkpoint") { () throws(CheckpointError) in
+      // The memory of a stage holds its state several times.
+      try store.read(resume.file, digest: resume.digest, limit: limit)
+    }
   }
 
   /// Data that this machine does not have now.
@@ -124,10 +127,10 @@ struct StageRunner: Sendable {
 
   /// The stage, checked, and its data. Asks nothing of the queue.
   private func prepared() async throws -> (StageWork, Dataset) {
-    let work = try stageWork()
+    let work = try StageWork(claimed)
     // Before anything is opened: a submitter may have sent data of any size.
     try work.check(work.spec.dataset.builtInFacts, planned: claimed.memoryBytes)
-    guard let digest = work.spec.datasetDigest else { throw WorkerError.namesNoData }
+    guard let digest = work.spec.datasetDigest else { throw UnsoundStage.namesNoData }
     let dataset: Dataset
     do throws(DatasetError) {
       dataset = try await shelf.dataset(work.spec.dataset, digest: digest)
@@ -140,86 +143,75 @@ struct StageRunner: Sendable {
     return (work, dataset)
   }
 
-  private func stageWork() throws -> StageWork {
-    guard let law = Law(claimed.law) else { throw WorkerError.unreadableLaw }
-    let probe = GradientProbe(claimed.probe)
-    guard probe != nil || claimed.probe.isNull else { throw WorkerError.unreadableProbe }
-    return StageWork(
-      digest: claimed.digest, spec: try TrainingSpec(claimed.spec), probe: probe,
-      seed: claimed.seed, law: law, start: claimed.start, end: claimed.end,
-      startUpdates: claimed.startUpdates)
-  }
-
-  private func report(_ error: CheckpointError) async throws -> String {
+  private func report(_ error: CheckpointError) async throws -> AttemptEnding {
     if case .away = error {
-      _ = try await queue.release(
-        claimed.lease, reason: error.description, delay: StageRunner.absentStoreDelay,
-        totals: totals())
-      return "held back: \(error)"
+      return try await holdBack(error.description, delay: StageRunner.absentStoreDelay)
     }
     logger.error(
       "a checkpoint cannot be used; an earlier one will be", metadata: ["error": "\(error)"])
     _ = try await queue.reportDamage(
       claimed.lease, checkpoint: claimed.resume?.checkpoint ?? 0, reason: error.description)
-    return "damage reported: \(error)"
+    return .damaged("\(error)")
   }
 
   // MARK: - Training
 
   private func train(
     _ work: StageWork, _ dataset: Dataset, from checkpoint: Checkpoint?
-  ) async throws -> String {
-    let (reports, continuation) = AsyncStream.makeStream(of: Report.self)
+  ) async throws -> AttemptEnding {
+    let (reports, continuation) = AsyncStream.makeStream(
+      of: Report.self, bufferingPolicy: .bufferingOldest(StageRunner.mostReports))
     let thread = Thread { trainOnThisThread(work, dataset, checkpoint, continuation) }
     thread.name = "stage \(claimed.lease.stage)"
     thread.stackSize = 8 << 20
     thread.start()
-    // Whatever ends this function, no thread trains on for nobody.
+    // Whatever ends this function, no thread trains on in vain.
     defer { control.command(.abandon) }
-    var unrecorded: [JSON] = []
-    var outcome = "abandoned"
+    var unrecorded: [MeasurementRow] = []
+    var ending = AttemptEnding.abandoned
     for await report in reports {
       switch report {
       case .measured(let measurement):
         news(.measured(claimed, measurement))
-        unrecorded.append(measurement.json)
+        unrecorded.append(MeasurementRow(measurement))
         if try await accepted({ try await queue.record(claimed.lease, unrecorded) }) {
           unrecorded = []
         }
-      case .checkpointed(let registered):
+      case .checkpointed(let checkpoint):
         _ = try await accepted {
           try await queue.registerCheckpoint(
-            claimed.lease, checkpoint: json(registered), measurements: unrecorded, totals: totals())
+            claimed.lease, checkpoint: checkpoint, measurements: unrecorded, progress: progress())
         }
-      case .ended(let ending): outcome = try await end(ending, unrecorded)
+      case .ended(let end): ending = try await record(end, unrecorded)
       }
     }
-    return outcome
+    return ending
   }
 
-  private func end(_ ending: Ending, _ measurements: [JSON]) async throws -> String {
+  private func record(_ ending: Ending, _ measurements: [MeasurementRow]) async throws
+    -> AttemptEnding
+  {
     switch ending {
-    case .finished(let registered):
-      let isOurs = try await finish(json(registered), measurements, totals())
-      return isOurs ? "finished" : "lost: a newer attempt has the stage"
-    case .drained(let registered):
+    case .finished(let checkpoint):
+      return try await finish(checkpoint, measurements, progress()) ? .finished : .lost
+    case .drained(let checkpoint):
       let isOurs = try await queue.registerCheckpoint(
-        claimed.lease, checkpoint: json(registered), measurements: measurements, totals: totals())
-      guard isOurs else { return "lost: a newer attempt has the stage" }
-      _ = try await queue.release(claimed.lease, reason: "drained", delay: nil, totals: totals())
-      return "drained at sample \(registered.samples)"
-    case .abandoned: return "abandoned: the stage is no longer ours"
+        claimed.lease, checkpoint: checkpoint, measurements: measurements, progress: progress())
+      guard isOurs else { return .lost }
+      _ = try await queue.release(
+        claimed.lease, reason: "drained", delay: nil, progress: progress())
+      return .drained(samples: checkpoint.samples)
+    case .abandoned: return .abandoned
     case .diverged(let reason):
       _ = try await queue.diverge(
-        claimed.lease, reason: reason, measurements: measurements, totals: totals())
-      return "diverged: \(reason)"
+        claimed.lease, reason: reason, measurements: measurements, progress: progress())
+      return .diverged(reason)
     case .failed(let reason):
-      _ = try await queue.fail(claimed.lease, reason: reason, permanent: true, totals: totals())
-      return "failed: \(reason)"
+      _ = try await queue.fail(
+        claimed.lease, reason: reason, permanent: true, progress: progress())
+      return .failed(reason)
     case .unwritten(let reason):
-      _ = try await queue.release(
-        claimed.lease, reason: reason, delay: StageRunner.fullDiskDelay, totals: totals())
-      return "held back: \(reason)"
+      return try await holdBack(reason, delay: StageRunner.fullDiskDelay)
     }
   }
 
@@ -235,13 +227,20 @@ struct StageRunner: Sendable {
     _ reports: AsyncStream<Report>.Continuation
   ) {
     defer { reports.finish() }
+    // In their order, and none lost: where the queue has not been told of many, training waits.
+    @Sendable func tell(_ report: Report) {
+      while case .dropped = reports.yield(report) {
+        if case .abandon = control.directive() { return }
+        Thread.sleep(forTimeInterval: 0.05)
+      }
+    }
     var lastCheckpoint = ContinuousClock.now
     // A copy of the state is compressed and written beside training, one at a time.
     let writing = DispatchQueue(label: "checkpoints of stage \(claimed.lease.stage)")
     let isWriting = Atomic(false)
     let hooks = StageTrainer.Hooks(
       directive: control.directive,
-      measured: { reports.yield(.measured($0)) },
+      measured: { tell(.measured($0)) },
       wantsCheckpoint: {
         !isWriting.load(ordering: .acquiring)
           && ContinuousClock.now - lastCheckpoint >= settings.checkpointEvery
@@ -251,7 +250,7 @@ struct StageRunner: Sendable {
         isWriting.store(true, ordering: .releasing)
         writing.async {
           do throws(CheckpointError) {
-            reports.yield(.checkpointed(try write(content)))
+            tell(.checkpointed(try write(content)))
           } catch {
             // Training goes on from memory; the next checkpoint may find room.
             logger.warning("no checkpoint was written", metadata: ["error": "\(error)"])
@@ -270,7 +269,7 @@ struct StageRunner: Sendable {
       trainer = try StageTrainer(
         work, dataset: dataset, from: checkpoint, threads: settings.threads, hooks: hooks)
     } catch {
-      reports.yield(.ended(.failed(error.description)))
+      tell(.ended(.failed(error.description)))
       return
     }
     let outcome = trainer.run()
@@ -282,7 +281,7 @@ struct StageRunner: Sendable {
       case .abandoned: .abandoned
       case .diverged(let reason): .diverged(reason)
       }
-    reports.yield(.ended(ending))
+    tell(.ended(ending))
   }
 
   private func drain(_ content: TrainingState.Content) -> Ending {
@@ -316,79 +315,55 @@ struct StageRunner: Sendable {
     }
   }
 
-  private func write(_ content: TrainingState.Content) throws(CheckpointError) -> Registered {
-    // The name carries the attempt: a zombie cannot overwrite what another has written.
+  private func write(_ content: TrainingState.Content) throws(CheckpointError) -> CheckpointRow {
+    // The name carries the attempt: a zombie cannot overwrite another attempt's file.
     let name =
       "stage-\(claimed.lease.stage)-attempt-\(claimed.lease.attempt)-samples-\(content.samples)"
       + "-\(content.ghosts)\(CheckpointStore.ending)"
     let (checkpoint, parametersDigest) = content.sealed()
     let written = try store.write(checkpoint, as: name)
-    return Registered(
-      written: written, samples: content.samples, updates: content.updates,
+    return CheckpointRow(
+      store: store.id, file: written.file, samples: content.samples, updates: content.updates,
+      bytes: written.bytes, digest: written.digest, fingerprint: fingerprint,
       parametersDigest: parametersDigest)
   }
 
-  // MARK: - JSON for the queue
-
-  private func json(_ registered: Registered) -> JSON {
-    [
-      "store": .string(store.id), "file": .string(registered.written.file),
-      "samples": .integer(registered.samples), "updates": .integer(registered.updates),
-      "bytes": .integer(registered.written.bytes), "digest": .string(registered.written.digest),
-      "fingerprint": .string(fingerprint),
-      "parameters_digest": .string(registered.parametersDigest),
-    ]
-  }
-
-  /// How far the attempt is: updates since the stage's start and the sample clock.
-  func totals() -> JSON {
-    (control.progress?.totals ?? [:]).setting(
-      ["peak_memory_bytes"], to: .integer(peakMemory()))
+  private func progress() -> ProgressRow {
+    var row = control.row
+    row.reason = nil
+    row.peakMemoryBytes = peakMemory()
+    return row
   }
 }
 
-enum WorkerError: Error, CustomStringConvertible {
-  case unreadableLaw, unreadableProbe, namesNoData
-
+/// A stage that was planned by another version of jobctl: it is given back.
+struct UnreadableStage: Error, CustomStringConvertible {
+  let reason: String
   var description: String {
-    switch self {
-    case .unreadableLaw: "the stage's law cannot be read by this version"
-    case .unreadableProbe: "the stage's gradient probe cannot be read by this version"
-    case .namesNoData: "the stage names no digest of its data"
+    "this version of jobctl cannot read the stage (\(reason)); a worker of the version that "
+      + "submitted it can"
+  }
+}
+
+extension UnsoundStage {
+  fileprivate static let namesNoData = UnsoundStage(
+    description: "the stage is unsound: it names no digest of its data")
+}
+
+extension StageWork {
+  /// Reads what was claimed.
+  fileprivate init(_ claimed: ClaimedStage) throws {
+    let spec: TrainingSpec
+    do throws(InvalidDocument) { spec = try TrainingSpec(claimed.spec) } catch {
+      // Values out of bounds are what the planner would have refused.
+      guard error.problems.contains(where: \.isUnknown) else { throw error }
+      throw UnreadableStage(reason: error.description)
     }
-  }
-}
-
-extension StageProgress {
-  var totals: JSON {
-    [
-      "updates": .integer(updates), "samples": .integer(samples), "seconds": .real(seconds),
-      "core_seconds": .real(coreSeconds), "samples_per_second": .real(samplesPerSecond),
-      "threads": .integer(threads),
-    ]
-  }
-}
-
-extension Training.Measurement {
-  var json: JSON {
-    let noise = gradientNoise
-    return [
-      "samples": .integer(samples), "updates": .integer(updates), "epoch": .real(epoch),
-      "batch": .integer(batch), "learning_rate": .real(learningRate),
-      "noise_scale": noiseScale.map(JSON.real) ?? .null, "train_loss": .real(train.loss),
-      "train_accuracy": .real(train.accuracy), "test_loss": .real(test.loss),
-      "test_accuracy": .real(test.accuracy),
-      "test_samples": .integer(testSamples), "test_commonest": .integer(testCommonest),
-      "above_guessing": .bool(isAboveGuessing),
-      "validation_loss": validation.map { .real($0.loss) } ?? .null,
-      "validation_accuracy": validation.map { .real($0.accuracy) } ?? .null,
-      "seconds": .real(seconds), "core_seconds": .real(coreSeconds),
-      "peak_memory_bytes": .integer(peakMemory),
-      "gradient_square": noise.map { .real($0.square) } ?? .null,
-      "gradient_variance": noise.map { .real($0.variance) } ?? .null,
-      "gradient_estimates": noise.map { .integer($0.estimates) } ?? .null,
-      "gradient_probes": noise.map { .integer($0.probes) } ?? .null,
-      "probe_seconds": noise.map { .real($0.probeSeconds) } ?? .null,
-    ]
+    guard let law = Law(claimed.law) else { throw UnreadableStage(reason: "its law") }
+    let probe = claimed.probe.map { GradientProbe($0) }
+    if case .some(.none) = probe { throw UnreadableStage(reason: "its gradient probe") }
+    self.init(
+      digest: claimed.digest, spec: spec, probe: probe ?? nil, seed: claimed.seed, law: law,
+      start: claimed.start, end: claimed.end, startUpdates: claimed.startUpdates)
   }
 }

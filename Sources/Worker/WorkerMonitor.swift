@@ -11,7 +11,7 @@ package final class WorkerMonitor: Sendable {
     var isDraining = false
     var confirmed: ContinuousClock.Instant?
     var running: [Lease: (updates: Int, samples: Int, perSecond: Double)] = [:]
-    var ended: [String: Int] = [:]
+    var ended: [AttemptEnding.Kind: Int] = [:]
     var updates = 0
     var samples = 0
   }
@@ -48,20 +48,11 @@ package final class WorkerMonitor: Sendable {
           progress.updates, progress.samples, progress.samplesPerSecond
         )
       case .measured: break
-      case .ended(let stage, let outcome):
+      case .ended(let stage, let ending):
         state.running[stage.lease] = nil
-        state.ended[WorkerMonitor.kind(of: outcome), default: 0] += 1
+        state.ended[ending.kind, default: 0] += 1
       }
     }
-  }
-
-  /// The first word of how a stage ended: one of few.
-  private static func kind(of outcome: String) -> String {
-    let word = outcome.prefix { $0.isLetter }
-    let known = [
-      "finished", "drained", "abandoned", "diverged", "failed", "held", "lost", "damage",
-    ]
-    return known.contains(String(word)) ? String(word) : "unrecorded"
   }
 
   /// Whether the queue has answered lately, and new work would be taken.
@@ -94,7 +85,9 @@ package final class WorkerMonitor: Sendable {
       "jobctl_stages_running", "gauge", "Stages in training.", [("", Double(state.running.count))])
     add(
       "jobctl_stages_ended_total", "counter", "Attempts by how they ended.",
-      state.ended.sorted { $0.key < $1.key }.map { ("{outcome=\"\($0.key)\"}", Double($0.value)) })
+      AttemptEnding.Kind.allCases.map {
+        ("{outcome=\"\($0.rawValue)\"}", Double(state.ended[$0] ?? 0))
+      })
     add(
       "jobctl_updates_total", "counter", "Parameter updates made.", [("", Double(state.updates))])
     add("jobctl_samples_total", "counter", "Samples trained on.", [("", Double(state.samples))])

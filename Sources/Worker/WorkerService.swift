@@ -1,6 +1,5 @@
 import Checkpoints
 import Datasets
-import Experiments
 import Foundation
 import JobQueue
 import Logging
@@ -59,7 +58,12 @@ package final class WorkerService: Service {
   /// The queue's number of this worker.
   private let number = Atomic(0)
   /// What was claimed with a stage's finish, for when the stage has ended.
-  private let claimedWith = Mutex<[Lease: Message]>([:])
+  private let claimedWith = Mutex<[Lease: Inbox.Message]>([:])
+  /// Stages that another version of jobctl planned: they are not claimed again.
+  private let unreadable = Mutex<[Int]>([])
+
+  /// Stages that cannot be read are remembered up to this number; a worker meets few.
+  private static let mostUnreadable = 1000
 
   /// What is wanted is looked for anew after this long, or when there is nothing else to claim.
   private static let datasetsStayWanted = Duration.seconds(30)
@@ -84,21 +88,21 @@ package final class WorkerService: Service {
     core = Mutex(WorkerCore(settings, now: .now))
   }
 
-  /// What else the loop is told of: stages that were claimed, with all that is known of them.
-  private enum Message: Sendable {
-    case event(WorkerCore.Event)
-    case claimed([ClaimedStage], sent: ContinuousClock.Instant)
-    /// What the queue said to a heartbeat of the worker that had this number then.
-    case answered(WorkerCore.HeartbeatAnswer, of: Int)
-    /// The queue's number of this worker; nil where it did not answer.
-    case registered(Int?)
+  /// Claims, trains and renews until the worker is drained or, where it was asked to, the queue is empty.
+  package func run() async throws {
+    // The loop, heartbeats and claims have a thread of their own: neither the health server nor
+    // anything else in the process keeps them from it.
+    try await withTaskExecutorPreference(ThreadExecutor(label: "worker")) { try await serve() }
   }
 
-  package func run() async throws {
-    let error = BLAS.selfCheck()
+  private func serve() async throws {
+    let error = await blocking("checking the kernels") { BLAS.selfCheck() }
     // Relative to the size of the sums; single precision leaves about 1e-6 at these lengths.
     guard error < 1e-5 else { throw WrongKernels(error: error) }
-    let store = try CheckpointStore(path: options.checkpoints)
+    let path = options.checkpoints
+    let store = try await blocking("opening the store") { () throws(CheckpointError) in
+      try CheckpointStore(path: path)
+    }
     try await queue.register(store: store.id, path: store.path, host: hostName)
     let first = try await register(store)
     number.store(first, ordering: .relaxed)
@@ -109,60 +113,74 @@ package final class WorkerService: Service {
         "worker": "\(first)", "slots": "\(options.slots)",
         "threads": "\(options.threads)", "kernels": "\(fingerprint)", "store": "\(store.path)",
       ])
-    let (messages, inbox) = AsyncStream.makeStream(of: Message.self)
-    await withTaskGroup(of: Void.self) { group in
+    let inbox = Inbox(slots: settings.slots)
+    // A group that forgets children as they end: a worker has millions of them in a year.
+    await withDiscardingTaskGroup { group in
       group.addTask { await self.tick(inbox) }
       group.addTask { await self.listen(inbox) }
       group.addTask {
         await cancelWhenGracefulShutdown {
+          // Cancelled is how it ends.
           try? await Task.sleep(for: .seconds(1 << 30))
         }
-        inbox.yield(.event(.drain))
+        inbox.send(.event(.drain))
       }
-      var known: [Lease: ClaimedStage] = [:]
-      var isRegistering = false
-      loop: for await message in messages {
-        var event: WorkerCore.Event
-        switch message {
-        case .event(let plain): event = plain
-        case .claimed(let stages, let sent):
-          for stage in stages { known[stage.lease] = stage }
-          event = .claimed(stages.map(\.lease), sent: sent)
-        case .answered(var answer, let asked):
-          // It knows the number that this worker has had since.
-          if asked != number.load(ordering: .relaxed) { answer.isKnown = true }
-          event = .heartbeatAnswered(answer)
-        case .registered(let fresh):
-          isRegistering = false
-          if let fresh {
-            number.store(fresh, ordering: .relaxed)
-            told.withLock { $0 = [:] }
-            news(.registered(worker: fresh))
-          }
-          continue
-        }
-        if case .drain = event { news(.draining) }
-        if case .ended(let lease) = event {
-          known[lease] = nil
-          controls.withLock { $0[lease] = nil }
-        }
-        for action in core.withLock({ $0.handle(event, now: .now) }) {
-          if action == .stop { break loop }
-          if case .start(let lease) = action, let stage = known[lease] {
-            start(stage, store, inbox, in: &group)
-          } else if action == .register {
-            guard !isRegistering else { continue }
-            isRegistering = true
-            group.addTask { inbox.yield(.registered(await self.registerAgain(store))) }
-          } else {
-            perform(action, store, inbox, in: &group)
-          }
-        }
-      }
+      await loop(store, inbox, in: &group)
       group.cancelAll()
     }
+    // Where the queue does not hear it, it notices the silence.
     try? await queue.retire(worker: number.load(ordering: .relaxed))
     logger.info("worker stopped")
+  }
+
+  /// Takes messages until the core says to stop.
+  private func loop(
+    _ store: CheckpointStore, _ inbox: Inbox, in group: inout DiscardingTaskGroup
+  ) async {
+    var known: [Lease: ClaimedStage] = [:]
+    var isRegistering = false
+    for await message in inbox.messages {
+      inbox.took(message)
+      var event: WorkerCore.Event
+      switch message {
+      case .event(let plain): event = plain
+      case .claimed(let claims, let sent):
+        for stage in claims.stages { known[stage.lease] = stage }
+        event = .claimed(claims.stages.map(\.lease), sent: sent)
+        if !claims.unreadable.isEmpty {
+          group.addTask { await self.giveBack(claims.unreadable) }
+        }
+      case .answered(var answer, let asked):
+        // It knows the number that this worker has had since.
+        if asked != number.load(ordering: .relaxed) { answer.isKnown = true }
+        event = .heartbeatAnswered(answer)
+      case .registered(let fresh):
+        isRegistering = false
+        if let fresh {
+          number.store(fresh, ordering: .relaxed)
+          told.withLock { $0 = [:] }
+          news(.registered(worker: fresh))
+        }
+        continue
+      }
+      if case .drain = event { news(.draining) }
+      if case .ended(let lease) = event {
+        known[lease] = nil
+        controls.withLock { $0[lease] = nil }
+      }
+      for action in core.withLock({ $0.handle(event, now: .now) }) {
+        if action == .stop { return }
+        if case .start(let lease) = action, let stage = known[lease] {
+          start(stage, store, inbox, in: &group)
+        } else if action == .register {
+          guard !isRegistering else { continue }
+          isRegistering = true
+          group.addTask { inbox.send(.registered(await self.registerAgain(store))) }
+        } else {
+          perform(action, store, inbox, in: &group)
+        }
+      }
+    }
   }
 
   struct WrongKernels: Error, CustomStringConvertible {
@@ -176,8 +194,8 @@ package final class WorkerService: Service {
   // MARK: - Actions
 
   private func start(
-    _ stage: ClaimedStage, _ store: CheckpointStore, _ inbox: AsyncStream<Message>.Continuation,
-    in group: inout TaskGroup<Void>
+    _ stage: ClaimedStage, _ store: CheckpointStore, _ inbox: Inbox,
+    in group: inout DiscardingTaskGroup
   ) {
     // The hold follows at once, with the time at which the claim was sent.
     let control = StageControl(holdsUntil: .now, threads: 1)
@@ -195,39 +213,73 @@ package final class WorkerService: Service {
       claimed: stage, control: control, queue: queue, store: store, shelf: shelf, settings: options,
       fingerprint: fingerprint, logger: logger, news: news,
       lacks: { digest in self.datasets.withLock { $0?.present.removeAll { $0 == digest } } },
+      cannotRead: self.excludes,
       finish: { try await self.finish(stage.lease, $0, $1, $2, store) })
     group.addTask {
       await runner.run()
-      inbox.yield(.event(.ended(stage.lease)))
+      inbox.send(.event(.ended(stage.lease)))
       if let claimed = self.claimedWith.withLock({ $0.removeValue(forKey: stage.lease) }) {
-        inbox.yield(claimed)
+        inbox.send(claimed)
+      }
+    }
+  }
+
+  /// Claims nothing more of a stage that this version cannot read.
+  private func excludes(_ stage: Int) {
+    unreadable.withLock { stages in
+      stages.append(stage)
+      if stages.count > WorkerService.mostUnreadable { stages.removeFirst() }
+    }
+  }
+
+  /// Gives stages of another version back to the queue.
+  private func giveBack(_ stages: [(lease: Lease, reason: UnreadableRow)]) async {
+    for (lease, reason) in stages {
+      excludes(lease.stage)
+      logger.warning("a stage cannot be read", metadata: ["reason": "\(reason)"])
+      do {
+        _ = try await queue.release(
+          lease, reason: "\(reason)", delay: nil, progress: ProgressRow())
+      } catch {
+        // Heartbeats do not name it: the queue takes it back after a lease.
+        logger.warning("a stage could not be given back", metadata: ["error": "\(error)"])
       }
     }
   }
 
   /// Finishes a stage, and where the worker goes on claims in the same transaction.
   private func finish(
-    _ lease: Lease, _ checkpoint: JSON, _ measurements: [JSON], _ totals: JSON,
-    _ store: CheckpointStore
+    _ lease: Lease, _ checkpoint: CheckpointRow, _ measurements: [MeasurementRow],
+    _ progress: ProgressRow, _ store: CheckpointStore
   ) async throws -> Bool {
-    let datasets = (try? store.check()) == nil ? nil : freshDatasets
+    let datasets = await isPresent(store) ? freshDatasets : nil
     let slots = datasets == nil ? 0 : core.withLock { $0.slotsToClaim(finishing: lease) }
     guard let datasets, slots > 0 else {
       return try await queue.finish(
-        lease, checkpoint: checkpoint, measurements: measurements, totals: totals)
+        lease, checkpoint: checkpoint, measurements: measurements, progress: progress)
     }
-    var outcome = Message.event(.finishClaimedNothing)
+    var outcome = Inbox.Message.event(.finishClaimedNothing)
     defer { claimedWith.withLock { $0[lease] = outcome } }
     let sent = ContinuousClock.now
     let (isOurs, claimed) = try await queue.finish(
-      lease, checkpoint: checkpoint, measurements: measurements, totals: totals,
+      lease, checkpoint: checkpoint, measurements: measurements, progress: progress,
       claiming: request(slots, datasets, store), for: settings.lease)
     switch claimed {
-    case .success(let stages): if !stages.isEmpty { outcome = .claimed(stages, sent: sent) }
+    case .success(let claims):
+      if !claims.stages.isEmpty || !claims.unreadable.isEmpty {
+        outcome = .claimed(claims, sent: sent)
+      }
     case .failure(let error):
       logger.warning("a stage was finished by itself", metadata: ["error": "\(error)"])
     }
     return isOurs
+  }
+
+  private func isPresent(_ store: CheckpointStore) async -> Bool {
+    await blocking("looking for the store") {
+      // Why it is away is said by the claim that comes next.
+      (try? store.check()) != nil
+    }
   }
 
   /// Data sets that are here and were wanted not long ago.
@@ -240,7 +292,7 @@ package final class WorkerService: Service {
 
   private func perform(
     _ action: WorkerCore.Action, _ store: CheckpointStore,
-    _ inbox: AsyncStream<Message>.Continuation, in group: inout TaskGroup<Void>
+    _ inbox: Inbox, in group: inout DiscardingTaskGroup
   ) {
     func control(_ lease: Lease) -> StageControl? { controls.withLock { $0[lease] } }
     switch action {
@@ -250,31 +302,34 @@ package final class WorkerService: Service {
     case .allot(let lease, let threads): control(lease)?.allot(threads)
     case .claim(let slots): group.addTask { await self.claim(slots, store, inbox) }
     case .heartbeat(let leases, let idle):
-      let held = leases.map { Held(lease: $0, totals: control($0)?.totals ?? [:]) }
+      let held = leases.map { HeldStage($0, control($0)?.row ?? ProgressRow()) }
       group.addTask { await self.beat(held, idle: idle, inbox) }
     case .askWhetherEmpty:
       group.addTask {
+        // Not known is not empty: the worker asks again.
         let state = try? await self.queue.state(grid: self.options.grid)
-        inbox.yield(.event(.queueIsEmpty(state?.isEmpty ?? false)))
+        inbox.send(.event(.queueIsEmpty(state?.isEmpty ?? false)))
       }
     case .start, .register, .stop: break
     }
   }
 
   private func claim(
-    _ slots: Int, _ store: CheckpointStore, _ inbox: AsyncStream<Message>.Continuation
+    _ slots: Int, _ store: CheckpointStore, _ inbox: Inbox
   ) async {
     let sent = ContinuousClock.now
     do {
       // Without its store a worker can neither resume nor check in.
-      try store.check()
+      try await blocking("looking for the store") { () throws(CheckpointError) in
+        try store.check()
+      }
       let fresh = freshDatasets
-      var stages: [ClaimedStage] = []
+      var claims = Claims()
       if let fresh {
-        stages = try await queue.claim(request(slots, fresh, store), lease: settings.lease)
+        claims = try await queue.claim(request(slots, fresh, store), lease: settings.lease)
       }
       // Something may be wanted since that was not before.
-      if stages.isEmpty {
+      if claims.stages.isEmpty {
         let (present, missing) = await shelf.survey(try await queue.datasetsWanted())
         datasets.withLock { $0 = (present, sent) }
         if told.withLock({ $0 }) != missing {
@@ -282,61 +337,64 @@ package final class WorkerService: Service {
           told.withLock { $0 = missing }
         }
         if present != fresh {
-          stages = try await queue.claim(request(slots, present, store), lease: settings.lease)
+          claims = try await queue.claim(request(slots, present, store), lease: settings.lease)
         }
       }
-      inbox.yield(.claimed(stages, sent: sent))
+      inbox.send(.claimed(claims, sent: sent))
     } catch {
       logger.warning("claiming failed", metadata: ["error": "\(error)"])
-      inbox.yield(.event(.claimFailed))
+      inbox.send(.event(.claimFailed))
     }
   }
 
   private func request(
     _ slots: Int, _ datasets: [String], _ store: CheckpointStore
-  ) -> JobQueue.Claim {
-    JobQueue.Claim(
+  ) -> ClaimRequest {
+    var request = ClaimRequest(
       worker: number.load(ordering: .relaxed), slots: slots, datasets: datasets, stores: [store.id],
       memory: availableMemory() / slots, grid: options.grid, threads: options.threads,
       fingerprint: fingerprint)
+    request.excludedStages = unreadable.withLock { $0 }
+    return request
   }
 
   private func beat(
-    _ held: [Held], idle: Bool, _ inbox: AsyncStream<Message>.Continuation
+    _ held: [HeldStage], idle: Bool, _ inbox: Inbox
   ) async {
     let worker = number.load(ordering: .relaxed)
     let sent = ContinuousClock.now
     do {
-      let (isKnown, verdicts, idleWorkers) = try await heartbeatQueue.heartbeat(
+      let answer = try await heartbeatQueue.heartbeat(
         worker: worker, held: held, idle: idle, lease: settings.lease, timeout: .seconds(3))
       news(.heartbeatConfirmed)
-      let judged = Dictionary(verdicts, uniquingKeysWith: { first, _ in first })
-      inbox.yield(
+      let judged = Dictionary(answer.verdicts, uniquingKeysWith: { first, _ in first })
+      inbox.send(
         .answered(
-          .init(verdicts: judged, isKnown: isKnown, idleWorkers: idleWorkers, sent: sent),
+          .init(
+            verdicts: judged, isKnown: answer.isKnown, idleWorkers: answer.idleWorkers, sent: sent),
           of: worker))
     } catch {
       logger.warning("a heartbeat was not answered", metadata: ["error": "\(error)"])
-      inbox.yield(.event(.heartbeatFailed))
+      inbox.send(.event(.heartbeatFailed))
     }
   }
 
-  private func tick(_ inbox: AsyncStream<Message>.Continuation) async {
+  private func tick(_ inbox: Inbox) async {
     while !Task.isCancelled {
-      inbox.yield(.event(.tick))
+      inbox.tick()
       try? await Task.sleep(for: .milliseconds(200))
     }
   }
 
   /// Notifications wake an idle worker at once; where listening fails, polling finds the work.
-  private func listen(_ inbox: AsyncStream<Message>.Continuation) async {
+  private func listen(_ inbox: Inbox) async {
     while !Task.isCancelled {
       do {
         let connection = try await Connection.open(target)
         try await connection.listen("jobctl_ready")
         while !Task.isCancelled {
           if try await connection.waitForNotification(.milliseconds(500)) {
-            inbox.yield(.event(.poke))
+            inbox.poke()
           }
         }
       } catch {
@@ -349,13 +407,11 @@ package final class WorkerService: Service {
 
   private func register(_ store: CheckpointStore) async throws -> Int {
     try await queue.register(
-      worker: [
-        "name": .string("\(hostName):\(getpid())"), "host": .string(hostName),
-        "pid": .integer(Int(getpid())), "version": .string(options.version),
-        "numerics_version": .integer(numericsVersion), "fingerprint": .string(fingerprint),
-        "slots": .integer(options.slots), "threads": .integer(options.threads),
-        "stores": [.string(store.id)],
-      ], patience: .upTo(.seconds(60)))
+      worker: WorkerRow(
+        name: "\(hostName):\(getpid())", host: hostName, pid: Int(getpid()),
+        version: options.version, fingerprint: fingerprint, slots: options.slots,
+        threads: options.threads, stores: [store.id]),
+      patience: .upTo(.seconds(60)))
   }
 
   /// Retired by somebody, deleted, or unknown to a database that was restored. The leases that it holds

@@ -128,15 +128,16 @@ extension QueueUnderLoad {
   /// Workers with eight stages each that they beat for every three seconds, over 16 connections.
   func training(workers: Int, seconds: Double, home: String) async throws {
     let queues = (0..<16).map { _ in JobQueue(database()) }
-    var held: [(worker: Int, stages: [Held])] = []
+    var held: [(worker: Int, stages: [HeldStage])] = []
     for number in 0..<workers {
       let id = try await worker(queues[0], number, slots: 8)
       let stages = try await queues[0].claim(
         .init(
           worker: id, slots: 8, datasets: [], stores: ["store"], memory: 1 << 30, grid: nil,
-          threads: 1, fingerprint: "bench"), lease: .seconds(3600))
+          threads: 1, fingerprint: "bench"), lease: .seconds(3600)
+      ).stages
       held.append(
-        (id, stages.map { Held(lease: $0.lease, totals: ["updates": 1, "samples": 128]) }))
+        (id, stages.map { HeldStage($0.lease, ProgressRow(updates: 1, samples: 128)) }))
     }
     let (start, cpu) = (ContinuousClock.now, serverSeconds(home))
     let latencies = try await withThrowingTaskGroup(of: [Double].self) { group in
@@ -150,11 +151,11 @@ extension QueueUnderLoad {
             try await Task.sleep(until: start + .seconds(3 * Double(next) / Double(held.count)))
             let worker = held[next % held.count]
             let sent = ContinuousClock.now
-            let (_, verdicts, _) = try await queue.heartbeat(
+            let answer = try await queue.heartbeat(
               worker: worker.worker, held: worker.stages, idle: false, lease: .seconds(10),
               timeout: .seconds(10))
             latencies.append((ContinuousClock.now - sent) / .milliseconds(1))
-            guard verdicts.allSatisfy({ $0.1 == .hold }) else { throw Refused() }
+            guard answer.verdicts.allSatisfy({ $0.1 == .hold }) else { throw Refused() }
             next += 1
           }
           return latencies

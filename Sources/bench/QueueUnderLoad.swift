@@ -69,41 +69,37 @@ struct QueueUnderLoad {
 
   func worker(_ queue: JobQueue, _ number: Int, slots: Int = 1) async throws -> Int {
     try await queue.register(
-      worker: [
-        "name": .string("bench-\(number)"), "host": "bench", "pid": .integer(number),
-        "version": "bench", "numerics_version": .integer(numericsVersion), "fingerprint": "bench",
-        "slots": .integer(slots), "threads": 1, "stores": ["store"],
-      ], patience: .none)
+      worker: WorkerRow(
+        name: "bench-\(number)", host: "bench", pid: number, version: "bench",
+        fingerprint: "bench", slots: slots, threads: 1, stores: ["store"]), patience: .none)
   }
 
   private static let lease = Duration.seconds(10)
 
-  private func wish(_ worker: Int) -> JobQueue.Claim {
+  private func wish(_ worker: Int) -> ClaimRequest {
     .init(
       worker: worker, slots: 1, datasets: [], stores: ["store"], memory: 1 << 30, grid: nil,
       threads: 1, fingerprint: "bench")
   }
 
   func claim(_ queue: JobQueue, _ worker: Int) async throws -> ClaimedStage? {
-    try await queue.claim(wish(worker), lease: QueueUnderLoad.lease).first
+    try await queue.claim(wish(worker), lease: QueueUnderLoad.lease).stages.first
   }
 
-  private func checkpoint(_ stage: ClaimedStage) -> JSON {
-    [
-      "store": "store", "file": .string("s\(stage.lease.stage)-a\(stage.lease.attempt)"),
-      "samples": .integer(stage.end), "updates": .integer(stage.updates), "bytes": 1,
-      "digest": .string(stage.digest), "fingerprint": "bench",
-      "parameters_digest": .string(stage.digest),
-    ]
+  private func checkpoint(_ stage: ClaimedStage) -> CheckpointRow {
+    CheckpointRow(
+      store: "store", file: "s\(stage.lease.stage)-a\(stage.lease.attempt)", samples: stage.end,
+      updates: stage.updates, bytes: 1, digest: stage.digest, fingerprint: "bench",
+      parametersDigest: stage.digest)
   }
 
-  private func totals(_ stage: ClaimedStage) -> JSON {
-    ["updates": .integer(stage.updates), "samples": .integer(stage.end), "seconds": 1]
+  private func progress(_ stage: ClaimedStage) -> ProgressRow {
+    ProgressRow(updates: stage.updates, samples: stage.end, seconds: 1)
   }
 
   func finish(_ queue: JobQueue, _ stage: ClaimedStage) async throws -> Bool {
     try await queue.finish(
-      stage.lease, checkpoint: checkpoint(stage), measurements: [], totals: totals(stage))
+      stage.lease, checkpoint: checkpoint(stage), measurements: [], progress: progress(stage))
   }
 
   /// As a worker does whose slot goes from one stage to the next.
@@ -111,10 +107,10 @@ struct QueueUnderLoad {
     _ queue: JobQueue, _ worker: Int, after stage: ClaimedStage
   ) async throws -> ClaimedStage? {
     let (isOurs, claimed) = try await queue.finish(
-      stage.lease, checkpoint: checkpoint(stage), measurements: [], totals: totals(stage),
+      stage.lease, checkpoint: checkpoint(stage), measurements: [], progress: progress(stage),
       claiming: wish(worker), for: QueueUnderLoad.lease)
     guard isOurs else { throw Refused() }
-    return try claimed.get().first
+    return try claimed.get().stages.first
   }
 
   /// A connection with the number of its worker.
@@ -172,10 +168,10 @@ struct QueueUnderLoad {
   }
 
   private func beat(_ queue: JobQueue, _ worker: Int, _ stage: ClaimedStage) async throws {
-    let (isKnown, verdicts, _) = try await queue.heartbeat(
-      worker: worker, held: [Held(lease: stage.lease, totals: totals(stage))], idle: false,
+    let answer = try await queue.heartbeat(
+      worker: worker, held: [HeldStage(stage.lease, progress(stage))], idle: false,
       lease: QueueUnderLoad.lease, timeout: .seconds(10))
-    guard isKnown, verdicts.allSatisfy({ $0.1 == .hold }) else { throw Refused() }
+    guard answer.isKnown, answer.verdicts.allSatisfy({ $0.1 == .hold }) else { throw Refused() }
   }
 
   struct Refused: Error, CustomStringConvertible {
@@ -236,22 +232,18 @@ struct QueueUnderLoad {
 
   func oneStage(_ name: String) -> Submission {
     let digest = Digest.sha256(of: name)
+    var setting = SubmittedSetting()
+    (setting.learningRate, setting.schedule, setting.optimizer) = (0.1, "constant", "sgd")
+    (setting.updates, setting.samples, setting.epochs) = (100, 12_800, 1)
+    (setting.classes, setting.samplesPerEpoch, setting.chain) = (10, 12_800, [0])
+    var stage = SubmittedStage()
+    (stage.spec, stage.memoryBytes, stage.epochs) = (digest, 1, 1)
+    (stage.endSamples, stage.updates, stage.batch, stage.ghost) = (12_800, 100, 128, 128)
+    (stage.learningRate, stage.learningRateEnd) = (0.1, 0.1)
     return Submission(
       header: Submission.header(
         name: name, contentDigest: digest, document: [:], priority: nil),
-      specs: [[.text(digest), "{}"]],
-      settings: [
-        [
-          0, "", "{}", .real(0.1), "constant", "sgd", .null, 100, 12800, 1, 10,
-          12800, .integers([0]),
-        ]
-      ],
-      stages: [
-        [
-          0, 0, .null, .text(digest), .null, .integer(numericsVersion), 1, .bool(false), 0, 12800,
-          0, 100, 128, 128, .real(0.1), .real(0.1), "{}", .null, .null, .null, 1,
-          "native", .integer(preparationVersion), .null,
-        ]
-      ], seeds: [1], digest: { _, _ in digest })
+      specs: [SubmittedSpec(digest: digest, document: [:])], settings: [setting], stages: [stage],
+      seeds: [1], digest: { _, _ in digest })
   }
 }

@@ -71,7 +71,7 @@ final class TrainingStep {
   private let team: Team
   let (parameters, statistics): (Floats, Floats)
   let optimizer: Optimizer
-  private let spec: OptimizerSpec
+  private let momentum: Rational?
   private let labels: [Int32]
   private var steps = 0
 
@@ -94,12 +94,12 @@ final class TrainingStep {
     let input = Extent(height: self.size, width: self.size, channels: channels)
     network = Network(training.network, input: input, classes: classes)
     self.batch = batch
-    spec = training.optimizer
+    momentum = grid.settings[0].spec.momentum
     team = Team(size: threads)
     team.width = threads
     executor = Executor(network, capacity: batch, team: team)
     (parameters, statistics) = (network.initialParameters(seed: 1), network.initialStatistics())
-    optimizer = Optimizer(spec, network: network)
+    optimizer = Optimizer(training.optimizer, network: network)
     let random = Philox(seed: 1, purpose: .syntheticData)
     for i in 0..<batch * input.count { executor.input[i] = Float(random.uniform(UInt64(i)) - 0.5) }
     labels = (0..<batch).map { Int32(random.below(classes, UInt64($0), stream: 1)) }
@@ -114,7 +114,7 @@ final class TrainingStep {
     executor.backward(images: batch, parameters: parameters, statistics: statistics)
     executor.foldStatistics(into: statistics)
     optimizer.step(
-      parameters: parameters, gradient: executor.gradients, rate: 0.1, momentum: spec.momentum,
+      parameters: parameters, gradient: executor.gradients, rate: 0.1, momentum: momentum,
       step: steps, team: team)
   }
 

@@ -1,6 +1,5 @@
 import Values
 
-
 /// Ways to spoil a document or a file.
 extension Randomness {
   /// Numbers at every limit, as text.

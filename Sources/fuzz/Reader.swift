@@ -105,10 +105,7 @@ final class Reader {
   }
 
   private static func spec(_ node: JSON) throws -> DatasetSpec {
-    var problems: [Problem] = []
-    let spec = DatasetSpec(checking: node, problems: &problems)
-    guard problems.isEmpty else { throw InvalidDocument(problems) }
-    return spec
+    try DatasetSpec(checking: node)
   }
 
   struct Unsound: Error, CustomStringConvertible { let description: String }

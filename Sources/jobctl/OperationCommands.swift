@@ -12,8 +12,8 @@ struct RehearsalOption: ParsableArguments {
 
   /// Says what `change` will touch, and does it unless this is a dry run.
   func perform(
-    _ words: (JobQueue.Touched) -> String,
-    _ change: (JobQueue.Doing) async throws -> JobQueue.Touched
+    _ words: (Touched) -> String,
+    _ change: (JobQueue.Doing) async throws -> Touched
   ) async throws {
     print(words(try await change(.rehearsal)) + (dryRun ? " Nothing was done." : ""))
     guard !dryRun else { return }
@@ -27,7 +27,7 @@ private func count(_ number: Int, _ thing: String) -> String {
 }
 
 /// ", 2 of them running", or nothing.
-private func running(_ touched: JobQueue.Touched) -> String {
+private func running(_ touched: Touched) -> String {
   touched.running > 0 ? ", \(touched.running) of them running" : ""
 }
 
@@ -43,7 +43,7 @@ struct CancelCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
+    let (id, name) = try await findGrid(grid.grid, in: database)
     try await check(self.run, of: id, name, in: database)
     try await rehearsal.perform {
       "Cancelling \(count($0.runs, "run")) and \(count($0.stages, "stage")) of grid \(name)\(running($0))."
@@ -64,7 +64,7 @@ struct RetryCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
+    let (id, name) = try await findGrid(grid.grid, in: database)
     try await check(self.run, of: id, name, in: database)
     try await rehearsal.perform {
       "Trying \(count($0.stages, "stage")) of grid \(name) again"
@@ -89,7 +89,7 @@ struct PriorityCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let (_, name) = try await GridReport.resolve(grid.grid, in: database)
+    let (_, name) = try await findGrid(grid.grid, in: database)
     try await rehearsal.perform {
       "Giving grid \(name) and its \(count($0.stages, "stage")) priority \(priority)."
     } _: {
@@ -109,7 +109,7 @@ struct GridOrAll: ParsableArguments {
 
   func name(in database: Database) async throws -> String? {
     guard let grid else { return nil }
-    return try await GridReport.resolve(grid, in: database).1
+    return try await findGrid(grid, in: database).1
   }
 }
 
@@ -167,20 +167,13 @@ struct ParkCommand: AsyncParsableCommand {
   @Flag(help: "JSON instead of a table.") var json = false
 
   func run() async throws {
-    let rows = try await database.open().query(
-      """
-      select s.id, s.crashes, s.reason,
-        (select min(rs.run) from report.run_stage rs where rs.stage_id = s.id) as run, s.runs,
-        (select a.worker from report.attempt a where a.stage_id = s.id and a.attempt = s.attempt)
-          as last_worker
-      from report.stage s where s.state = 'parked' order by s.id
-      """)
+    let parked = try await JobQueue(try await database.open()).parked()
     if json {
-      let stages = rows.map { row -> JSON in
+      let stages = parked.map { row -> JSON in
         [
-          "stage": .integer(row.int("id") ?? 0), "run": .string(row["run"] ?? ""),
-          "runs": .integer(row.int("runs") ?? 0), "crashes": .integer(row.int("crashes") ?? 0),
-          "last_worker": .string(row["last_worker"] ?? ""), "reason": .string(row["reason"] ?? ""),
+          "stage": .integer(row.stage), "run": .string(row.run ?? ""), "runs": .integer(row.runs),
+          "crashes": .integer(row.crashes), "last_worker": .string(row.lastWorker ?? ""),
+          "reason": .string(row.reason ?? ""),
         ]
       }
       print((["format": 1, "parked": .array(stages)] as JSON).pretty())
@@ -190,8 +183,11 @@ struct ParkCommand: AsyncParsableCommand {
       ("stage", .right), ("run", .left), ("runs", .right), ("crashes", .right),
       ("last worker", .left), ("reason", .left),
     ])
-    for row in rows {
-      table.add(["id", "run", "runs", "crashes", "last_worker", "reason"].map { row[$0] ?? "" })
+    for row in parked {
+      table.add([
+        String(row.stage), row.run ?? "", String(row.runs), String(row.crashes),
+        row.lastWorker ?? "", row.reason ?? "",
+      ])
     }
     print(table.isEmpty ? "No stage is parked." : table.text)
   }
@@ -215,7 +211,7 @@ struct UnparkCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let name = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).1
+    let name = grid == nil ? nil : try await findGrid(grid ?? "", in: database).1
     try await rehearsal.perform {
       "Trying \(count($0.stages, "parked stage")) again."
     } _: {
@@ -235,32 +231,29 @@ struct WorkersCommand: AsyncParsableCommand {
   @Flag(help: "JSON instead of a table.") var json = false
 
   func run() async throws {
-    let numbers = ["id", "pid", "stages", "slots", "threads", "silent"]
-    let texts = ["worker", "host", "state", "version", "fingerprint"]
-    let rows = try await database.open().query(
-      """
-      select *, extract(epoch from now() - seen_at)::bigint as silent from report.worker
-      where $1 or (state <> 'gone' and seen_at > now() - interval '1 day') order by id
-      """, [.bool(all)])
+    let workers = try await JobQueue(try await database.open()).workers(all: all)
     if json {
-      let workers = rows.map { row -> JSON in
-        .object(
-          texts.map { .init($0, .string(row[$0] ?? "")) }
-            + numbers.map {
-              .init($0 == "silent" ? "silent_seconds" : $0, .integer(row.int($0) ?? 0))
-            })
+      let listed = workers.map { row -> JSON in
+        [
+          "worker": .string(row.worker), "host": .string(row.host), "state": .string(row.state),
+          "version": .string(row.version), "fingerprint": .string(row.fingerprint),
+          "id": .integer(row.id), "pid": .integer(row.pid), "stages": .integer(row.stages),
+          "slots": .integer(row.slots), "threads": .integer(row.threads),
+          "silent_seconds": .integer(row.silent),
+        ]
       }
-      print((["format": 1, "workers": .array(workers)] as JSON).pretty())
+      print((["format": 1, "workers": .array(listed)] as JSON).pretty())
       return
     }
     var table = TextTable([
       ("id", .right), ("worker", .left), ("state", .left), ("stages", .right), ("slots", .right),
       ("threads", .right), ("version", .left), ("kernels", .left), ("seen", .right),
     ])
-    for row in rows {
-      table.add(
-        ["id", "worker", "state", "stages", "slots", "threads", "version", "fingerprint"]
-          .map { row[$0] ?? "" } + ["\(row["silent"] ?? "") s ago"])
+    for row in workers {
+      table.add([
+        String(row.id), row.worker, row.state, String(row.stages), String(row.slots),
+        String(row.threads), row.version, row.fingerprint, "\(row.silent) s ago",
+      ])
     }
     print(table.isEmpty ? "No worker runs; jobctl worker starts one." : table.text)
   }
@@ -284,37 +277,25 @@ struct EventsCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let id = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).0
-    let rows = try await database.query(
-      """
-      select * from (
-        select e.*, to_char(e.at, 'YYYY-MM-DD HH24:MI:SS') as time from report.event e
-        where ($1::bigint is null or e.grid_id = $1 or e.stage_id in (
-            select rs.stage_id from report.run_stage rs where rs.grid_id = $1))
-          and ($2::bigint is null or e.stage_id = $2)
-        order by e.id desc limit $3) latest
-      order by id
-      """, [Parameter(id), Parameter(stage), .integer(limit)])
-    for row in rows { print(json ? line(row).encoded() : text(row)) }
+    let id = grid == nil ? nil : try await findGrid(grid ?? "", in: database).0
+    let events = try await JobQueue(database).latestEvents(grid: id, stage: stage, limit: limit)
+    for event in events { print(json ? line(event).encoded() : text(event)) }
   }
 
-  private func line(_ row: Rows.Row) -> JSON {
+  private func line(_ event: Event) -> JSON {
     [
-      "id": .integer(row.int("id") ?? 0), "at": .string(row["at"] ?? ""),
-      "actor": .string(row["actor"] ?? ""), "kind": .string(row["kind"] ?? ""),
-      "grid": row["grid"].map(JSON.string) ?? .null,
-      "stage": row.int("stage_id").map(JSON.integer) ?? .null,
-      "worker": row["worker"].map(JSON.string) ?? .null,
-      "detail": row["detail"].flatMap { try? JSON(parsing: $0) } ?? .null,
+      "id": .integer(event.id), "at": .string(event.at), "actor": .string(event.actor),
+      "kind": .string(event.kind), "grid": event.grid.json, "stage": event.stage.json,
+      "worker": event.worker.json, "detail": event.detail ?? .null,
     ]
   }
 
-  private func text(_ row: Rows.Row) -> String {
+  private func text(_ event: Event) -> String {
     let about = [
-      row["grid"].map { "grid \($0)" }, row["stage_id"].map { "stage \($0)" },
-      row["worker"].map { "worker \($0)" }, row["detail"],
+      event.grid.map { "grid \($0)" }, event.stage.map { "stage \($0)" },
+      event.worker.map { "worker \($0)" }, event.detail?.encoded(),
     ]
     return printable(
-      ([row["time"], row["actor"], row["kind"]] + about).compactMap { $0 }.joined(separator: "  "))
+      ([event.time, event.actor, event.kind] + about.compactMap { $0 }).joined(separator: "  "))
   }
 }

@@ -66,9 +66,8 @@ private final class Costs {
   func cost(_ spec: TrainingSpec, _ facts: DatasetFacts) -> RunCost {
     var kind = spec
     // No constant of the optimizer changes what it takes.
-    (kind.optimizer.learningRate, kind.optimizer.weightDecay) = (.one, .zero)
+    kind.optimizer.weightDecay = .zero
     (kind.labelSmoothing, kind.dataset.augment) = (.zero, .none)
-    if kind.optimizer.momentum != nil { kind.optimizer.momentum = .zero }
     let key = Key(spec: kind, facts: facts)
     if let cost = known[key] { return cost }
     let cost = spec.cost(facts, threads: 1)
@@ -159,14 +158,14 @@ extension Plan {
     else {
       return nil
     }
-    let optimizer = planned.setting.spec.training.optimizer
-    let own = optimizer.momentum?.double ?? 0
+    let spec = planned.setting.spec
+    let own = spec.momentum?.double ?? 0
     func noise(_ rate: Rational, _ batch: Int, _ momentum: Double) -> Double {
       NoiseScale.approximate(
         rate: rate.double, samples: first.samplesPerEpoch, batch: batch, momentum: momentum)
     }
     let asked = noise(reference.learningRate, reference.size, reference.momentum?.double ?? own)
-    return noise(optimizer.learningRate, first.law.batch, own) / asked - 1
+    return noise(spec.learningRate, first.law.batch, own) / asked - 1
   }
 }
 

@@ -38,10 +38,10 @@ final class ProgressDisplay: Sendable {
       case .measured(let stage, let measurement):
         state.bars[stage.lease]?.accuracy = measurement.test.accuracy
         say(line(stage, measurement, state.bars[stage.lease]?.progress), &state)
-      case .ended(let stage, let outcome):
+      case .ended(let stage, let ending):
         state.bars[stage.lease] = nil
-        if outcome != "finished" {
-          say("stage \(stage.lease.stage): \(printable(outcome))", &state)
+        if ending.kind != .finished {
+          say("stage \(stage.lease.stage): \(printable(ending.description))", &state)
         }
       }
       if isTerminal { draw(&state) }

@@ -48,34 +48,33 @@ struct ListCommand: AsyncParsableCommand {
   @Flag(help: "JSON instead of a table.") var json = false
 
   func run() async throws {
-    let columns = [
-      "finished", "collapsed", "diverged", "failed", "parked", "cancelled", "running", "waiting",
-    ]
-    // Each run is in one of them.
-    let rows = try await database.open().query(
-      """
-      select id, grid, priority, runs, finished - collapsed as finished, collapsed, diverged, failed,
-        parked, cancelled, running, waiting
-      from report.grid order by id
-      """)
+    let grids = try await JobQueue(try await database.open()).grids()
+    func counts(_ grid: GridCounts) -> [(String, Int)] {
+      // Each run is in one of them.
+      [
+        ("finished", grid.finished), ("collapsed", grid.collapsed), ("diverged", grid.diverged),
+        ("failed", grid.failed), ("parked", grid.parked), ("cancelled", grid.cancelled),
+        ("running", grid.running), ("waiting", grid.waiting),
+      ]
+    }
     if json {
-      let grids = rows.map { row -> JSON in
+      let listed = grids.map { grid -> JSON in
         .object(
           [
-            .init("id", .integer(row.int("id") ?? 0)), .init("grid", .string(row["grid"] ?? "")),
-            .init("priority", .integer(row.int("priority") ?? 0)),
-            .init("runs", .integer(row.int("runs") ?? 0)),
-          ]
-            + columns.map { .init($0, .integer(row.int($0) ?? 0)) })
+            .init("id", .integer(grid.id)), .init("grid", .string(grid.grid)),
+            .init("priority", .integer(grid.priority)), .init("runs", .integer(grid.runs)),
+          ] + counts(grid).map { .init($0.0, .integer($0.1)) })
       }
-      print((["format": 1, "grids": .array(grids)] as JSON).pretty())
+      print((["format": 1, "grids": .array(listed)] as JSON).pretty())
       return
     }
     var table = TextTable(
       [("id", .right), ("grid", .left), ("priority", .right), ("runs", .right)]
-        + columns.map { ($0, .right) })
-    for row in rows {
-      table.add((["id", "grid", "priority", "runs"] + columns).map { row[$0] ?? "" })
+        + counts(GridCounts()).map { ($0.0, .right) })
+    for grid in grids {
+      table.add(
+        [String(grid.id), grid.grid, String(grid.priority), String(grid.runs)]
+          + counts(grid).map { String($0.1) })
     }
     print(table.isEmpty ? "No grids yet; jobctl submit FILE adds one." : table.text)
   }
@@ -104,60 +103,34 @@ struct ShowCommand: AsyncParsableCommand {
     guard let row = report.runs.first(where: { $0.name == name }) else {
       throw UnknownRun(grid: report.name, run: name, among: report.runs.map(\.name))
     }
-    let stages = try await database.query(
-      """
-      select s.*, rs.position from report.stage s join report.run_stage rs on rs.stage_id = s.id
-      where rs.grid_id = $1 and rs.run = $2 order by rs.position
-      """, [.integer(report.id), .text(name)])
-    let points = try await database.query(
-      "select * from report.run_measurement where grid_id = $1 and run = $2 order by samples",
-      [.integer(report.id), .text(name)])
-    print(json ? asJSON(row, stages, points).pretty() : asText(row, stages, points))
-  }
-
-  private func asJSON(_ row: GridReport.RunRow, _ stages: Rows, _ points: Rows) -> JSON {
-    func object(_ row: Rows.Row, _ text: [String], _ numbers: [String]) -> JSON {
-      .object(
-        text.map { .init($0, row[$0].map(JSON.string) ?? .null) }
-          + numbers.map { .init($0, row.double($0).map(JSON.real) ?? .null) })
+    let queue = JobQueue(database)
+    let stages = try await queue.stages(ofRun: row.id)
+    let measurements = try await queue.measurements(ofRun: row.id)
+    guard json else {
+      print(asText(row, stages, measurements))
+      return
     }
-    return [
-      "format": 1, "run": row.json,
-      "stages": .array(
-        stages.map {
-          object(
-            $0, ["digest", "state", "reason", "worker", "parameters_digest"],
-            [
-              "id", "batch", "ghost", "learning_rate", "momentum", "noise_scale", "start_samples",
-              "end_samples", "updates", "updates_done", "runs", "attempt", "failures", "crashes",
-              "preemptions",
-            ])
-        }),
-      "measurements": .array(
-        points.map {
-          object(
-            $0, [],
-            [
-              "epoch", "samples", "updates", "batch", "learning_rate", "noise_scale", "train_loss",
-              "train_accuracy", "test_loss", "test_accuracy", "validation_loss",
-              "validation_accuracy",
-            ])
-        }),
+    let document: JSON = [
+      "format": 1, "run": row.json, "stages": .array(stages.map(\.json)),
+      "measurements": .array(measurements.map(\.json)),
     ]
+    print(document.pretty())
   }
 
-  private func asText(_ row: GridReport.RunRow, _ stages: Rows, _ points: Rows) -> String {
+  private func asText(
+    _ row: GridReport.RunRow, _ stages: [StageListing], _ points: [MeasurementListing]
+  ) -> String {
     var stageTable = TextTable([
       ("stage", .right), ("state", .left), ("batch", .right), ("learning rate", .right),
       ("updates", .right), ("done", .right), ("runs", .right), ("attempts", .right),
       ("worker", .left), ("reason", .left),
     ])
     for stage in stages {
-      stageTable.add(
-        [
-          "id", "state", "batch", "learning_rate", "updates", "updates_done", "runs", "attempt",
-          "worker", "reason",
-        ].map { stage[$0] ?? "" })
+      stageTable.add([
+        String(stage.id), stage.state, String(stage.batch), JSON.text(of: stage.learningRate),
+        String(stage.updates), stage.updatesDone.map(String.init) ?? "", String(stage.runs),
+        String(stage.attempt), stage.worker ?? "", stage.reason ?? "",
+      ])
     }
     var pointTable = TextTable([
       ("epoch", .right), ("updates", .right), ("batch", .right), ("learning rate", .right),
@@ -165,10 +138,9 @@ struct ShowCommand: AsyncParsableCommand {
     ])
     for point in points {
       pointTable.add([
-        number(point.double("epoch"), 3), point["updates"] ?? "", point["batch"] ?? "",
-        point["learning_rate"] ?? "", number(point.double("train_loss"), 4),
-        percent(point.double("train_accuracy")), number(point.double("test_loss"), 4),
-        percent(point.double("test_accuracy")),
+        number(point.epoch, 3), String(point.updates), String(point.batch),
+        JSON.text(of: point.learningRate), number(point.trainLoss, 4),
+        percent(point.trainAccuracy), number(point.testLoss, 4), percent(point.testAccuracy),
       ])
     }
     let digest = row.parametersDigest.map { "\nparameters \($0)" } ?? ""
@@ -188,7 +160,7 @@ struct StatusCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let found = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database)
+    let found = grid == nil ? nil : try await findGrid(grid ?? "", in: database)
     let status = try await QueueStatus(database, grid: found)
     print(json ? status.json.pretty() : status.text)
   }
@@ -214,7 +186,7 @@ struct WaitCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
+    let (id, name) = try await findGrid(grid.grid, in: database)
     let queue = JobQueue(database)
     let start = ContinuousClock.now
     while !(try await queue.state(grid: name, patience: .upTo(.seconds(300)))).isEmpty {
@@ -224,16 +196,16 @@ struct WaitCommand: AsyncParsableCommand {
       }
       try await Task.sleep(for: .seconds(1))
     }
-    let row = try await database.query("select * from report.grid where id = $1", [.integer(id)])
-      .map { $0 }.first
-    func count(_ state: String) -> Int { row?.int(state) ?? 0 }
+    guard let grid = try await queue.grids(id).first else {
+      throw NoSuchGrid(name: name, near: nil)
+    }
+    let failed = grid.failed + grid.parked
     print(
-      "Grid \(name): \(count("finished") - count("collapsed")) finished, "
-        + "\(count("collapsed")) collapsed, \(count("diverged")) diverged, "
-        + "\(count("failed") + count("parked")) failed, \(count("cancelled")) cancelled")
-    if count("failed") + count("parked") > 0 { throw ExitCode(ExitStatus.failed) }
-    if count("cancelled") > 0 { throw ExitCode(ExitStatus.cancelled) }
-    if count("diverged") > 0 { throw ExitCode(ExitStatus.diverged) }
+      "Grid \(name): \(grid.finished) finished, \(grid.collapsed) collapsed, "
+        + "\(grid.diverged) diverged, \(failed) failed, \(grid.cancelled) cancelled")
+    if failed > 0 { throw ExitCode(ExitStatus.failed) }
+    if grid.cancelled > 0 { throw ExitCode(ExitStatus.cancelled) }
+    if grid.diverged > 0 { throw ExitCode(ExitStatus.diverged) }
   }
 }
 
@@ -250,12 +222,11 @@ struct DeleteCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
+    let (id, name) = try await findGrid(grid.grid, in: database)
     guard yes else {
-      let count = try await database.query(
-        "select count(*) from report.run where grid_id = $1", [.integer(id)])
+      let runs = try await JobQueue(database).grids(id).first?.runs ?? 0
       print(
-        "This deletes grid \(name) with its \(count.single ?? "0") runs and every stage that no other "
+        "This deletes grid \(name) with its \(runs) runs and every stage that no other "
           + "grid wants. Add --yes to do it.")
       return
     }

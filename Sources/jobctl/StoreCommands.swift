@@ -30,24 +30,16 @@ struct CheckpointList: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let id = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).0
-    let rows = try await database.query(
-      """
-      select * from report.checkpoint c where $1::bigint is null or exists (
-        select from report.run_stage rs
-        where rs.stage_id = c.stage_id and rs.grid_id = $1::bigint)
-      order by stage_id, samples
-      """, [.init(id)])
+    let id = grid == nil ? nil : try await findGrid(grid ?? "", in: database).0
     var table = TextTable([
       ("id", .right), ("stage", .right), ("samples", .right), ("updates", .right), ("end", .left),
       ("bytes", .right), ("state", .left), ("file", .left),
     ])
-    for row in rows {
-      let state =
-        row["removed_at"] != nil ? "removed" : row["damaged_at"] != nil ? "damaged" : "valid"
-      table.add(
-        ["id", "stage_id", "samples", "updates"].map { row[$0] ?? "" }
-          + [row["final"] == "t" ? "yes" : "", row["bytes"] ?? "", state, row["file"] ?? ""])
+    for row in try await JobQueue(database).checkpoints(grid: id) {
+      table.add([
+        String(row.id), String(row.stage), String(row.samples), String(row.updates),
+        row.isFinal ? "yes" : "", String(row.bytes), row.state.rawValue, row.file,
+      ])
     }
     print(table.isEmpty ? "No checkpoints." : table.text)
   }
@@ -64,22 +56,17 @@ struct CheckpointVerify: AsyncParsableCommand {
 
   func run() async throws {
     let store = try CheckpointStore(path: store.path, creating: false)
-    let rows = try await database.open().query(
-      """
-      select file, digest, memory_bytes from report.checkpoint
-      where store_id = $1 and damaged_at is null and removed_at is null order by id
-      """, [.text(store.id)])
+    let files = try await JobQueue(try await database.open()).files(of: store.id, valid: true)
     var bad = 0
-    for row in rows {
+    for row in files {
       do throws(CheckpointError) {
-        _ = try store.read(
-          row["file"] ?? "", digest: row["digest"], limit: row.int("memory_bytes") ?? 0)
+        _ = try store.read(row.file, digest: row.digest, limit: row.memoryBytes)
       } catch {
         bad += 1
         print("\(error)")
       }
     }
-    print("\(rows.count - bad) of \(rows.count) checkpoints in \(store.path) are whole.")
+    print("\(files.count - bad) of \(files.count) checkpoints in \(store.path) are whole.")
     if bad > 0 { throw ExitCode(ExitStatus.failure) }
   }
 }
@@ -97,27 +84,17 @@ struct CheckpointExport: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let (id, name) = try await GridReport.resolve(grid.grid, in: database)
-    let rows = try await database.query(
-      """
-      select c.file, c.digest, c.store_id, c.memory_bytes from report.run r
-      join report.run_stage rs on rs.run_id = r.run_id
-      join report.stage s on s.id = rs.stage_id
-      join report.checkpoint c on c.id = s.checkpoint_id
-      where r.grid_id = $1 and r.run = $2 and s.end_samples >= r.samples_planned
-        and c.removed_at is null
-      """, [.integer(id), .text(self.run)])
-    guard let row = rows.map({ $0 }).first else {
+    let (id, name) = try await findGrid(grid.grid, in: database)
+    guard let end = try await JobQueue(database).end(ofRun: self.run, grid: id) else {
       throw ValidationError(
         "run \(self.run) of grid \(name) has no final checkpoint, or none any more")
     }
     let store = try CheckpointStore(path: store.path, creating: false)
-    guard store.id == row["store_id"] else {
+    guard store.id == end.store else {
       throw ValidationError(
         "the checkpoint is in another store than \(store.path); see jobctl checkpoint list")
     }
-    let bytes = try store.decompressed(
-      row["file"] ?? "", digest: row["digest"], limit: row.int("memory_bytes") ?? 0)
+    let bytes = try store.decompressed(end.file, digest: end.digest, limit: end.memoryBytes)
     try Data(bytes).write(to: URL(filePath: output), options: .atomic)
     print("\(output): \(bytes.count) bytes")
   }

@@ -35,7 +35,7 @@ struct CollectCommand: AsyncParsableCommand {
     let files = try await queue.collect(keep, store: store.id, yes ? .forReal : .rehearsal)
     let bytes = files.reduce(0.0) { $0 + Double($1.bytes) }
     guard yes else {
-      for (file, bytes) in files { print("\(bytes)\t\(file)") }
+      for file in files { print("\(file.bytes)\t\(file.file)") }
       print(
         "\(files.count) checkpoints, \(megabytes(bytes)) of \(store.path), would be removed. "
           + "Add --yes to do it.")
@@ -66,10 +66,11 @@ struct CheckCommand: AsyncParsableCommand {
   @Flag(help: "Read every file whole and compare its digest, not its size only.") var deep = false
   @Flag(help: "Mend what can be mended.") var repair = false
 
-  /// Younger files may be checkpoints that are about to be registered: by a worker that waits for the
-  /// database, for a day at most.
+  /// Younger files may be checkpoints that a worker is about to register, which may wait for the database
+  /// as long as an outage may last; an hour more is for clocks that differ.
   private static func grace(_ entry: CheckpointStore.Entry) -> Double {
-    entry.isUnfinished ? 3600 : 25 * 3600
+    let margin = Duration.seconds(3600)
+    return (entry.isUnfinished ? margin : JobQueue.longestOutage + margin) / .seconds(1)
   }
 
   func run() async throws {
@@ -80,22 +81,20 @@ struct CheckCommand: AsyncParsableCommand {
       problems += 1
       print(printable(text))
     }
-    for row in try await database.query("select what, stage_id from report.contradiction") {
-      complainAbout("stage \(row["stage_id"] ?? ""): \(row["what"] ?? "")")
+    let queue = JobQueue(database)
+    for row in try await queue.contradictions() {
+      complainAbout("stage \(row.stage.map(String.init) ?? ""): \(row.what)")
     }
     // Rows first: what is registered from now on has its file, and is not looked at.
-    let rows = try await database.query(
-      "select id, file, bytes, digest, memory_bytes from report.checkpoint where store_id = $1 order by id",
-      [.text(store.id)])
+    let rows = try await queue.files(of: store.id, valid: false)
     let started = Date()
     let entries = try store.entries()
     for row in rows {
-      guard let id = row.int("id"), let fault = try fault(of: row, in: store),
-        try await counts(id, in: database)
+      guard let fault = try fault(of: row, in: store), try await queue.counts(checkpoint: row.id)
       else { continue }
-      var text = "\(row["file"] ?? ""): \(fault)"
+      var text = "\(row.file): \(fault)"
       if repair {
-        let isTrained = try await JobQueue(database).reportLost(checkpoint: id, reason: fault)
+        let isTrained = try await queue.reportLost(checkpoint: row.id, reason: fault)
         text += "; it no longer counts" + (isTrained ? ", and its stage is trained again" : "")
       }
       complainAbout(text)
@@ -105,7 +104,7 @@ struct CheckCommand: AsyncParsableCommand {
     }
     // A store that this database knows nothing of is another database's.
     let isOurs = rows.count > 0
-    for entry in litter where try await !counts(entry.file, of: store.id, in: database) {
+    for entry in litter where try await !queue.counts(entry.file, of: store.id) {
       let isRemoved = repair && isOurs && unlink(store.path + "/" + entry.file) == 0
       print(
         printable(
@@ -120,37 +119,14 @@ struct CheckCommand: AsyncParsableCommand {
     if problems > 0 { throw ExitCode(ExitStatus.failure) }
   }
 
-  /// Whether a row still counts, now.
-  private func counts(_ id: Int, in database: Database) async throws -> Bool {
-    try await database.query(
-      """
-      select from report.checkpoint where id = $1 and damaged_at is null and removed_at is null
-      """, [.integer(id)]
-    ).count > 0
-  }
-
-  private func counts(_ file: String, of store: String, in database: Database) async throws -> Bool
-  {
-    try await database.query(
-      """
-      select from report.checkpoint
-      where store_id = $1 and file = $2 and damaged_at is null and removed_at is null
-      """, [.text(store), .text(file)]
-    ).count > 0
-  }
-
   /// What is wrong with a checkpoint's file. Throws where the store itself cannot be read: then
   /// nothing is known to be lost.
-  private func fault(of row: Rows.Row, in store: CheckpointStore) throws -> String? {
-    let file = row["file"] ?? ""
-    guard let size = try store.size(of: file) else { return "the file is missing" }
-    guard size == row.int("bytes") else {
-      return "the file has \(size) bytes, not \(row["bytes"] ?? "")"
-    }
+  private func fault(of row: StoredFile, in store: CheckpointStore) throws -> String? {
+    guard let size = try store.size(of: row.file) else { return "the file is missing" }
+    guard size == row.bytes else { return "the file has \(size) bytes, not \(row.bytes)" }
     guard deep else { return nil }
     do throws(CheckpointError) {
-      _ = try store.decompressed(
-        file, digest: row["digest"], limit: row.int("memory_bytes") ?? 0)
+      _ = try store.decompressed(row.file, digest: row.digest, limit: row.memoryBytes)
       return nil
     } catch {
       if case .away = error { throw error }
@@ -189,31 +165,19 @@ struct DoctorCommand: AsyncParsableCommand {
       let target = try await database.target()
       let database = Database(target, logger: .init(label: "doctor"))
       let sent = Date()
-      let rows = try await database.query(
-        """
-        select current_setting('server_version') as version,
-          current_setting('server_version_num')::int >= 150000 as is_new_enough,
-          current_setting('synchronous_commit') as durable, current_user as me,
-          extract(epoch from clock_timestamp()) as clock,
-          (select string_agg(rolname, ', ') from pg_roles
-           where rolname = any (array['jobctl_owner', 'jobctl_submitter', 'jobctl_worker',
-             'jobctl_reporter']) and pg_has_role(oid, 'member'))
-            as roles
-        """)
-      guard let row = rows.map({ $0 }).first else { return }
+      let server = try await JobQueue(database).server()
       let answered = Date()
-      say("database", true, "\(target.masked), as \(row["me"] ?? "")")
+      say("database", true, "\(target.masked), as \(server.login)")
       say(
-        "server", row["is_new_enough"] == "t",
-        "PostgreSQL \(row["version"] ?? "")"
-          + (row["is_new_enough"] == "t" ? "" : "; 15 or newer is needed"))
+        "server", server.isNewEnough,
+        "PostgreSQL \(server.version)" + (server.isNewEnough ? "" : "; 15 or newer is needed"))
       say(
-        "durability", row["durable"] != "off",
-        "synchronous_commit = \(row["durable"] ?? "")"
-          + (row["durable"] == "off" ? ": a crash of the server would lose finished stages" : ""))
-      say("roles", true, row["roles"] ?? "none of jobctl's; the owner of the schema needs none")
+        "durability", server.isDurable,
+        "synchronous_commit = \(server.synchronousCommit)"
+          + (server.isDurable ? "" : ": a crash of the server would lose finished stages"))
+      say("roles", true, server.roles ?? "none of jobctl's; the owner of the schema needs none")
       let middle = (sent.timeIntervalSince1970 + answered.timeIntervalSince1970) / 2
-      let skew = (row.double("clock") ?? middle) - middle
+      let skew = server.clock - middle
       say(
         "clock", abs(skew) < 5,
         "the server's is \(number(abs(skew), 2)) s \(skew < 0 ? "behind" : "ahead of") this machine's"
@@ -260,13 +224,11 @@ struct DoctorCommand: AsyncParsableCommand {
       say("data folder", true, root + (exists ? "" : " (not there)"))
     }
     for name in [DatasetSpec.Name.fashionMNIST, .cifar10, .cifar100] {
-      var problems: [Problem] = []
-      let spec = DatasetSpec(checking: .string(name.rawValue), problems: &problems)
-      do throws(DatasetError) {
-        _ = try spec.files(in: folders)
+      do {
+        _ = try DatasetSpec(checking: .string(name.rawValue)).files(in: folders)
         say("data set", true, name.rawValue)
       } catch {
-        if case .absent = error {
+        if case DatasetError.absent = error {
           say("data set", true, "\(name.rawValue) (absent: grids of it wait)")
         } else {
           say("data set", false, "\(name.rawValue): \(error)")

@@ -19,7 +19,7 @@ struct WatchCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let found = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database)
+    let found = grid == nil ? nil : try await findGrid(grid ?? "", in: database)
     let isTerminal = isatty(STDOUT_FILENO) == 1
     var last = ""
     var progress: GridProgress?
@@ -31,7 +31,7 @@ struct WatchCommand: AsyncParsableCommand {
       let took = ContinuousClock.now - start
       if ContinuousClock.now >= progressIsDue || status.isEmpty {
         let start = ContinuousClock.now
-        progress = try await GridProgress(database, grid: found?.0)
+        progress = try await GridProgress(database, grid: found?.id)
         progressIsDue = .now + (ContinuousClock.now - start) / WatchCommand.share
       }
       let text = isTerminal ? picture(progress, status) : line(progress, status)
@@ -73,20 +73,12 @@ struct GridProgress {
   }
 
   init(_ database: Database, grid: Int?) async throws {
-    let found = try await database.query(
-      """
-      select * from report.progress p where ($1::bigint is null or p.grid_id = $1)
-        and (p.stages_running + p.stages_ready + p.stages_parked > 0 or $1 is not null)
-      order by p.grid_id
-      """, [Parameter(grid)])
-    rows = found.map { row in
-      let (samples, left) = (row.double("samples") ?? 0, row.double("samples_left") ?? 0)
-      let speed = row.double("samples_per_second") ?? 0
-      return Row(
-        grid: row["grid"] ?? "", isPaused: row["is_paused"] == "t", stages: row.int("stages") ?? 0,
-        over: row.int("stages_over") ?? 0, parked: row.int("stages_parked") ?? 0,
-        share: samples > 0 ? 1 - left / samples : 1,
-        left: speed > 0 ? left / speed : nil)
+    rows = try await JobQueue(database).progress(grid: grid).map { row in
+      Row(
+        grid: row.grid, isPaused: row.isPaused, stages: row.stages, over: row.over,
+        parked: row.parked,
+        share: row.samples > 0 ? 1 - Double(row.samplesLeft) / Double(row.samples) : 1,
+        left: row.samplesPerSecond > 0 ? Double(row.samplesLeft) / row.samplesPerSecond : nil)
     }
   }
 

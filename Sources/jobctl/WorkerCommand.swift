@@ -65,7 +65,7 @@ struct WorkerCommand: AsyncParsableCommand {
     let logger = Logger(label: "worker")
     let database = try await database.open(logger: logger)
     // A name that is no grid's would idle for ever.
-    let only = grid == nil ? nil : try await GridReport.resolve(grid ?? "", in: database).1
+    let only = grid == nil ? nil : try await findGrid(grid ?? "", in: database).1
     let options = WorkerOptions(
       slots: slots ?? threads, threads: threads, grid: only, untilEmpty: untilEmpty,
       checkpointEvery: .milliseconds(Int(nearest: checkpointEvery * 1000)), checkpoints: store.path,

@@ -25,9 +25,7 @@ import Values
   }
 
   private func facts(_ node: JSON = "cifar-10") throws -> DatasetFacts {
-    var problems: [Problem] = []
-    let spec = DatasetSpec(checking: node, problems: &problems)
-    guard problems.isEmpty else { throw InvalidDocument(problems) }
+    let spec = try DatasetSpec(checking: node)
     return try spec.facts(from: folders)
   }
 
@@ -64,9 +62,7 @@ import Values
 
   @Test func whatIsHeldOutMayNotBeAllThereIs() throws {
     try writeAll()
-    var problems: [Problem] = []
-    let spec = DatasetSpec(
-      checking: ["name": "cifar-10", "validation": 10], problems: &problems)
+    let spec = try DatasetSpec(checking: ["name": "cifar-10", "validation": 10])
     #expect(throws: DatasetError.tooFew(member: "validation", asked: 10, available: 10)) {
       try Dataset.load(spec, from: folders)
     }

@@ -12,10 +12,7 @@ import Values
   init() throws { folder = try TemporaryFolder() }
 
   private func spec(_ node: JSON) throws -> DatasetSpec {
-    var problems: [Problem] = []
-    let spec = DatasetSpec(checking: node, problems: &problems)
-    guard problems.isEmpty else { throw InvalidDocument(problems) }
-    return spec
+    try DatasetSpec(checking: node)
   }
 
   private var folders: DataFolders { DataFolders(roots: [folder.path]) }

@@ -15,9 +15,7 @@ import Values
     try Data(bytes).write(to: URL(filePath: folder.path + "/data.csv"))
     var node: JSON = ["name": "csv", "path": "data.csv"]
     for (key, value) in more { node = node.setting([key], to: value) }
-    var problems: [Problem] = []
-    let spec = DatasetSpec(checking: node, problems: &problems)
-    guard problems.isEmpty else { throw InvalidDocument(problems) }
+    let spec = try DatasetSpec(checking: node)
     return try Dataset.load(spec, from: DataFolders(roots: [folder.path]))
   }
 
@@ -164,9 +162,7 @@ import Values
     #expect(message(Array("\u{FEFF}a,label\n1,x\n2,y\n".utf8)) == "accepted")
     try FileManager.default.createDirectory(
       atPath: folder.path + "/folder.csv", withIntermediateDirectories: true)
-    var problems: [Problem] = []
-    let spec = DatasetSpec(
-      checking: ["name": "csv", "path": "folder.csv"], problems: &problems)
+    let spec = try DatasetSpec(checking: ["name": "csv", "path": "folder.csv"])
     let error = #expect(throws: DatasetError.self) {
       try Dataset.load(spec, from: DataFolders(roots: [folder.path]))
     }

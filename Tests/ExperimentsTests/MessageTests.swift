@@ -9,7 +9,9 @@ import Values
   private func problems(_ text: String) -> [Problem] {
     do {
       _ = try Plan(Grid(parsing: text)) { spec throws(InvalidDocument) in
-        guard let facts = spec.builtInFacts else { throw InvalidDocument([Problem("dataset", "?")]) }
+        guard let facts = spec.builtInFacts else {
+          throw InvalidDocument([Problem("dataset", "?")])
+        }
         return facts
       }
     } catch { return error.problems }

@@ -131,7 +131,7 @@ private func updates(_ plan: Plan) -> [String: [Int]] {
     let plan = try plan(example: "lr-sweep-scaled")
     for run in plan.settings {
       let first = plan.stages(of: run)[0]
-      let rate = run.setting.spec.training.optimizer.learningRate
+      let rate = run.setting.spec.learningRate
       #expect(first.law.batch == (rate.double * 1280).rounded().exactInt)
       #expect(try #require(first.noiseScale(optimizer: .momentum)).approximate.rounded() == 469)
     }

@@ -368,6 +368,7 @@ ALTER TABLE ONLY jobs.worker
     ADD CONSTRAINT worker_pkey PRIMARY KEY (id);
 CREATE INDEX checkpoint_stage ON jobs.checkpoint USING btree (stage_id, samples DESC);
 CREATE INDEX event_stage ON jobs.event USING btree (stage_id);
+CREATE INDEX measurement_at_guessing ON jobs.measurement USING btree (stage_id) WHERE (NOT above_guessing);
 CREATE INDEX run_stage_stage ON jobs.run_stage USING btree (stage_id, run_id);
 CREATE INDEX stage_parent ON jobs.stage USING btree (parent_id, id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX stage_ready ON jobs.stage USING btree (((- (priority)::bigint)), id) WHERE ((state = 'ready'::text) AND (NOT held));

@@ -21,16 +21,19 @@ import Values
     #expect(try await queue.record(old.lease, []) == false)
     #expect(
       try await queue.registerCheckpoint(
-        old.lease, checkpoint: checkpoint(old), measurements: [], totals: [:]) == false)
+        old.lease, checkpoint: checkpoint(old), measurements: [], progress: ProgressRow()) == false)
     #expect(try await finish(old) == false)
-    #expect(try await queue.fail(old.lease, reason: "x", permanent: true, totals: [:]) == false)
-    #expect(try await queue.release(old.lease, reason: "x", delay: nil, totals: [:]) == false)
+    #expect(
+      try await queue.fail(old.lease, reason: "x", permanent: true, progress: ProgressRow())
+        == false)
+    #expect(
+      try await queue.release(old.lease, reason: "x", delay: nil, progress: ProgressRow()) == false)
     #expect(try await queue.value("select count(*) from jobs.checkpoint") == "0")
-    let (_, verdicts, _) = try await queue.heartbeat(
-      worker: w, held: [Held(lease: old.lease, totals: [:]), Held(lease: new.lease, totals: [:])],
+    let answer = try await queue.heartbeat(
+      worker: w, held: [HeldStage(old.lease, ProgressRow()), HeldStage(new.lease, ProgressRow())],
       idle: false, lease: .seconds(10), timeout: .seconds(60))
-    #expect(verdicts.first { $0.0 == old.lease }?.1 == .lost)
-    #expect(verdicts.first { $0.0 == new.lease }?.1 == .hold)
+    #expect(answer.verdicts.first { $0.0 == old.lease }?.1 == .lost)
+    #expect(answer.verdicts.first { $0.0 == new.lease }?.1 == .hold)
     #expect(try await finish(new))
   }
 
@@ -39,10 +42,10 @@ import Values
     let w = try await worker()
     let stage = try #require(try await claim(w, lease: .milliseconds(50)).first)
     try await queue.pass(.milliseconds(120))
-    let (_, verdicts, _) = try await queue.heartbeat(
-      worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
+    let answer = try await queue.heartbeat(
+      worker: w, held: [HeldStage(stage.lease, ProgressRow())], idle: false, lease: .seconds(10),
       timeout: .seconds(60))
-    #expect(verdicts.first?.1 == .hold)
+    #expect(answer.verdicts.first?.1 == .hold)
     #expect(try await claim(w).isEmpty)
     #expect(try await finish(stage))
   }
@@ -73,11 +76,11 @@ import Values
       let stage = try #require(try await claim(w, lease: .milliseconds(10)).first)
       #expect(
         try await queue.registerCheckpoint(
-          stage.lease, checkpoint: checkpoint(stage), measurements: [], totals: [:]))
+          stage.lease, checkpoint: checkpoint(stage), measurements: [], progress: ProgressRow()))
       try await queue.pass(.milliseconds(40))
     }
     let next = try #require(try await claim(w).first)
-    #expect(next.resume?.isParents == false)
+    #expect(try #require(next.resume).samples > next.start)
   }
 
   @Test func aDrainedWorkerCostsNothing() async throws {
@@ -85,7 +88,9 @@ import Values
     let w = try await worker()
     for _ in 1...8 {
       let stage = try #require(try await claim(w).first)
-      #expect(try await queue.release(stage.lease, reason: "drained", delay: nil, totals: [:]))
+      #expect(
+        try await queue.release(stage.lease, reason: "drained", delay: nil, progress: ProgressRow())
+      )
     }
     let counts = try await queue.value(
       "select failures || '/' || crashes || '/' || preemptions from jobs.stage where attempt > 0")
@@ -123,7 +128,7 @@ import Values
     #expect(try await own.claim(second).isEmpty)
     #expect(try await own.queue.value("select sum(crashes) from jobs.stage") == "0")
     let answer = try await own.queue.heartbeat(
-      worker: first, held: [Held(lease: stage.lease, totals: [:])], idle: false,
+      worker: first, held: [HeldStage(stage.lease, ProgressRow())], idle: false,
       lease: .seconds(10), timeout: .seconds(60))
     #expect(answer.verdicts.map(\.1) == [.hold])
     // Ten seconds are enough for a worker that lives: its lease counts again after them.

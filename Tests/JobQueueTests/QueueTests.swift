@@ -84,7 +84,7 @@ import Values
     #expect(try await states() == ["done": 1, "ready": 2, "blocked": 3])
     let children = try await claim(w, 4)
     #expect(children.count == 2)
-    #expect(children.allSatisfy { $0.resume?.isParents == true && $0.resume?.samples == $0.start })
+    #expect(children.allSatisfy { $0.resume?.samples == $0.start })
   }
 
   @Test func anAcceptedFinishMayBeRepeated() async throws {
@@ -119,7 +119,8 @@ import Values
             let got = try await own.claim(
               .init(
                 worker: w, slots: 2, datasets: datasets, stores: [], memory: 1 << 30, grid: nil,
-                threads: 1, fingerprint: ""), lease: .seconds(60))
+                threads: 1, fingerprint: ""), lease: .seconds(60)
+            ).stages
             if got.isEmpty { return mine }
             mine += got.map(\.lease.stage)
           }
@@ -140,7 +141,8 @@ import Values
     let elsewhere = try await queue.claim(
       .init(
         worker: w, slots: 4, datasets: datasets, stores: [store], memory: 1 << 30, grid: nil,
-        threads: 1, fingerprint: "another CPU"), lease: .seconds(10))
+        threads: 1, fingerprint: "another CPU"), lease: .seconds(10)
+    ).stages
     #expect(elsewhere.isEmpty)
     #expect(try await claim(w, 4).count == 2)
   }
@@ -171,7 +173,8 @@ import Values
     let second = try #require(try await claim(w).first)
     #expect(second.lease.stage > first.lease.stage)
     // Given back: again the oldest.
-    #expect(try await queue.release(first.lease, reason: "test", delay: nil, totals: [:]))
+    #expect(
+      try await queue.release(first.lease, reason: "test", delay: nil, progress: ProgressRow()))
     #expect(try await claim(w).first?.lease.stage == first.lease.stage)
     try await queue.submit(
       plan(smallGrid("urgent", changing: lone + [("optimizer.learning_rate", .number("0.2"))])),
@@ -212,11 +215,12 @@ import Values
     let w = try await worker()
     let stage = try #require(try await claim(w).first)
     #expect(try await queue.pause(grid: "g").running == 1)
-    let (_, verdicts, _) = try await queue.heartbeat(
-      worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
+    let answer = try await queue.heartbeat(
+      worker: w, held: [HeldStage(stage.lease, ProgressRow())], idle: false, lease: .seconds(10),
       timeout: .seconds(60))
-    #expect(verdicts.first?.1 == .paused)
-    #expect(try await queue.release(stage.lease, reason: "paused", delay: nil, totals: [:]))
+    #expect(answer.verdicts.first?.1 == .paused)
+    #expect(
+      try await queue.release(stage.lease, reason: "paused", delay: nil, progress: ProgressRow()))
     #expect(try await claim(w).isEmpty)
     // Another grid that is not paused wants the same stage.
     try await queue.submit(plan(smallGrid("other")))

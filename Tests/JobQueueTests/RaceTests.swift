@@ -66,7 +66,7 @@ import Values
       "select api.finish($1, $2, $3, $4, $5)",
       [
         .integer(stage.lease.stage), .integer(stage.lease.attempt),
-        .text(checkpoint(stage).encoded()), .text("[]"), .text(totals(stage).encoded()),
+        checkpoint(stage).json.parameter, "[]", progress(stage).json.parameter,
       ]
     )
   }
@@ -83,16 +83,16 @@ import Values
     // Its first stage is what the other grid has.
     let longer = try submission(smallGrid("long", changing: [("grid", [:])]))
     let digests = try await queue.datasetsWanted().map(\.digest)
-    let (checkpoint, totals, store) = (checkpoint(parent), totals(parent), store)
+    let (checkpoint, progress, store) = (checkpoint(parent), progress(parent), store)
     let isOurs = try await during(
       { connection throws(PostgresError) in _ = try longer.send(on: connection) }
     ) { beside in
       guard claiming else {
         return try await beside.finish(
-          parent.lease, checkpoint: checkpoint, measurements: [], totals: totals)
+          parent.lease, checkpoint: checkpoint, measurements: [], progress: progress)
       }
       return try await beside.finish(
-        parent.lease, checkpoint: checkpoint, measurements: [], totals: totals,
+        parent.lease, checkpoint: checkpoint, measurements: [], progress: progress,
         claiming: .init(
           worker: w, slots: 0, datasets: digests, stores: [store], memory: 1 << 30, grid: nil,
           threads: 1, fingerprint: "test"), for: .seconds(10)
@@ -148,7 +148,7 @@ import Values
     let first = try #require(try await claim(try await worker()).first)
     let lease = first.lease
     _ = try await during("select api.retry('g', $1)", [.text(decay)]) {
-      try await $0.diverge(lease, reason: "NaN", measurements: [], totals: [:])
+      try await $0.diverge(lease, reason: "NaN", measurements: [], progress: ProgressRow())
     }
     #expect(try await states() == ["diverged": 1, "skipped": 5])
   }
@@ -210,14 +210,16 @@ import Values
             let got = try await own.claim(
               .init(
                 worker: w, slots: 2, datasets: datasets, stores: [store], memory: 1 << 30,
-                grid: nil, threads: 1, fingerprint: "test"), lease: .seconds(60))
+                grid: nil, threads: 1, fingerprint: "test"), lease: .seconds(60)
+            ).stages
             for (place, stage) in got.enumerated() {
               if (turn + place).isMultiple(of: 3) {
-                _ = try await own.release(stage.lease, reason: "x", delay: nil, totals: [:])
+                _ = try await own.release(
+                  stage.lease, reason: "x", delay: nil, progress: ProgressRow())
               } else {
                 _ = try await own.finish(
                   stage.lease, checkpoint: checkpoint(stage), measurements: [],
-                  totals: totals(stage))
+                  progress: progress(stage))
               }
             }
           }

@@ -43,7 +43,7 @@ import Values
     for call in [
       "api.retry('g')", "api.pause()", "api.resume()", "api.set_priority('g', 9)",
       "api.unpark()", "api.delete_grid('g')", "api.gc('final', 'store-1')", "api.rescue()",
-      "api.claim(1, 1, '{}', '1 s')", "api.register_worker('{}')",
+      "api.claim('{}', '1 s')", "api.register_worker('{}')",
       "api.internal_event('forged')", "api.internal_settle('{}')",
     ] {
       #expect(try await isRefused("jobctl_submitter", "select \(call)"), "\(call)")

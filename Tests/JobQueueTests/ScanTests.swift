@@ -56,29 +56,29 @@ import Values
       #expect(rows > 0 && rows < 60, "\(what) read \(rows) rows")
     }
     try await reads("heartbeat") {
-      let held = stages.map { Held(lease: $0.lease, totals: totals($0)) }
-      let (_, verdicts, _) = try await queue.heartbeat(
+      let held = stages.map { HeldStage($0.lease, progress($0)) }
+      let answer = try await queue.heartbeat(
         worker: w, held: held, idle: false, lease: .seconds(10), timeout: .seconds(60))
-      return verdicts.allSatisfy { $0.1 == .hold }
+      return answer.verdicts.allSatisfy { $0.1 == .hold }
     }
     try await reads("record") { try await queue.record(stages[0].lease, []) }
     try await reads("checkpoint") {
       try await queue.registerCheckpoint(
-        stages[0].lease, checkpoint: checkpoint(stages[0]).setting(["file"], to: "another"),
-        measurements: [], totals: totals(stages[0]))
+        stages[0].lease, checkpoint: checkpoint(stages[0], file: "another"),
+        measurements: [], progress: progress(stages[0]))
     }
     try await reads("finish") { try await finish(stages[0]) }
     try await reads("diverge") {
       try await queue.diverge(
-        stages[1].lease, reason: "loss", measurements: [], totals: totals(stages[1]))
+        stages[1].lease, reason: "loss", measurements: [], progress: progress(stages[1]))
     }
     try await reads("fail") {
       try await queue.fail(
-        stages[2].lease, reason: "once", permanent: false, totals: totals(stages[2]))
+        stages[2].lease, reason: "once", permanent: false, progress: progress(stages[2]))
     }
     try await reads("release") {
       try await queue.release(
-        stages[3].lease, reason: "drained", delay: nil, totals: totals(stages[3]))
+        stages[3].lease, reason: "drained", delay: nil, progress: progress(stages[3]))
     }
     // As everywhere but in tests, where each claim looks for leases that have run out.
     _ = try await queue.database.query("set jobctl.claims_in_order = off")
@@ -89,11 +89,11 @@ import Values
     try await reads("finish and claim") {
       let (isOurs, claimed) = try await queue.finish(
         stages[4].lease, checkpoint: checkpoint(stages[4]), measurements: [],
-        totals: totals(stages[4]),
+        progress: progress(stages[4]),
         claiming: .init(
           worker: w, slots: 2, datasets: digests, stores: [store], memory: 1 << 30, grid: nil,
           threads: 1, fingerprint: "test"), for: .seconds(10))
-      return try isOurs && claimed.get().count == 2
+      return try isOurs && claimed.get().stages.count == 2
     }
   }
 
@@ -110,11 +110,11 @@ import Values
     let before = try await rowsRead()
     let (isOurs, claimed) = try await fresh.finish(
       stages[0].lease, checkpoint: checkpoint(stages[0]), measurements: [],
-      totals: totals(stages[0]),
+      progress: progress(stages[0]),
       claiming: .init(
         worker: w, slots: 2, datasets: digests, stores: [store], memory: 1 << 30, grid: nil,
         threads: 1, fingerprint: "test"), for: .seconds(10))
-    #expect(try isOurs && claimed.get().count == 2)
+    #expect(try isOurs && claimed.get().stages.count == 2)
     _ = try await fresh.value("select pg_stat_force_next_flush()")
     let rows = try await rowsRead() - before
     #expect(rows > 0 && rows < 60, "\(rows) rows were read")
@@ -155,24 +155,24 @@ import Values
 
     let stages = try await claim(w, 8)
     #expect(stages.count == 8)
-    let held = stages.map { Held(lease: $0.lease, totals: totals($0)) }
+    let held = stages.map { HeldStage($0.lease, progress($0)) }
     _ = try await queue.heartbeat(
       worker: w, held: held, idle: false, lease: .seconds(10), timeout: .seconds(60))
     #expect(try await queue.record(stages[0].lease, []))
     #expect(
       try await queue.registerCheckpoint(
         stages[1].lease, checkpoint: checkpoint(stages[1]), measurements: [],
-        totals: totals(stages[1])))
+        progress: progress(stages[1])))
     for stage in stages[1...3] { #expect(try await finish(stage)) }
     #expect(
       try await queue.diverge(
-        stages[4].lease, reason: "loss", measurements: [], totals: totals(stages[4])))
+        stages[4].lease, reason: "loss", measurements: [], progress: progress(stages[4])))
     #expect(
       try await queue.fail(
-        stages[5].lease, reason: "once", permanent: false, totals: totals(stages[5])))
+        stages[5].lease, reason: "once", permanent: false, progress: progress(stages[5])))
     #expect(
       try await queue.release(
-        stages[6].lease, reason: "drained", delay: nil, totals: totals(stages[6])))
+        stages[6].lease, reason: "drained", delay: nil, progress: progress(stages[6])))
     _ = try await queue.value("select api.rescue()")
     #expect(try await claim(w, 2).count == 2)
 

@@ -15,21 +15,21 @@ import Values
     let w = try await worker()
     let first = try #require(try await claim(w).first)
     func finish(
-      _ stage: ClaimedStage, named file: JSON, slots: Int
+      _ stage: ClaimedStage, named file: String, slots: Int
     ) async throws -> (isOurs: Bool, claimed: [ClaimedStage]) {
       let digests = try await queue.datasetsWanted().map(\.digest)
       let (isOurs, claimed) = try await queue.finish(
-        stage.lease, checkpoint: checkpoint(stage).setting(["file"], to: file), measurements: [],
-        totals: totals(stage),
+        stage.lease, checkpoint: checkpoint(stage, file: file), measurements: [],
+        progress: progress(stage),
         claiming: .init(
           worker: w, slots: slots, datasets: digests, stores: [store], memory: 1 << 30, grid: nil,
           threads: 1, fingerprint: "test"), for: .seconds(10))
-      return (isOurs, try claimed.get())
+      return (isOurs, try claimed.get().stages)
     }
     let (isOurs, children) = try await finish(first, named: "first", slots: 2)
     // What the finish has made ready.
     #expect(isOurs && children.count == 2)
-    #expect(children.allSatisfy { $0.resume?.file == "first" && $0.resume?.isParents == true })
+    #expect(children.allSatisfy { $0.resume?.file == "first" })
     // Lost: refused, and claimed all the same.
     _ = try await queue.value(
       "update jobs.attempt set lease_until = api.internal_now() - interval '1 s' where stage_id = $1",
@@ -53,7 +53,8 @@ import Values
     try await queue.submit(plan(smallGrid("g")))
     let stage = try #require(try await claim(try await worker()).first)
     #expect(
-      try await queue.diverge(stage.lease, reason: "the loss is NaN", measurements: [], totals: [:])
+      try await queue.diverge(
+        stage.lease, reason: "the loss is NaN", measurements: [], progress: ProgressRow())
     )
     #expect(try await states() == ["diverged": 1, "skipped": 5])
     #expect(try await queue.state(grid: "g").isEmpty)
@@ -67,7 +68,9 @@ import Values
     try await queue.submit(plan(smallGrid("g")))
     let w = try await worker()
     let stage = try #require(try await claim(w).first)
-    #expect(try await queue.fail(stage.lease, reason: "no such file", permanent: true, totals: [:]))
+    #expect(
+      try await queue.fail(
+        stage.lease, reason: "no such file", permanent: true, progress: ProgressRow()))
     #expect(try await states() == ["failed": 1, "skipped": 5])
     #expect(try await queue.retry(grid: "g", run: nil).stages == 1)
     #expect(try await states() == ["ready": 1, "blocked": 5])
@@ -80,7 +83,9 @@ import Values
       _ = try await queue.database.query("update jobs.stage set not_before = null")
       let stage = try #require(try await claim(w).first)
       #expect(stage.lease.attempt == attempt)
-      #expect(try await queue.fail(stage.lease, reason: "flaky", permanent: false, totals: [:]))
+      #expect(
+        try await queue.fail(
+          stage.lease, reason: "flaky", permanent: false, progress: ProgressRow()))
     }
     #expect(try await states() == ["failed": 1, "skipped": 5])
   }
@@ -104,10 +109,10 @@ import Values
     let w = try await worker()
     let stage = try #require(try await claim(w).first)
     _ = try await queue.cancel(grid: "g", run: nil)
-    let (_, verdicts, _) = try await queue.heartbeat(
-      worker: w, held: [Held(lease: stage.lease, totals: [:])], idle: false, lease: .seconds(10),
+    let answer = try await queue.heartbeat(
+      worker: w, held: [HeldStage(stage.lease, ProgressRow())], idle: false, lease: .seconds(10),
       timeout: .seconds(60))
-    #expect(verdicts.first?.1 == .cancelled)
+    #expect(answer.verdicts.first?.1 == .cancelled)
     #expect(try await finish(stage) == false)
   }
 
@@ -172,13 +177,11 @@ import Values
     try await queue.submit(plan(smallGrid("g")))
     let stage = try #require(try await claim(try await worker()).first)
     for samples in [96, 192, 288, 384] {
-      let file = JSON.string("s\(stage.lease.stage)-\(samples)")
+      var file = checkpoint(stage, file: "s\(stage.lease.stage)-\(samples)")
+      file.samples = samples
       #expect(
         try await queue.registerCheckpoint(
-          stage.lease,
-          checkpoint: checkpoint(stage).setting(["file"], to: file)
-            .setting(["samples"], to: .integer(samples)),
-          measurements: [], totals: totals(stage)))
+          stage.lease, checkpoint: file, measurements: [], progress: progress(stage)))
     }
     let collected = try await queue.collect(.stageEnds, store: store, .forReal).map(\.file)
     #expect(collected == ["96", "192"].map { "s\(stage.lease.stage)-\($0)" })

@@ -18,20 +18,23 @@ import Values
     return Submission(
       header: Submission.header(
         name: "g", contentDigest: Digest.sha256(of: "g"), document: [:], priority: nil),
-      specs: [[.text(spec), "{}"]],
+      specs: [SubmittedSpec(digest: spec, document: [:])],
       settings: (0..<settings).map { number in
-        [
-          .integer(number), .text("x=\(number)"), "{}", .real(0.1), "constant", "sgd", .null, 10,
-          10,
-          1, 4, 10, .integers([number]),
-        ]
+        var setting = SubmittedSetting()
+        setting.number = number
+        setting.name = "x=\(number)"
+        (setting.learningRate, setting.schedule, setting.optimizer) = (0.1, "constant", "sgd")
+        (setting.updates, setting.samples, setting.epochs) = (10, 10, 1)
+        (setting.classes, setting.samplesPerEpoch, setting.chain) = (4, 10, [number])
+        return setting
       },
       stages: (0..<settings).map { number in
-        [
-          .integer(number), .integer(number), .null, .text(spec), .null, .integer(numericsVersion),
-          1, .bool(false), 0, 10, 0, 10, 1, 1, .real(0.1), .real(0.1), "{}", .null, .null, .null, 1,
-          "native", .integer(preparationVersion), .null,
-        ]
+        var stage = SubmittedStage()
+        (stage.number, stage.setting, stage.spec) = (number, number, spec)
+        (stage.endSamples, stage.updates, stage.epochs) = (10, 10, 1)
+        (stage.batch, stage.ghost, stage.memoryBytes) = (1, 1, 1)
+        (stage.learningRate, stage.learningRateEnd) = (0.1, 0.1)
+        return stage
       }, seeds: seeds, digest: digest)
   }
 
@@ -68,7 +71,7 @@ import Values
     try await queue.submit(with)
     #expect(try await queue.submit(without).created == 0)
     let stage = try #require(try await claim(try await worker()).first)
-    #expect(stage.probe["every"] == 5 && stage.probe["ghost_batches"] == 4)
+    #expect(stage.probe?["every"] == 5 && stage.probe?["ghost_batches"] == 4)
     #expect(stage.spec["gradient_probe"] == nil)
   }
 
@@ -84,7 +87,7 @@ import Values
     let document: JSON = ["text": "a tab\t, a line\n, a backslash \\N and \\t, \"quotes\""]
     var odd = submission { _, _ in Digest.sha256(of: "odd") }
     odd.header = odd.header.setting(["document"], to: document)
-    odd.specs = [[.text(Digest.sha256(of: "spec")), .text(document.encoded())]]
+    odd.specs = [SubmittedSpec(digest: Digest.sha256(of: "spec"), document: document)]
     _ = try await queue.submit(odd)
     for table in ["grid", "spec"] {
       let stored = try await queue.value("select document ->> 'text' from jobs.\(table)")
@@ -148,7 +151,7 @@ import Values
     let first = try #require(try await claim(try await worker()).first)
     #expect(
       try await queue.diverge(
-        first.lease, reason: "loss", measurements: [], totals: totals(first)))
+        first.lease, reason: "loss", measurements: [], progress: progress(first)))
     // Another schedule goes on below the same first stage, by two stages of its own.
     let reply = try await queue.submit(
       plan(smallGrid("b", changing: [("grid", [:]), ("schedule.name", "increase")])))

@@ -24,8 +24,8 @@ import Values
       Floats(count: network.parameterCount), network.initialStatistics()
     )
     parameters.copy(from: start)
-    let spec = grid.settings[0].spec.training.optimizer
-    let rule = Optimizer(spec, network: network)
+    let run = grid.settings[0].spec
+    let rule = Optimizer(run.training.optimizer, network: network)
     let random = Philox(seed: 5, purpose: .syntheticData)
     let count = ghost * network.input.count
     for step in 1...2 {
@@ -39,7 +39,7 @@ import Values
       executor.backward(images: ghost, parameters: parameters, statistics: statistics)
       executor.foldStatistics(into: statistics)
       rule.step(
-        parameters: parameters, gradient: executor.gradients, rate: 0.01, momentum: spec.momentum,
+        parameters: parameters, gradient: executor.gradients, rate: 0.01, momentum: run.momentum,
         step: step, team: team)
     }
     let stream = Digest.Stream()

@@ -25,16 +25,11 @@ import Values
 
   private func measurement(
     _ stage: ClaimedStage, at samples: Int, accuracy: Double, loss: Double
-  ) -> JSON {
+  ) -> MeasurementRow {
     let guessing = Guessing(samples: 96, commonest: 24)
-    return [
-      "samples": .integer(samples), "updates": .integer(stage.updates), "epoch": 1, "batch": 32,
-      "test_samples": 96, "test_commonest": 24,
-      "above_guessing": .bool(guessing.isBelow(Int((96 * accuracy).rounded()))),
-      "learning_rate": .number("0.1"), "train_loss": .real(loss), "train_accuracy": 0,
-      "test_loss": .real(loss), "test_accuracy": .real(accuracy), "seconds": 2,
-      "core_seconds": 4,
-    ]
+    return measurement(
+      stage, at: samples, accuracy: accuracy, loss: loss, of: 96, commonest: 24,
+      isAboveGuessing: guessing.isBelow(Int((96 * accuracy).rounded())))
   }
 
   private func finish(_ stage: ClaimedStage, accuracy: Double, loss: Double = 0.5) async throws {
@@ -42,7 +37,7 @@ import Values
       stage.lease, checkpoint: checkpoint(stage),
       measurements: [stage.end / 2, stage.end].map {
         measurement(stage, at: $0, accuracy: accuracy, loss: loss)
-      }, totals: totals(stage))
+      }, progress: progress(stage))
     #expect(isAccepted)
   }
 
@@ -65,11 +60,11 @@ import Values
       case 3:
         #expect(
           try await queue.diverge(
-            stage.lease, reason: "loss", measurements: [], totals: totals(stage)))
+            stage.lease, reason: "loss", measurements: [], progress: progress(stage)))
       case 4:
         #expect(
           try await queue.fail(
-            stage.lease, reason: "broken", permanent: true, totals: totals(stage)))
+            stage.lease, reason: "broken", permanent: true, progress: progress(stage)))
       default: break
       }
     }
@@ -110,7 +105,7 @@ import Values
       // The last run of all diverges.
       if round == 11 {
         _ = try await queue.diverge(
-          stage.lease, reason: "loss", measurements: [], totals: totals(stage))
+          stage.lease, reason: "loss", measurements: [], progress: progress(stage))
       } else {
         try await finish(stage, accuracy: 0.9 + 0.001 * Double(round % 3))
       }
@@ -269,7 +264,7 @@ import Values
     let report = try await report(["g"])
     #expect(report.settings.flatMap(\.stages).map(\.memoryMeasured) == [5 << 20, nil])
     // As planned, for both.
-    #expect(report.settings.flatMap(\.stages).allSatisfy { ($0.memory ?? 0) > 0 })
+    #expect(report.settings.flatMap(\.stages).allSatisfy { $0.memory > 0 })
   }
 
   @Test func aPageHoldsItsFiguresAndNoTextThatCouldBeATag() async throws {

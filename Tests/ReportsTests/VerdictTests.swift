@@ -31,15 +31,11 @@ import Values
           ])))
     let w = try await worker()
     while let stage = try await claim(w).first {
-      let measurement: JSON = [
-        "samples": .integer(stage.end), "updates": .integer(stage.updates), "epoch": 1, "batch": 32,
-        "learning_rate": .number("0.1"), "train_loss": 1, "train_accuracy": 0, "test_loss": 1,
-        "test_accuracy": .number("0.5"), "seconds": 2, "core_seconds": 4, "test_samples": 1000,
-        "test_commonest": 250, "above_guessing": true,
-      ]
+      let measurement = measurement(
+        stage, accuracy: 0.5, loss: 1, of: 1000, commonest: 250, isAboveGuessing: true)
       let isAccepted = try await queue.finish(
         stage.lease, checkpoint: checkpoint(stage), measurements: [measurement],
-        totals: totals(stage))
+        progress: progress(stage))
       #expect(isAccepted)
     }
   }

@@ -7,12 +7,12 @@ import Testing
     struct Case: Decodable {
       let values: [Double]
       let indices: [[Int]]
-      let percentile, bca: ExpectedInterval
+      let bca: ExpectedInterval
     }
     struct Seeded: Decodable {
       let seed, resamples: Int
       let values: [Double]
-      let percentile, bca: ExpectedInterval
+      let bca: ExpectedInterval
     }
     let cases: [Case]
     let seeded: [Seeded]
@@ -26,14 +26,13 @@ import Testing
     let rows: [Row]
   }
 
-  @Test("Percentile and BCa intervals are scipy's on the same resamples")
+  @Test("BCa intervals are scipy's on the same resamples")
   func references() throws {
     let reference: Reference = try fixture("bootstrap")
     for row in reference.cases {
       let bootstrap = try Bootstrap(row.values, indices: row.indices)
       let confidence = row.bca.confidence
-      #expect(isClose(bootstrap.interval(.percentile, confidence: confidence), row.percentile))
-      #expect(isClose(bootstrap.interval(.bca, confidence: confidence), row.bca))
+      #expect(isClose(bootstrap.interval(confidence: confidence), row.bca))
     }
   }
 
@@ -42,8 +41,7 @@ import Testing
     let reference: Reference = try fixture("bootstrap")
     for row in reference.seeded {
       let bootstrap = try Bootstrap(row.values, resamples: row.resamples, seed: row.seed)
-      #expect(isClose(bootstrap.interval(.percentile), row.percentile), "seed \(row.seed)")
-      #expect(isClose(bootstrap.interval(.bca), row.bca), "seed \(row.seed)")
+      #expect(isClose(bootstrap.interval(), row.bca), "seed \(row.seed)")
     }
   }
 
@@ -68,23 +66,17 @@ import Testing
     let values = (0..<20).map { $0 % 2 == 0 ? 0.1 : 0.7 }
     let bootstrap = try Bootstrap(values, resamples: 2000, seed: 3)
     let mirrored = try Bootstrap(values.map { 0.8 - $0 }, resamples: 2000, seed: 3)
-    for method in Bootstrap.Method.allCases {
-      let (one, other) = (bootstrap.interval(method), mirrored.interval(method))
-      #expect(isClose(one.low, 0.8 - other.high) && isClose(one.high, 0.8 - other.low))
-    }
+    let (one, other) = (bootstrap.interval(), mirrored.interval())
+    #expect(isClose(one.low, 0.8 - other.high) && isClose(one.high, 0.8 - other.low))
   }
 
   @Test("The stated coverage is what the simulation found")
   func statedCoverage() throws {
     let simulated: Simulated = try fixture("coverage")
-    for method in Bootstrap.Method.allCases {
-      for population in Bootstrap.Population.allCases {
-        let row = try #require(
-          simulated.rows.first {
-            $0.method == method.rawValue && $0.population == population.rawValue
-          })
-        #expect(abs(Bootstrap.coverage(method, of: population) - row.coverage) <= 0.0005)
-      }
+    for population in Bootstrap.Population.allCases {
+      let row = try #require(
+        simulated.rows.first { $0.method == "bca" && $0.population == population.rawValue })
+      #expect(abs(Bootstrap.coverage(of: population) - row.coverage) <= 0.0005)
     }
   }
 
@@ -92,22 +84,17 @@ import Testing
   func coverage(population: Bootstrap.Population) throws {
     var draws = Draws(seed: 2026)
     let simulations = 1500
-    var held: [Bootstrap.Method: Int] = [:]
+    var held = 0
     for simulation in 0..<simulations {
       let values = (0..<Bootstrap.fewestValues).map { _ in
         population == .normal ? draws.normal() : draws.exponential()
       }
       let bootstrap = try Bootstrap(values, resamples: 400, seed: simulation)
-      for method in Bootstrap.Method.allCases {
-        let holds = bootstrap.interval(method).contains(population == .normal ? 0 : 1)
-        held[method, default: 0] += holds ? 1 : 0
-      }
+      if bootstrap.interval().contains(population == .normal ? 0 : 1) { held += 1 }
     }
-    for method in Bootstrap.Method.allCases {
-      let share = Double(held[method] ?? 0) / Double(simulations)
-      let stated = Bootstrap.coverage(method, of: population)
-      // Three standard errors of a share of 1500.
-      #expect(abs(share - stated) < 0.022, "\(method): \(share), stated \(stated)")
-    }
+    let share = Double(held) / Double(simulations)
+    let stated = Bootstrap.coverage(of: population)
+    // Three standard errors of a share of 1500.
+    #expect(abs(share - stated) < 0.022, "\(share), stated \(stated)")
   }
 }

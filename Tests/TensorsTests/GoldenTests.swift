@@ -141,8 +141,7 @@ import Values
           Window(
             height: integer(attributes, "h"), width: integer(attributes, "w"),
             channels: integer(attributes, "c"), kernel: (side, side), stride: (stride, stride),
-            pad: (pad, pad)),
-          countsPadding: attributes["count_include_pad"]?.boolValue ?? false)
+            pad: (pad, pad)))
         let (x, dy) = (values("x"), values("dy"))
         let (y, dx) = (Floats(count: dy.count), Floats(count: x.count))
         pooling.forward(y.base, source: Source(x.base), images: images, team: team)

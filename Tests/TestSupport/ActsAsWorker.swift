@@ -21,11 +21,9 @@ extension ActsAsWorker {
 
   package func worker(_ name: String = "w") async throws -> Int {
     try await queue.register(
-      worker: [
-        "name": .string(name), "host": "test", "pid": 1, "version": "test",
-        "numerics_version": .integer(numericsVersion), "fingerprint": "test", "slots": 4,
-        "threads": 1, "stores": [.string(store)],
-      ], patience: .none)
+      worker: WorkerRow(
+        name: name, host: "test", pid: 1, version: "test", fingerprint: "test", slots: 4,
+        threads: 1, stores: [store]), patience: .none)
   }
 
   package func claim(
@@ -42,25 +40,42 @@ extension ActsAsWorker {
       .init(
         worker: worker, slots: slots, datasets: digests, stores: [store], memory: 1 << 30,
         grid: grid,
-        threads: 1, fingerprint: "test"), lease: lease)
+        threads: 1, fingerprint: "test"), lease: lease
+    ).stages
   }
 
-  package func checkpoint(_ stage: ClaimedStage) -> JSON {
-    [
-      "store": .string(store), "file": .string("s\(stage.lease.stage)-\(stage.lease.attempt)"),
-      "samples": .integer(stage.end), "updates": .integer(stage.startUpdates + stage.updates),
-      "bytes": 1, "digest": .string(String(repeating: "a", count: 64)), "fingerprint": "test",
-      "parameters_digest": .string(String(repeating: "b", count: 64)),
-    ]
+  /// The checkpoint at a stage's end, in a file of this name where one is given.
+  package func checkpoint(_ stage: ClaimedStage, file: String? = nil) -> CheckpointRow {
+    CheckpointRow(
+      store: store, file: file ?? "s\(stage.lease.stage)-\(stage.lease.attempt)",
+      samples: stage.end, updates: stage.startUpdates + stage.updates, bytes: 1,
+      digest: String(repeating: "a", count: 64), fingerprint: "test",
+      parametersDigest: String(repeating: "b", count: 64))
   }
 
-  package func totals(_ stage: ClaimedStage) -> JSON {
-    ["updates": .integer(stage.updates), "samples": .integer(stage.end), "seconds": 1]
+  package func progress(_ stage: ClaimedStage) -> ProgressRow {
+    ProgressRow(updates: stage.updates, samples: stage.end, seconds: 1)
+  }
+
+  /// A measurement of a test set in which so many samples are of the commonest class.
+  package func measurement(
+    _ stage: ClaimedStage, at samples: Int? = nil, accuracy: Double, loss: Double,
+    of testSamples: Int, commonest: Int, isAboveGuessing: Bool
+  ) -> MeasurementRow {
+    var row = MeasurementRow()
+    row.samples = samples ?? stage.end
+    (row.updates, row.epoch, row.batch, row.learningRate) = (stage.updates, 1, 32, 0.1)
+    (row.trainLoss, row.trainAccuracy) = (loss, 0)
+    (row.testLoss, row.testAccuracy) = (loss, accuracy)
+    (row.testSamples, row.testCommonest) = (testSamples, commonest)
+    row.isAboveGuessing = isAboveGuessing
+    (row.seconds, row.coreSeconds) = (2, 4)
+    return row
   }
 
   package func finish(_ stage: ClaimedStage) async throws -> Bool {
     try await queue.finish(
-      stage.lease, checkpoint: checkpoint(stage), measurements: [], totals: totals(stage))
+      stage.lease, checkpoint: checkpoint(stage), measurements: [], progress: progress(stage))
   }
 
   package func states() async throws -> [String: Int] {

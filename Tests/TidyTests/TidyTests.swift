@@ -4,39 +4,6 @@ import Testing
 
 /// Rules of the house that a program can hold.
 @Suite struct TidyTests {
-  /// docs/ARCHITECTURE.md draws this. The compiler lets undeclared transitive imports pass; this does
-  /// not.
-  private static let arrows: [String: Set<String>] = [
-    "Experiments": [],
-    "Tensors": ["CKernels", "COpenBLAS"],
-    "NeuralNet": ["Experiments", "Tensors"],
-    "Datasets": ["CZlib", "Experiments", "Tensors"],
-    "Checkpoints": ["CZstd", "Experiments"],
-    "Training": [
-      "Checkpoints", "Datasets", "Experiments", "NeuralNet", "Statistics", "Tensors",
-    ],
-    "Postgres": ["CPostgres"],
-    "JobQueue": ["Experiments", "Postgres"],
-    "Reports": ["Experiments", "Postgres", "Statistics"],
-    "Worker": [
-      "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Tensors", "Training",
-    ],
-    "jobctl": [
-      "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Reports", "Training",
-      "Worker",
-    ],
-    "bench": [
-      "Checkpoints", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Reports", "Tensors",
-      "Training",
-    ],
-    "chaos": ["Experiments", "JobQueue", "Postgres"],
-    "fuzz": ["Checkpoints", "Datasets", "Experiments", "Training"],
-    "Statistics": [],
-    "EmbedSQL": [],
-    "EmbedSQLPlugin": [],
-    "CKernels": [], "COpenBLAS": [], "CPostgres": [], "CZlib": [], "CZstd": [],
-  ]
-
   private struct Source {
     let path: String
     let lines: [Substring]
@@ -54,20 +21,52 @@ import Testing
     }
   }
 
+  /// What Package.swift lets each target of Sources import. The compiler lets undeclared transitive
+  /// imports pass; this does not.
+  private static func arrows(in manifest: String) -> [String: Set<String>] {
+    let declarations = /(?:module|program)\(\s*"(\w+)",\s*\[([^\]]*)\]/
+    let leaves = /\.(?:target|systemLibrary|executableTarget|plugin)\(\s*name: "(\w+)"/
+    var arrows: [String: Set<String>] = [:]
+    for match in manifest.matches(of: leaves) { arrows[String(match.1)] = [] }
+    for match in manifest.matches(of: declarations) {
+      arrows[String(match.1)] = Set(match.2.matches(of: /"(\w+)"/).map { String($0.1) })
+    }
+    // CKernels and COpenBLAS and the like are declared by name alone.
+    return arrows
+  }
+
   @Test func importsFollowTheArrows() throws {
-    let modules = Set(TidyTests.arrows.keys)
+    let manifest = try String(
+      contentsOf: repository.appending(path: "Package.swift"), encoding: .utf8)
+    let arrows = TidyTests.arrows(in: manifest)
     let folders = try FileManager.default.contentsOfDirectory(
       atPath: repository.appending(path: "Sources").path)
-    #expect(Set(folders) == modules)
+    #expect(Set(folders) == Set(arrows.keys).subtracting(["TestSupport"]))
+    var used: [String: Set<String>] = [:]
     for source in try sources("Sources", [".swift"]) {
       let module = String(source.path.split(separator: "/")[1])
-      let allowed = TidyTests.arrows[module] ?? []
       for line in source.lines where line.hasPrefix("import ") {
         let name = String(line.dropFirst(7))
-        guard modules.contains(name) else { continue }
-        #expect(allowed.contains(name), "\(source.path) imports \(name)")
+        guard arrows[name] != nil else { continue }
+        used[module, default: []].insert(name)
+        #expect(arrows[module]?.contains(name) == true, "\(source.path) imports \(name)")
       }
     }
+    for (module, declared) in arrows {
+      let unused = declared.subtracting(used[module] ?? [])
+      #expect(unused.isEmpty, "\(module) declares \(unused.sorted()) and imports none of them")
+    }
+  }
+
+  @Test func arrowsAreReadFromAManifest() {
+    let manifest = """
+      .target(name: "C"), module("A", []), module(
+        "B", ["A", "C", logging], plugins: [.plugin(name: "P")]), program("door", ["B"]),
+      """
+    #expect(
+      TidyTests.arrows(in: manifest) == [
+        "A": [], "B": ["A", "C"], "C": [], "door": ["B"], "P": [],
+      ])
   }
 
   @Test func filesAndLinesAreShort() throws {

@@ -57,7 +57,7 @@ struct SmallRun {
     var measurements: [Training.Measurement] = []
   }
 
-  /// Trains all stages; `stopAfter` lists the ghost batches (counted over the run) after which the
+  /// Trains all stages; `stopAfter` lists the questions (counted over the run) at which the
   /// trainer is drained and made anew from the file that it left.
   func train(threads: Int = 1, stopAfter: Set<Int> = []) throws -> Result {
     let folder = NSTemporaryDirectory() + "trainer-\(UUID().uuidString)"
@@ -114,13 +114,25 @@ struct SmallRun {
     let run = try SmallRun(augment: true)
     let whole = try run.train()
     #expect(whole.measurements.count == 3)
-    // Ghost batches 0..<14 are updates of one; later updates have five: 17 and 23 lie inside one.
+    // Questions 0..<14 are before updates of one ghost batch, 14..<18 inside of the first measurement;
+    // later updates have five ghost batches, and 23 lies inside of one.
     let interrupted = try run.train(stopAfter: [5, 17, 23])
     let onTwo = try run.train(threads: 2)
     let onThreeInterrupted = try run.train(threads: 3, stopAfter: [1, 16, 30])
     #expect(interrupted == whole)
     #expect(onTwo == whole)
     #expect(onThreeInterrupted == whole)
+  }
+
+  /// Between updates, inside of them, and while test and validation samples are looked at.
+  @Test func aDrainAtAnyQuestionChangesNoBit() throws {
+    let run = try SmallRun(network: "mlp")
+    let whole = try run.train()
+    for question in 0..<60 {
+      #expect(try run.train(stopAfter: [question]) == whole, "drained at question \(question)")
+    }
+    let often = Set((0..<60).filter { $0 % 2 == 1 })
+    #expect(try run.train(stopAfter: often) == whole)
   }
 
   @Test(arguments: ["mlp", "wrn-10-1"]) func everyNetworkResumesExactly(network: String) throws {

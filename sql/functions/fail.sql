@@ -1,10 +1,7 @@
 -- An error. Where another try may help there are three, further and further apart.
 create or replace function api.fail(
-  stage bigint, attempt int, reason text, permanent boolean, totals jsonb) returns boolean
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
--- Plans are kept, and may be made while a table is still empty.
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
-set enable_mergejoin = off set enable_material = off set jit = off as $$
+  stage bigint, attempt int, reason text, permanent boolean, progress jsonb) returns boolean
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
   is_over boolean;
@@ -12,7 +9,7 @@ begin
   if not api.internal_holds(stage, attempt) then
     return api.internal_fenced(stage, attempt, 'failed');
   end if;
-  perform api.internal_end_attempt(stage, attempt, 'failed', reason, totals);
+  perform api.internal_end_attempt(stage, attempt, 'failed', reason, progress);
   update jobs.stage s
   set failures = s.failures + 1, worker_id = null, reason = fail.reason,
       state = case when permanent or s.failures + 1 >= 3 then 'failed'

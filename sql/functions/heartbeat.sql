@@ -2,10 +2,7 @@
 -- wait for, and says which of them it has lost or is to give back because they are paused.
 create or replace function api.heartbeat(worker bigint, held jsonb, idle boolean, lease interval)
 returns jsonb
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
--- Plans are kept, and may be made while a table is still empty.
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
-set enable_mergejoin = off set enable_material = off set jit = off as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
   at        timestamptz := api.internal_now();
@@ -40,9 +37,8 @@ begin
   -- One by one, in the order in which everybody locks who holds several. A join of them all would
   -- be planned while nothing runs, and read all attempts.
   for said in
-    select * from jsonb_to_recordset(held) as h(stage bigint, attempt int, updates bigint,
-      samples bigint, seconds float8, core_seconds float8, samples_per_second real,
-      threads int, reason text)
+    select h.stage, h.attempt, (h.progress).*
+    from jsonb_populate_recordset(null::api.held_stage, held) h
     order by h.stage, h.attempt
   loop
     update jobs.attempt a

@@ -2,32 +2,31 @@
 -- again gives the same row. A name that another stage has taken, or a file that no longer counts,
 -- is an error.
 create or replace function api.internal_checkpoint(
-  stage bigint, attempt_number int, checkpoint jsonb, is_final boolean, drawn bigint default null)
+  stage bigint, attempt_number int, said jsonb, is_final boolean, drawn bigint default null)
 returns bigint
 language plpgsql as $$
 #variable_conflict use_variable
 declare
-  found_id bigint;
+  checkpoint api.checkpoint := jsonb_populate_record(null::api.checkpoint, said);
+  found_id   bigint;
 begin
   insert into jobs.checkpoint(id, stage_id, attempt, store_id, file, samples, updates, final,
     bytes, digest, fingerprint, parameters_digest)
   overriding system value
   select coalesce(drawn, nextval('jobs.checkpoint_id_seq')), stage, attempt_number, t.id,
-    checkpoint ->> 'file',
-    (checkpoint ->> 'samples')::bigint, (checkpoint ->> 'updates')::bigint, is_final,
-    (checkpoint ->> 'bytes')::bigint, checkpoint ->> 'digest', checkpoint ->> 'fingerprint',
-    checkpoint ->> 'parameters_digest'
-  from jobs.store t where t.id = checkpoint ->> 'store'
+    checkpoint.file, checkpoint.samples, checkpoint.updates, is_final, checkpoint.bytes,
+    checkpoint.digest, checkpoint.fingerprint, checkpoint.parameters_digest
+  from jobs.store t where t.id = checkpoint.store
   on conflict (store_id, file) do update set final = jobs.checkpoint.final or excluded.final
   where jobs.checkpoint.stage_id = stage and jobs.checkpoint.damaged_at is null
     and jobs.checkpoint.removed_at is null
   returning id into found_id;
   if found_id is null then
-    if not exists (select from jobs.store t where t.id = checkpoint ->> 'store') then
-      raise exception 'there is no checkpoint store "%"', checkpoint ->> 'store'
+    if not exists (select from jobs.store t where t.id = checkpoint.store) then
+      raise exception 'there is no checkpoint store "%"', checkpoint.store
         using errcode = 'JC002', hint = 'register it with api.register_store first';
     end if;
-    raise exception 'the checkpoint file % cannot be registered', checkpoint ->> 'file'
+    raise exception 'the checkpoint file % cannot be registered', checkpoint.file
       using errcode = 'JC004';
   end if;
   return found_id;

@@ -7,7 +7,7 @@
 -- such look took, at most 10 s. What becomes ready behind their backs otherwise, or is committed
 -- only after the disorder was seen, waits until then.
 create or replace function api.internal_claim(
-  worker bigint, slots int, request jsonb, lease interval) returns jsonb[]
+  request api.claim_request, lease interval) returns jsonb[]
 language plpgsql as $$
 #variable_conflict use_variable
 declare
@@ -40,7 +40,7 @@ begin
       hint := '{-9223372036854775808,0}';
       started := clock_timestamp();
     end if;
-    taken := api.internal_take(worker, slots - cardinality(documents), request, lease, hint[1],
+    taken := api.internal_take(request, request.slots - cardinality(documents), lease, hint[1],
       hint[2]);
     if taken <> '{}' then
       documents := documents || taken;
@@ -52,7 +52,7 @@ begin
       ignored := setval('jobs.next_look', (extract(epoch from clock_timestamp()
         + least(50 * (clock_timestamp() - started), interval '10 s')) * 1000)::bigint);
     end if;
-    if is_whole or cardinality(documents) >= slots then return documents; end if;
+    if is_whole or cardinality(documents) >= request.slots then return documents; end if;
     is_whole := true;
   end loop;
 end $$;

@@ -1,6 +1,6 @@
 -- The stage is done: checkpoint, measurements, and its children's release, at once or not at all.
 create or replace function api.internal_finish(
-  stage bigint, attempt int, checkpoint jsonb, measurements jsonb, totals jsonb) returns boolean
+  stage bigint, attempt int, checkpoint jsonb, measurements jsonb, progress jsonb) returns boolean
 language plpgsql as $$
 #variable_conflict use_variable
 declare
@@ -22,7 +22,7 @@ begin
     update jobs.stage s set checkpoint_id = known_id where s.id = stage;
   end if;
   -- Assigned: evaluated as an expression, where PERFORM would be a statement more.
-  ignored := api.internal_end_attempt(stage, attempt, 'finished', null, totals);
+  ignored := api.internal_end_attempt(stage, attempt, 'finished', null, progress);
   -- A statement of its own: it sees what was submitted while we waited for the lock.
   if exists (select from jobs.stage c where c.parent_id = stage) then
     perform from jobs.stage s where s.parent_id = stage order by s.id for no key update;

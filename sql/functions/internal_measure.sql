@@ -14,13 +14,7 @@ begin
          m.validation_loss, m.validation_accuracy, m.seconds, m.peak_memory_bytes,
          m.gradient_square, m.gradient_variance, m.gradient_estimates, m.gradient_probes,
          m.probe_seconds, m.core_seconds, m.test_samples, m.test_commonest, m.above_guessing
-  from jsonb_to_recordset(coalesce(measurements, '[]')) as m(
-    samples bigint, epoch float8, updates bigint, batch bigint, learning_rate real,
-    noise_scale float8, train_loss float8, train_accuracy float8, test_loss float8,
-    test_accuracy float8, validation_loss float8, validation_accuracy float8, seconds float8,
-    peak_memory_bytes bigint, gradient_square float8, gradient_variance float8,
-    gradient_estimates bigint, gradient_probes bigint, probe_seconds float8,
-    core_seconds float8, test_samples bigint, test_commonest bigint, above_guessing boolean)
+  from jsonb_populate_recordset(null::api.measurement, coalesce(measurements, '[]')) m
   on conflict (stage_id, samples) do update
   set attempt = excluded.attempt, seconds = excluded.seconds,
       core_seconds = excluded.core_seconds,

@@ -35,22 +35,15 @@ begin
   drop table if exists pg_temp.submitted_grid, pg_temp.submitted_spec, pg_temp.submitted_setting,
     pg_temp.submitted_seed, pg_temp.submitted_stage, pg_temp.submitted_digest;
   create temp table submitted_grid on commit drop as select submission as header;
-  -- Workers read these documents: none is larger or deeper than the planner makes it.
-  create temp table submitted_spec (
-    digest text, document jsonb check (octet_length(document::text) <= 65536
+  -- Workers read the documents: none is larger or deeper than the planner makes it.
+  create temp table submitted_spec (like api.submitted_spec,
+    check (octet_length(document::text) <= 65536
       and not jsonb_path_exists(document, '$.**{16 to last}'))) on commit drop;
-  create temp table submitted_setting (
-    number int, name text, labels jsonb, learning_rate real, schedule text, optimizer text,
-    variant text, updates bigint, samples bigint, epochs float8, classes int,
-    samples_per_epoch bigint, chain int[] check (cardinality(chain) > 0)) on commit drop;
-  create temp table submitted_seed (
-    number int, seed bigint check (seed between 0 and 1::bigint << 53)) on commit drop;
-  create temp table submitted_stage (
-    number int, setting int, parent int, spec text, dataset text, numerics_version int,
-    memory_bytes bigint, pinned boolean, start_samples bigint, end_samples bigint,
-    start_updates bigint, updates bigint, batch bigint, ghost bigint, learning_rate real,
-    learning_rate_end real, law jsonb, momentum real, noise_scale float8,
-    noise_scale_exact float8, epochs float8, backend text, preparation int, probe jsonb,
+  create temp table submitted_setting (like api.submitted_setting,
+    check (cardinality(chain) > 0)) on commit drop;
+  create temp table submitted_seed (like api.submitted_seed,
+    check (seed between 0 and 1::bigint << 53)) on commit drop;
+  create temp table submitted_stage (like api.submitted_stage,
     check (octet_length(law::text) <= 65536 and not jsonb_path_exists(law, '$.**{8 to last}')
       and octet_length(probe::text) <= 1024 and not jsonb_path_exists(probe, '$.**{4 to last}')),
     -- Here, where it comes in: jobs.stage would check it again at every change of its state.
@@ -58,8 +51,9 @@ begin
       and updates > 0 and batch > 0 and ghost between 1 and 65536 and memory_bytes >= 0
       and start_updates >= 0 and end_samples - start_samples = updates::numeric * batch
       and (parent is not null or start_samples = 0 and start_updates = 0))) on commit drop;
-  create temp table submitted_digest (stage int, seed int, digest text) on commit drop;
-  grant insert on submitted_spec, submitted_setting, submitted_seed, submitted_stage,
-    submitted_digest to public;
+  create temp table submitted_digest (like api.submitted_digest) on commit drop;
+  -- Types of schema api have the same names.
+  grant insert on pg_temp.submitted_spec, pg_temp.submitted_setting, pg_temp.submitted_seed,
+    pg_temp.submitted_stage, pg_temp.submitted_digest to public;
   return null;
 end $$;

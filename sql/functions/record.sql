@@ -1,10 +1,7 @@
 -- Stores measurements of a running stage. Fenced, like every write of a worker: false means that
 -- the attempt no longer holds the stage and that nothing was written.
 create or replace function api.record(stage bigint, attempt int, measurements jsonb) returns boolean
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
--- Plans are kept, and may be made while a table is still empty.
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
-set enable_mergejoin = off set enable_material = off set jit = off as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 begin
   if not api.internal_holds(stage, attempt) then

@@ -9,11 +9,9 @@ declare
 begin
   insert into jobs.worker(name, host, pid, version, numerics_version, fingerprint, slots, threads,
     stores, seen_at, swept_at)
-  values (description ->> 'name', description ->> 'host', (description ->> 'pid')::int,
-    description ->> 'version', (description ->> 'numerics_version')::int,
-    description ->> 'fingerprint', (description ->> 'slots')::int,
-    (description ->> 'threads')::int,
-    array(select jsonb_array_elements_text(description -> 'stores')), at, at)
+  select w.name, w.host, w.pid, w.version, w.numerics_version, w.fingerprint, w.slots, w.threads,
+    w.stores, at, at
+  from jsonb_populate_record(null::api.worker_description, description) w
   returning id into worker_id;
   update jobs.worker w set state = 'gone'
   where w.state <> 'gone' and w.seen_at < at - interval '1 day';

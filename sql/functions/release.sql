@@ -1,16 +1,13 @@
 -- Given back in good order: a drained worker, or a store without room. Costs nothing.
 create or replace function api.release(
-  stage bigint, attempt int, reason text, delay interval, totals jsonb) returns boolean
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
--- Plans are kept, and may be made while a table is still empty.
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
-set enable_mergejoin = off set enable_material = off set jit = off as $$
+  stage bigint, attempt int, reason text, delay interval, progress jsonb) returns boolean
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 begin
   if not api.internal_holds(stage, attempt) then
     return api.internal_fenced(stage, attempt, 'preempted');
   end if;
-  perform api.internal_end_attempt(stage, attempt, 'preempted', reason, totals);
+  perform api.internal_end_attempt(stage, attempt, 'preempted', reason, progress);
   update jobs.stage s
   set state = api.internal_place(s.parent_id), worker_id = null,
       preemptions = s.preemptions + 1, reason = release.reason,

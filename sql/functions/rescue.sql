@@ -1,9 +1,6 @@
 -- Frees the stages of workers that have not been heard of for a lease, whoever they are.
 create or replace function api.rescue() returns int
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
--- Plans are kept, and may be made while a table is still empty.
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off
-set enable_mergejoin = off set enable_material = off set jit = off as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 declare
   stages   bigint[];

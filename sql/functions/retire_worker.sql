@@ -1,8 +1,6 @@
 -- A worker says that it stops. What it could not give back itself goes back to the queue.
 create or replace function api.retire_worker(worker bigint) returns void
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
--- Plans are kept, and may be made while a table is still empty.
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable
 begin
   perform api.internal_give_back(s.id, s.attempt, 'its worker stopped') from (

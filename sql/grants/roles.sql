@@ -25,10 +25,10 @@ to jobctl_submitter;
 grant execute on function
   api.register_worker(jsonb), api.register_store(text, text, text), api.retire_worker(bigint),
   api.datasets_wanted(), api.note_missing_data(bigint, jsonb), api.queue_state(text), api.rescue(),
-  api.claim(bigint, int, jsonb, interval), api.heartbeat(bigint, jsonb, boolean, interval),
+  api.claim(jsonb, interval), api.heartbeat(bigint, jsonb, boolean, interval),
   api.record(bigint, int, jsonb), api.register_checkpoint(bigint, int, jsonb, jsonb, jsonb),
   api.finish(bigint, int, jsonb, jsonb, jsonb),
-  api.finish_and_claim(bigint, int, jsonb, jsonb, jsonb, bigint, int, jsonb, interval),
+  api.finish_and_claim(bigint, int, jsonb, jsonb, jsonb, jsonb, interval),
   api.diverge(bigint, int, text, jsonb, jsonb), api.fail(bigint, int, text, boolean, jsonb),
   api.release(bigint, int, text, interval, jsonb),
   api.report_damage(bigint, int, bigint, text)

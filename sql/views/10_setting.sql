@@ -22,17 +22,11 @@ comment on view report.setting is
   'trained.';
 
 create or replace view report.setting_curve as
-select m.grid_id, m.grid, m.setting, m.samples,
-  min(m.epoch) as epoch, min(m.updates) as updates, count(*) as runs,
-  min(m.batch) as batch, min(m.learning_rate) as learning_rate, min(m.noise_scale) as noise_scale,
-  avg(m.test_accuracy) as test_accuracy_mean,
-  stddev_samp(m.test_accuracy) as test_accuracy_deviation,
-  avg(m.train_loss) as train_loss_mean, stddev_samp(m.train_loss) as train_loss_deviation,
-  avg(m.gradient_square) as gradient_square, avg(m.gradient_variance) as gradient_variance,
-  sum(m.gradient_estimates)::bigint as gradient_estimates,
-  sum(m.gradient_probes)::bigint as gradient_probes, sum(m.probe_seconds) as probe_seconds
-from report.run_measurement m
-group by m.grid_id, m.grid, m.setting, m.samples;
+select g.id as grid_id, g.name::text as grid, c.setting, c.samples, c.epoch, c.updates, c.runs,
+  c.batch, c.learning_rate, c.noise_scale, c.test_accuracy_mean, c.test_accuracy_deviation,
+  c.train_loss_mean, c.train_loss_deviation, c.gradient_square, c.gradient_variance,
+  c.gradient_estimates, c.gradient_probes, c.probe_seconds
+from jobs.grid g cross join lateral report.curve(g.id, '{}') c;
 comment on view report.setting_curve is
   'Learning curves of settings: mean and deviation over the seeds at each sample count. The '
   'gradient noise scale is gradient_variance / gradient_square where that is positive.';

@@ -205,10 +205,9 @@ void ck_max_pool_before_norm(float *y, uint8_t *arg, const float *x, const float
 // written from dx on.
 void ck_max_pool_norm_backward(float *dx, const float *dy, const uint8_t *arg, const float *x,
                                ck_norm_gradient n, ck_window w, int first, int last);
-// Mean of each window, of what is inside of the image unless `counts_padding`.
-void ck_average_pool(float *y, const float *x, ck_view view, ck_window w, int counts_padding);
-void ck_average_pool_backward(float *dx, const float *dy, ck_window w, int counts_padding,
-                              int add);
+// Mean of the pixels of each window that are inside of the image.
+void ck_average_pool(float *y, const float *x, ck_view view, ck_window w);
+void ck_average_pool_backward(float *dx, const float *dy, ck_window w, int add);
 void ck_global_mean(float *y, const float *x, long images, long pixels, int channels);
 void ck_global_mean_backward(float *dx, const float *dy, long images, long pixels, int channels,
                              int add);

@@ -420,20 +420,6 @@ def fronts():
     write("fronts", {"cases": rows})
 
 
-def bands():
-    draw = random("bands")
-    grids = [[0, 500, 1000, 1500], [0, 500, 1000], [500, 750, 1500], [2000, 0]]
-    curves = [[[x, draw.normal()] for x in grid] for grid in grids]
-    points = []
-    for x in sorted({x for grid in grids for x in grid}):
-        values = [y for curve in curves for at, y in curve if at == x]
-        point = {"samples": x, "n": len(values), "mean": np.mean(values)}
-        if len(values) > 1:
-            point["interval"] = mean_interval(values, 0.9)
-        points.append(point)
-    write("bands", {"curves": curves, "confidence": 0.9, "points": points})
-
-
 distributions()
 samples()
 bootstrap()
@@ -441,6 +427,5 @@ comparisons()
 corrections()
 sweeps()
 fronts()
-bands()
 if "--coverage" in sys.argv:
     coverage()

@@ -31,49 +31,52 @@ final class ServerUnderTest {
     case .unpark: _ = try await queue.unpark(grid: nil, stage: nil)
     case .registerWorker(let worker):
       workers[worker] = try await queue.register(
-        worker: [
-          "name": .string("w\(worker)"), "host": "test", "pid": 1, "version": "test",
-          "numerics_version": .integer(numericsVersion), "fingerprint": "test", "slots": 3,
-          "threads": 1, "stores": ["store-1"],
-        ], patience: .none)
+        worker: WorkerRow(
+          name: "w\(worker)", host: "test", pid: 1, version: "test", fingerprint: "test", slots: 3,
+          threads: 1, stores: ["store-1"]), patience: .none)
     case .claim(let worker, let slots):
       let claims = try await queue.claim(wish(worker, slots), lease: lease)
-      return .claimed(claims.map { known($0, model) })
+      return .claimed(claims.stages.map { known($0, model) })
     case .heartbeat(let worker, let held):
-      let (_, verdicts, _) = try await queue.heartbeat(
+      let answer = try await queue.heartbeat(
         worker: workers[worker] ?? 0,
-        held: held.map { Held(lease: server($0), totals: [:]) }, idle: true, lease: lease,
+        held: held.map { HeldStage(server($0), ProgressRow()) }, idle: true, lease: lease,
         timeout: .seconds(60))
       return .judged(
         Dictionary(
-          uniqueKeysWithValues: verdicts.map {
+          uniqueKeysWithValues: answer.verdicts.map {
             (Lease(stage: places[$0.0.stage] ?? -1, attempt: $0.0.attempt), $0.1)
           }))
     case .register(let lease, let samples):
       return .accepted(
         try await queue.registerCheckpoint(
-          server(lease), checkpoint: checkpoint(lease, samples), measurements: [], totals: [:]))
+          server(lease), checkpoint: checkpoint(lease, samples), measurements: [],
+          progress: ProgressRow()))
     case .finish(let lease):
       let end = model.stages[lease.stage].end
       return .accepted(
         try await queue.finish(
-          server(lease), checkpoint: checkpoint(lease, end), measurements: [], totals: [:]))
+          server(lease), checkpoint: checkpoint(lease, end), measurements: [],
+          progress: ProgressRow()))
     case .finishAndClaim(let held, let worker, let slots):
       let end = model.stages[held.stage].end
       let (isOurs, claims) = try await queue.finish(
-        server(held), checkpoint: checkpoint(held, end), measurements: [], totals: [:],
+        server(held), checkpoint: checkpoint(held, end), measurements: [], progress: ProgressRow(),
         claiming: wish(worker, slots), for: lease)
-      return .finished(isOurs, try claims.get().map { known($0, model) })
+      return .finished(isOurs, try claims.get().stages.map { known($0, model) })
     case .diverge(let lease):
       return .accepted(
-        try await queue.diverge(server(lease), reason: "test", measurements: [], totals: [:]))
+        try await queue.diverge(
+          server(lease), reason: "test", measurements: [], progress: ProgressRow()))
     case .fail(let lease, let permanent):
       return .accepted(
-        try await queue.fail(server(lease), reason: "test", permanent: permanent, totals: [:]))
+        try await queue.fail(
+          server(lease), reason: "test", permanent: permanent, progress: ProgressRow()))
     case .release(let lease, let delay):
       return .accepted(
         try await queue.release(
-          server(lease), reason: "test", delay: delay.map { .milliseconds($0) }, totals: [:]))
+          server(lease), reason: "test", delay: delay.map { .milliseconds($0) },
+          progress: ProgressRow()))
     case .reportDamage(let lease, let number):
       let known = model.checkpoints[number]
       let id = try await queue.value(
@@ -114,7 +117,7 @@ final class ServerUnderTest {
     }
   }
 
-  private func wish(_ worker: Int, _ slots: Int) -> JobQueue.Claim {
+  private func wish(_ worker: Int, _ slots: Int) -> ClaimRequest {
     .init(
       worker: workers[worker] ?? 0, slots: slots, datasets: [], stores: ["store-1"],
       memory: 1 << 30, grid: nil, threads: 1, fingerprint: "test")
@@ -145,40 +148,44 @@ final class ServerUnderTest {
   /// A run as the queue knows it: a setting with its only seed.
   private func named(_ run: String?) -> String? { run.map { $0 + ",seed=1" } }
 
-  private func checkpoint(_ lease: Lease, _ samples: Int) -> JSON {
-    [
-      "store": "store-1", "file": .string(file(lease.stage, lease.attempt, samples)),
-      "samples": .integer(samples), "updates": .integer(samples), "bytes": 1,
-      "digest": .string(Digest.sha256(of: "\(samples)")), "fingerprint": "test",
-      "parameters_digest": .string(Digest.sha256(of: "\(samples)")),
-    ]
+  private func checkpoint(_ lease: Lease, _ samples: Int) -> CheckpointRow {
+    let digest = Digest.sha256(of: "\(samples)")
+    return CheckpointRow(
+      store: "store-1", file: file(lease.stage, lease.attempt, samples), samples: samples,
+      updates: samples, bytes: 1, digest: digest, fingerprint: "test", parametersDigest: digest)
   }
 
   private func submit(_ submission: QueueModel.Submission, _ model: QueueModel) async throws {
     let spec = Digest.sha256(of: "spec")
     var numbers: [String: Int] = [:]
-    var rows: [[Parameter]] = []
-    let settings = submission.runs.enumerated().map { position, run -> [Parameter] in
+    var rows: [SubmittedStage] = []
+    let settings = submission.runs.enumerated().map { position, run -> SubmittedSetting in
       var start = 0
       var parent: Int?
       for (name, end) in run.chain {
         if numbers[name] == nil {
           numbers[name] = rows.count
-          rows.append([
-            .integer(rows.count), .integer(position), Parameter(parent), .text(spec), .null,
-            .integer(numericsVersion), 1, .bool(false), .integer(start), .integer(end),
-            .integer(start), .integer(end - start), 1, 1, .real(0.1), .real(0.1), "{}", .null,
-            .null, .null, 1, "native", .integer(preparationVersion), .null,
-          ])
+          var stage = SubmittedStage()
+          stage.number = rows.count
+          stage.setting = position
+          stage.parent = parent
+          stage.spec = spec
+          (stage.startSamples, stage.endSamples) = (start, end)
+          (stage.startUpdates, stage.updates) = (start, end - start)
+          (stage.batch, stage.ghost, stage.memoryBytes, stage.epochs) = (1, 1, 1, 1)
+          (stage.learningRate, stage.learningRateEnd) = (0.1, 0.1)
+          rows.append(stage)
         }
         parent = numbers[name]
         start = end
       }
-      return [
-        .integer(position), .text(run.name), "{}", .real(0.1), "constant", "sgd", .null,
-        .integer(start), .integer(start), 1, .null, .null,
-        .integers(run.chain.compactMap { numbers[$0.name] }),
-      ]
+      var setting = SubmittedSetting()
+      setting.number = position
+      setting.name = run.name
+      (setting.learningRate, setting.schedule, setting.optimizer) = (0.1, "constant", "sgd")
+      (setting.updates, setting.samples, setting.epochs) = (start, start, 1)
+      setting.chain = run.chain.compactMap { numbers[$0.name] }
+      return setting
     }
     let planned = Dictionary(uniqueKeysWithValues: numbers.map { ($0.value, $0.key) })
     let header = Submission.header(
@@ -188,7 +195,8 @@ final class ServerUnderTest {
     _ = try await queue.submit(
       Submission(
         header: header.setting(["sets_priority"], to: false),
-        specs: [[.text(spec), "{}"]], settings: settings, stages: rows, seeds: [1],
+        specs: [SubmittedSpec(digest: spec, document: [:])], settings: settings, stages: rows,
+        seeds: [1],
         digest: { stage, _ in Digest.sha256(of: planned[stage] ?? "") }))
     for index in stages.count..<model.stages.count {
       let name = model.stages[index].name

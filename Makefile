@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short study study-long schedules test simulate chaos chaos-short fuzz lint format bench peers peers-sweep peers-queue install clean
+.PHONY: help setup build demo demo-short study study-long schedules test simulate chaos chaos-short nightly fuzz lint format bench peers peers-sweep peers-queue install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -57,6 +57,12 @@ chaos-short: setup ## The same in two minutes
 	$(BUILD) --product jobctl
 	$(BUILD) --product chaos
 	.build/release/chaos --faults 30 --runs 12 --epochs 30 --minutes 10
+
+nightly: setup ## What is too long for every change: simulation, chaos, fuzzing, the whole demo (about three hours)
+	$(MAKE) simulate
+	$(MAKE) chaos
+	$(MAKE) fuzz SECONDS=1800
+	$(MAKE) demo
 
 fuzz: setup ## Mutate every kind of input and read it, for SECONDS (60 by default)
 	$(BUILD) --product fuzz

@@ -160,6 +160,7 @@ package actor Connection {
       try query("rollback")
       return rows
     } catch {
+      // A connection that cannot do this is broken, and its transaction with it.
       _ = try? query("rollback")
       throw error
     }

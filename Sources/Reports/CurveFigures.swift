@@ -107,34 +107,6 @@ extension Report {
     let accuracyCaption = caption + " Intervals are cut at 0 and 100 %."
     let lossCaption =
       caption + " Where an interval reaches down to zero it is drawn to half of the least mean."
-    func series(
-      x: (GridReport.CurvePoint) -> Double,
-      y: (GridReport.CurvePoint) -> GridReport.CurvePoint.Moments, scale: Double,
-      isLogarithmic: Bool = false
-    ) -> [Figure.Series] {
-      // A logarithmic axis has no zero.
-      let means = arms.flatMap { $0.setting.curve.compactMap { y($0).mean } }.filter { $0 > 0 }
-      let floor = isLogarithmic ? scale * (means.min() ?? 0) / 2 : 0
-      // Of shares: no accuracy is above one.
-      let ceiling = isLogarithmic ? Double.infinity : scale
-      let bands = arms.enumerated().map { style, arm in
-        Figure.Series(
-          kind: .band, label: nil, style: style,
-          rows: arm.setting.curve.compactMap { point in
-            interval(y(point), point.runs).map {
-              [x(point), max(floor, scale * $0.low), min(ceiling, scale * $0.high)]
-            }
-          })
-      }
-      return bands
-        + arms.enumerated().map { style, arm in
-          Figure.Series(
-            kind: .line, label: arm.label, style: style,
-            rows: arm.setting.curve.compactMap { point in
-              y(point).mean.map { [x(point), scale * $0] }
-            })
-        }
-    }
     let epochs: (GridReport.CurvePoint) -> Double = { $0.epoch }
     let updates: (GridReport.CurvePoint) -> Double = { Double($0.updates) }
     let points = arms.flatMap { $0.setting.curve }
@@ -146,25 +118,55 @@ extension Report {
         name: "accuracy-by-epoch\(suffix)", title: "Test accuracy against epochs\(at)",
         caption: accuracyCaption, x: "epochs", y: "test accuracy (%)",
         options: epochRange + "set key bottom right",
-        series: series(x: epochs, y: \.testAccuracy, scale: 100)),
+        series: series(arms, x: epochs, y: \.testAccuracy, scale: 100)),
       Figure(
         name: "accuracy-by-update\(suffix)", title: "Test accuracy against updates\(at)",
         caption: accuracyCaption, x: "parameter updates", y: "test accuracy (%)",
         options: updateRange + "set key bottom right",
-        series: series(x: updates, y: \.testAccuracy, scale: 100)),
+        series: series(arms, x: updates, y: \.testAccuracy, scale: 100)),
       Figure(
         name: "loss-by-epoch\(suffix)", title: "Training loss against epochs\(at)",
         caption: lossCaption, x: "epochs", y: "training loss (log scale)",
         options: epochRange + "set logscale y; set ytics (\(lossTics)); set autoscale yfix; "
           + "set offsets 0, 0, graph 0.05, graph 0.05; set key top right",
-        series: series(x: epochs, y: \.trainLoss, scale: 1, isLogarithmic: true)),
+        series: series(arms, x: epochs, y: \.trainLoss, scale: 1, isLogarithmic: true)),
       Figure(
         name: "loss-by-update\(suffix)", title: "Training loss against updates\(at)",
         caption: lossCaption, x: "parameter updates", y: "training loss (log scale)",
         options: updateRange + "set logscale y; set ytics (\(lossTics)); set autoscale yfix; "
           + "set offsets 0, 0, graph 0.05, graph 0.05; set key top right",
-        series: series(x: updates, y: \.trainLoss, scale: 1, isLogarithmic: true)),
+        series: series(arms, x: updates, y: \.trainLoss, scale: 1, isLogarithmic: true)),
     ]
+  }
+
+  /// A line for each arm over the band of its interval.
+  private func series(
+    _ arms: [(label: String, setting: SettingResult)], x: (GridReport.CurvePoint) -> Double,
+    y: (GridReport.CurvePoint) -> GridReport.CurvePoint.Moments, scale: Double,
+    isLogarithmic: Bool = false
+  ) -> [Figure.Series] {
+    // A logarithmic axis has no zero.
+    let means = arms.flatMap { $0.setting.curve.compactMap { y($0).mean } }.filter { $0 > 0 }
+    let floor = isLogarithmic ? scale * (means.min() ?? 0) / 2 : 0
+    // Of shares: no accuracy is above one.
+    let ceiling = isLogarithmic ? Double.infinity : scale
+    let bands = arms.enumerated().map { style, arm in
+      Figure.Series(
+        kind: .band, label: nil, style: style,
+        rows: arm.setting.curve.compactMap { point in
+          interval(y(point), point.runs).map {
+            [x(point), max(floor, scale * $0.low), min(ceiling, scale * $0.high)]
+          }
+        })
+    }
+    return bands
+      + arms.enumerated().map { style, arm in
+        Figure.Series(
+          kind: .line, label: arm.label, style: style,
+          rows: arm.setting.curve.compactMap { point in
+            y(point).mean.map { [x(point), scale * $0] }
+          })
+      }
   }
 
   private func interval(_ moments: GridReport.CurvePoint.Moments, _ runs: Int) -> Interval? {

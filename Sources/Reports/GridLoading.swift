@@ -17,6 +17,7 @@ extension GridReport {
       _ = try await database.query("commit")
       return loaded
     } catch {
+      // The error that ended the transaction says more.
       _ = try? await database.query("rollback")
       throw error
     }

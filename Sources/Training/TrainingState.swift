@@ -160,6 +160,16 @@ package final class TrainingState {
       try take("partial.finished_segments.", finishedSegments)
       try take("partial.segment.", segment)
     }
+    try restoreSums(checkpoint)
+    func time(_ key: String) -> Double {
+      guard isOwn, let time = checkpoint.metadata[key].flatMap({ Double($0) }) else { return 0 }
+      return time.isFinite ? max(0, time) : 0
+    }
+    (seconds, coreSeconds) = (time("seconds"), time("core_seconds"))
+  }
+
+  /// The sums of the measurement under way.
+  private func restoreSums(_ checkpoint: Checkpoint) throws(Mismatch) {
     guard let sums = checkpoint["measurement.sums"]?.doubles, sums.count == 3,
       sums[0].isFinite, let correct = Int(exactly: sums[1]), let measured = Int(exactly: sums[2]),
       0 <= correct, correct <= measured, measured <= 1 << 53
@@ -173,11 +183,6 @@ package final class TrainingState {
       throw Mismatch(description: "the checkpoint's measurement.gradient_noise are no sums")
     }
     self.noise = noise
-    func time(_ key: String) -> Double {
-      guard isOwn, let time = checkpoint.metadata[key].flatMap({ Double($0) }) else { return 0 }
-      return time.isFinite ? max(0, time) : 0
-    }
-    (seconds, coreSeconds) = (time("seconds"), time("core_seconds"))
   }
 
   private func fill(

@@ -274,14 +274,16 @@ struct StageRunner: Sendable {
     }
     let outcome = trainer.run()
     writing.sync {}  // What is under way comes first.
-    let ending: Ending =
-      switch outcome {
-      case .finished(let end): finish(end.content)
-      case .drained(let end): drain(end.content)
-      case .abandoned: .abandoned
-      case .diverged(let reason): .diverged(reason)
-      }
-    tell(.ended(ending))
+    tell(.ended(ending(of: outcome)))
+  }
+
+  private func ending(of outcome: StageOutcome) -> Ending {
+    switch outcome {
+    case .finished(let end): finish(end.content)
+    case .drained(let end): drain(end.content)
+    case .abandoned: .abandoned
+    case .diverged(let reason): .diverged(reason)
+    }
   }
 
   private func drain(_ content: TrainingState.Content) -> Ending {

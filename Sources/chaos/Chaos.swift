@@ -189,6 +189,7 @@ final class Site: @unchecked Sendable {
       process.signal(SIGKILL)
       _ = await process.ended(by: .now + .seconds(10))
     }
+    // It may have been killed; its folder goes next.
     _ = try? await cluster.stop()
     if isDiskSmall { umount(store) }
     try? FileManager.default.removeItem(atPath: folder)

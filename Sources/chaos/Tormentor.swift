@@ -31,10 +31,6 @@ final class Tormentor {
       case .pause, .drain, .terminate, .stall, .reset, .truncate, .flip: 3
       }
     }
-
-    var isKill: Bool {
-      [.kill, .killWriting, .killRegistering, .killFinishing].contains(self)
-    }
   }
 
   let site: Site

@@ -81,14 +81,39 @@ import Testing
   }
 
   @Test func everyFileSaysWhatItIsFor() throws {
-    for source in try sources("Sources", [".swift", ".c", ".h"])
-    where !source.path.hasSuffix("shim.h") {
+    for source in try sources("Sources", [".swift"]) {
+      #expect(Rules.hasDoor(source.lines), "\(source.path) has no sentence at its door")
+    }
+    for source in try sources("Sources", [".c", ".h"]) where !source.path.hasSuffix("shim.h") {
       let comments = source.lines.prefix(30).contains { $0.hasPrefix("//") }
       #expect(comments, "\(source.path) has no sentence at its door")
     }
     for source in try sources("sql", [".sql"]) {
       #expect(source.lines.first?.hasPrefix("-- ") == true, "\(source.path)")
     }
+  }
+
+  @Test func functionsAreShortErrorsAreNotSwallowedAndSQLIsInItsFolder() throws {
+    // Fixtures of the bench and questions of chaos are no part of the product.
+    let tools = ["Sources/bench/", "Sources/chaos/"]
+    for source in try sources("Sources", [".swift"]) {
+      let isTool = tools.contains { source.path.hasPrefix($0) }
+      let faults =
+        Rules.longFunctions(source.lines) + Rules.discardedErrors(source.lines)
+        + (isTool ? [] : Rules.longStatements(source.lines))
+      for fault in faults { Issue.record("\(source.path):\(fault)") }
+    }
+  }
+
+  @Test func nothingIsDeclaredInVain() throws {
+    // Entry points, and members that a protocol of a library asks for.
+    let called = [
+      "EmbedSQLPlugin", "createBuildCommands", "unownedExecutor", "enqueue", "Bench", "Chaos",
+    ]
+    let unused = Rules.unusedDeclarations(
+      try sources("Sources", [".swift"]).map { ($0.path, $0.lines) }
+    ).filter { place in !called.contains { place.hasSuffix(" \($0)") } }
+    #expect(unused == [])
   }
 
   @Test func nothingIsPublicForcedOrUncheckedWithoutProof() throws {

@@ -62,4 +62,17 @@ import Testing
     try await Connection.open(target).query("notify news")
     #expect(try await listener.waitForNotification(.seconds(60)))
   }
+
+  /// Which refusals are sent again: appendix A of PostgreSQL's manual names the codes.
+  @Test(arguments: [
+    ("08006", true), ("53100", true), ("53200", true), ("53300", true), ("57P01", true),
+    ("57P02", true), ("57P03", true), ("57014", true), ("55P03", true), ("25006", true),
+    ("58030", true), ("40001", true), ("40P01", true),
+    ("23505", false), ("42501", false), ("42P01", false), ("22003", false), ("JC002", false),
+    ("P0001", false), ("XX000", false),
+  ])
+  func aRefusalIsTransientByItsCode(code: String, isTransient: Bool) {
+    let error = PostgresError.server(SQLState(code), message: "m", hint: nil)
+    #expect(error.isTransient == isTransient)
+  }
 }

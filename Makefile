@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short study study-long schedules test simulate chaos chaos-short nightly fuzz lint format bench peers peers-sweep peers-queue install clean
+.PHONY: help setup build demo demo-short study study-long schedules test simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-sweep peers-queue install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -58,9 +58,18 @@ chaos-short: setup ## The same in two minutes
 	$(BUILD) --product chaos
 	.build/release/chaos --faults 30 --runs 12 --epochs 30 --minutes 10
 
+soak: setup ## 100,000 heartbeats and 2,000 short stages through one worker, with flat memory
+	$(BUILD) --product bench
+	.build/release/bench soak
+
+soak-short: setup ## The same in half a minute: 5,000 heartbeats, 300 stages
+	$(BUILD) --product bench
+	.build/release/bench soak --heartbeats 5000 --stages 300
+
 nightly: setup ## What is too long for every change: simulation, chaos, fuzzing, the whole demo (about three hours)
 	$(MAKE) simulate
 	$(MAKE) chaos
+	$(MAKE) soak
 	$(MAKE) fuzz SECONDS=1800
 	$(MAKE) demo
 

@@ -112,8 +112,8 @@ let package = Package(
     program(
       "bench",
       [
-        "Checkpoints", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Reports", "Tensors",
-        "Training", "Values", argumentParser, logging,
+        "Checkpoints", "Datasets", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Reports",
+        "Tensors", "Training", "Values", "Worker", argumentParser, logging,
       ]),
     program("chaos", ["JobQueue", "Postgres", "Values", argumentParser, logging, signals]),
     program(

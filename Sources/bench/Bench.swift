@@ -6,6 +6,6 @@ import ArgumentParser
     commandName: "bench", abstract: "Measures jobctl's parts on this machine.",
     subcommands: [
       TrainBench.self, KernelBench.self, CheckpointBench.self, QueueBench.self,
-      ReportBench.self,
+      ReportBench.self, Soak.self,
     ])
 }

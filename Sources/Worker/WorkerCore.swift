@@ -12,7 +12,7 @@ package struct WorkerCore: Sendable {
     package var threads: Int
     package var untilEmpty = false
     /// How long a claim holds without a heartbeat.
-    package var lease = Duration.seconds(10)
+    package var lease = JobQueue.lease
     /// Three in a lease: two may be lost.
     package var heartbeat = Duration.seconds(3)
     package var idleHeartbeat = Duration.seconds(30)

@@ -65,7 +65,7 @@ package struct ClaimedStage: TypedRow {
   }
 }
 
-/// What one claim took.
+/// The stages that one claim took.
 package struct Claims: Sendable {
   package private(set) var stages: [ClaimedStage] = []
   /// Stages of another version of jobctl. The worker gives them back.
@@ -82,6 +82,12 @@ package struct Claims: Sendable {
         unreadable.append((Lease(stage: taken.stage, attempt: taken.attempt), error))
       }
     }
+  }
+
+  /// Adds what another claim took.
+  package mutating func add(_ other: Claims) {
+    stages += other.stages
+    unreadable += other.unreadable
   }
 
   private struct Taken: TypedRow {

@@ -20,7 +20,7 @@ package struct ServerFacts: TypedRow {
   package init() {}
 
   package var isNewEnough: Bool { number >= 150_000 }
-  /// What was committed survives a crash of the server.
+  /// True if a committed transaction survives a crash of the server.
   package var isDurable: Bool { synchronousCommit != "off" }
 }
 

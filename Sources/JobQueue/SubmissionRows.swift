@@ -2,10 +2,10 @@ import Experiments
 import Postgres
 import Values
 
-/// What a submission copies into the tables that api.open_submission opens. Each has its type in
-/// sql/types; numbers of settings, seeds and stages count from 0.
+/// Rows that a submission copies into the tables of api.open_submission. Each has its type in sql/types.
+/// Settings, seeds and stages are numbered from 0.
 
-/// What stages have in common: a document under its digest.
+/// The document that stages have in common, under its digest.
 package struct SubmittedSpec: TypedRow {
   package var digest = ""
   package var document = JSON.null

@@ -152,7 +152,7 @@ package struct Submitted: TypedRow {
   package var reused: Int { stages.reused }
 }
 
-/// What a change of many rows touches, or would touch where it is only rehearsed.
+/// The runs and stages that a change touches, or would touch where it is only rehearsed.
 package struct Touched: TypedRow {
   package private(set) var stages = 0
   private var runsKnown: Int?
@@ -189,7 +189,7 @@ struct LostCheckpoint: TypedRow {
   init() {}
 }
 
-/// What became of a grid that was deleted.
+/// The outcome of deleting a grid.
 package struct Deletion: Sendable {
   package let runs: Int
   package let stages: Int

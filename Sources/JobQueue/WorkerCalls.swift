@@ -53,7 +53,7 @@ extension JobQueue {
       })
   }
 
-  /// What the queue says of a stage that a worker trains.
+  /// The queue's verdict on a stage that a worker trains.
   package enum Verdict: String, ColumnWord { case hold, paused, lost, cancelled }
 
   /// The queue's answer to a heartbeat.

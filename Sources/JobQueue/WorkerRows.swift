@@ -2,9 +2,9 @@ import Experiments
 import Postgres
 import Values
 
-/// What a worker tells the queue. Each of these has its type in sql/types.
+/// Rows that a worker sends to the queue. Each has its type in sql/types.
 
-/// What a worker is, as it registers.
+/// A worker, as it registers.
 package struct WorkerRow: TypedRow {
   package var name = ""
   package var host = ""
@@ -42,7 +42,7 @@ package struct WorkerRow: TypedRow {
   }
 }
 
-/// What a worker wants to claim, and what it can train.
+/// How much a worker wants to claim, and which stages it can train.
 package struct ClaimRequest: TypedRow {
   package var worker = 0
   package var slots = 1
@@ -100,7 +100,7 @@ package struct ProgressRow: TypedRow {
   package var samplesPerSecond: Float?
   package var threads: Int?
   package var peakMemoryBytes: Int?
-  /// What keeps the stage from going on.
+  /// The reason why the stage does not go on; nil while it does.
   package var reason: String?
 
   package static let sqlName = "api.progress"

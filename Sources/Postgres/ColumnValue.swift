@@ -64,7 +64,7 @@ extension JSON: ColumnValue {
   package var json: JSON { self }
 }
 
-/// What lists are made of.
+/// An item of a list.
 package protocol ListItem: ColumnValue {
   init?(item: JSON)
   static func parameter(of list: [Self]) -> Parameter

@@ -1,5 +1,4 @@
 import Checkpoints
-import Datasets
 import Foundation
 import JobQueue
 import Logging
@@ -9,33 +8,6 @@ import Synchronization
 import Tensors
 import Training
 import Values
-
-/// How a worker is set up.
-package struct WorkerOptions: Sendable {
-  package var slots: Int
-  /// Cores shared among the slots.
-  package var threads: Int
-  package var grid: String?
-  package var untilEmpty: Bool
-  package var checkpointEvery: Duration
-  package var checkpoints: String
-  package var dataFolders: DataFolders
-  package var version: String
-
-  package init(
-    slots: Int, threads: Int, grid: String?, untilEmpty: Bool, checkpointEvery: Duration,
-    checkpoints: String, dataFolders: DataFolders, version: String
-  ) {
-    self.slots = slots
-    self.threads = threads
-    self.grid = grid
-    self.untilEmpty = untilEmpty
-    self.checkpointEvery = checkpointEvery
-    self.checkpoints = checkpoints
-    self.dataFolders = dataFolders
-    self.version = version
-  }
-}
 
 /// The worker daemon: carries out what `WorkerCore` decides.
 package final class WorkerService: Service {
@@ -337,7 +309,7 @@ package final class WorkerService: Service {
           told.withLock { $0 = missing }
         }
         if present != fresh {
-          claims = try await queue.claim(request(slots, present, store), lease: settings.lease)
+          claims.add(try await queue.claim(request(slots, present, store), lease: settings.lease))
         }
       }
       inbox.send(.claimed(claims, sent: sent))

@@ -28,7 +28,7 @@ begin
           (select p.checkpoint_id from jobs.stage p where p.id = s.parent_id))
         and o.damaged_at is null and o.removed_at is null
       limit 1) c on true
-    where s.state = 'ready' and not s.held and s.id <> all (request.excluded_stages)
+    where s.state = 'ready' and not s.held and s.id <> all (coalesce(request.excluded_stages, '{}'))
       and (select q.paused_at is null from jobs.queue q where q.one)
       and (-s.priority::bigint, s.id) > (after_priority, after_stage)
       and (s.not_before is null or s.not_before <= at)

@@ -124,8 +124,3 @@ package struct OptimizerSpec: Hashable, Sendable {
     return .object(members)
   }
 }
-
-extension Rational {
-  /// The decimal that is used in single precision.
-  package var json: JSON { .real(float) }
-}

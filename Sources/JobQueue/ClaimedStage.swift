@@ -84,12 +84,6 @@ package struct Claims: Sendable {
     }
   }
 
-  /// Adds what another claim took.
-  package mutating func add(_ other: Claims) {
-    stages += other.stages
-    unreadable += other.unreadable
-  }
-
   private struct Taken: TypedRow {
     var stage = 0
     var attempt = 0

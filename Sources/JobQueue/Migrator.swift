@@ -65,6 +65,18 @@ package struct Migrator {
     return row["digest"] == digest ? .current : .differs
   }
 
+  /// Functions of schema report are made anew, but for those that a view needs: these are replaced in place,
+  /// and a change of their columns takes a migration.
+  private static let dropQueries = """
+    do $$
+    declare query regprocedure;
+    begin
+      for query in select p.oid from pg_proc p where p.pronamespace = 'report'::regnamespace
+        and not exists (select from pg_depend d where d.refobjid = p.oid and d.deptype = 'n')
+      loop execute format('drop function %s', query); end loop;
+    end $$
+    """
+
   private static func apply(_ connection: isolated Connection, after have: Int)
     throws(PostgresError)
   {
@@ -78,6 +90,7 @@ package struct Migrator {
         [.integer(index + 1), .text(migration.name), .text(Digest.sha256(of: migration.text))])
     }
     try connection.run(script: "drop schema if exists api cascade; create schema api")
+    try connection.run(script: dropQueries)
     for object in EmbeddedSQL.types + EmbeddedSQL.functions + EmbeddedSQL.settings
       + EmbeddedSQL.queries + EmbeddedSQL.views + EmbeddedSQL.grants
     { try connection.run(script: object.text) }

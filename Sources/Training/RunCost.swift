@@ -46,6 +46,13 @@ package func peakMemory() -> Int {
   return (kilobytes ?? 0) * 1024
 }
 
+/// Resident memory of this process now, in bytes; 0 where the system does not say.
+package func residentMemory() -> Int {
+  let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
+  let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+  return pages * sysconf(Int32(_SC_PAGESIZE))
+}
+
 /// Has the peak start anew at what is resident now; where the system does not allow it, it goes on.
 package func forgetPeakMemory() {
   try? "5".write(toFile: "/proc/self/clear_refs", atomically: false, encoding: .utf8)

@@ -40,7 +40,7 @@ extension DocumentField<Rational> {
     guard let value = Rational(fallback) else { preconditionFailure("\(key) has no default") }
     return DocumentField(
       key, .number(bounds), default: value, doc, read: Rational.init(literal:),
-      written: { .real($0.float) })
+      written: \.json)
   }
 }
 
@@ -73,6 +73,9 @@ extension DocumentField<[Int]> {
 }
 
 extension Rational {
+  /// The decimal that is used in single precision.
+  package var json: JSON { .real(float) }
+
   package init?(literal node: JSON) {
     guard case .number(let text) = node, let value = Rational(text) else { return nil }
     self = value

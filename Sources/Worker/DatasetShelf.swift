@@ -28,7 +28,7 @@ actor DatasetShelf {
   private var refusals: [String: Refusal] = [:]
   private var loaded: [(key: Key, dataset: Dataset)] = []
   /// Sets that are being read, for all stages that want them.
-  private var loading: [Key: Task<Result<Dataset, DatasetError>, Never>] = [:]
+  private var loading: [DatasetSpec: Task<Result<Dataset, DatasetError>, Never>] = [:]
 
   /// Data sets kept in memory; a sweep uses one.
   private static let kept = 2
@@ -64,6 +64,8 @@ actor DatasetShelf {
       _ = try await blocking("looking for data") { () throws(DatasetError) in
         try spec.files(in: folders)
       }
+      // A stage may have failed to read the set meanwhile.
+      if let refusal = refusals[dataset.digest], refusal.until > .now { return refusal.reason }
       refusals[dataset.digest] = nil
       return nil
     } catch {
@@ -85,7 +87,8 @@ actor DatasetShelf {
       try found.insist(on: digest, of: spec)
       return found
     }
-    let reading = loading[key] ?? read(spec, digest, as: key)
+    // By path too: of two files with one content, one may be absent.
+    let reading = loading[spec] ?? read(spec, digest, as: key)
     return try await reading.value.get()
   }
 
@@ -103,17 +106,17 @@ actor DatasetShelf {
       } catch {
         result = .failure(error)
       }
-      finishReading(result, digest, as: key)
+      finishReading(result, spec, digest, as: key)
       return result
     }
-    loading[key] = task
+    loading[spec] = task
     return task
   }
 
   private func finishReading(
-    _ result: Result<Dataset, DatasetError>, _ digest: String, as key: Key
+    _ result: Result<Dataset, DatasetError>, _ spec: DatasetSpec, _ digest: String, as key: Key
   ) {
-    loading[key] = nil
+    loading[spec] = nil
     switch result {
     case .success(let dataset):
       loaded.append((key, dataset))

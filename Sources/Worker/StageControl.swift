@@ -21,8 +21,6 @@ final class StageControl: Sendable {
     state = Mutex(State(threads: threads, holdsUntil: holdsUntil))
   }
 
-  var progress: StageProgress? { state.withLock { $0.progress } }
-
   func note(_ progress: StageProgress) { state.withLock { $0.progress = progress } }
 
   /// Notes what keeps the stage from going on, which `jobctl status` shows; nil where nothing does.

@@ -22,8 +22,9 @@ struct StageRunner: Sendable {
   let news: @Sendable (WorkerNews) -> Void
   /// Told of a data set, by its digest, that could not be opened: nothing more of it is claimed now.
   let lacks: @Sendable (String) -> Void
-  /// Told of a stage of another version of jobctl: it is not claimed again.
-  let cannotRead: @Sendable (Int) -> Void
+  /// Told of a stage of another version of jobctl, which is not claimed again; gives how long the queue is
+  /// to hold the stage back.
+  let cannotRead: @Sendable (Int) -> Duration?
   /// Tells the queue that the stage is trained; false where it is lost.
   let finish: @Sendable (CheckpointRow, [MeasurementRow], ProgressRow) async throws -> Bool
 
@@ -84,8 +85,7 @@ struct StageRunner: Sendable {
       lacks(error.digest)
       return try await holdBack("\(error)")
     } catch let error as UnreadableStage {
-      cannotRead(claimed.lease.stage)
-      return try await holdBack("\(error)")
+      return try await holdBack("\(error)", delay: cannotRead(claimed.lease.stage))
     } catch {
       _ = try await queue.fail(
         claimed.lease, reason: "\(error)", permanent: true, progress: progress())
@@ -343,7 +343,7 @@ struct UnreadableStage: Error, CustomStringConvertible {
   let reason: String
   var description: String {
     "this version of jobctl cannot read the stage (\(reason)); a worker of the version that "
-      + "submitted it can"
+      + "submitted it may, and jobctl cancel ends the runs that want it"
   }
 }
 

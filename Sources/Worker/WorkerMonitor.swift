@@ -98,13 +98,7 @@ package final class WorkerMonitor: Sendable {
       "process_start_time_seconds", "gauge", "Since the epoch.",
       [("", started.timeIntervalSince1970)])
     add(
-      "process_resident_memory_bytes", "gauge", "Memory in use.", [("", Double(residentMemory))])
+      "process_resident_memory_bytes", "gauge", "Memory in use.", [("", Double(residentMemory()))])
     return lines.joined(separator: "\n") + "\n"
-  }
-
-  private var residentMemory: Int {
-    let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
-    let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-    return pages * sysconf(Int32(_SC_PAGESIZE))
   }
 }

@@ -34,7 +34,7 @@ package final class WorkerService: Service {
   /// Stages that another version of jobctl planned: they are not claimed again.
   private let unreadable = Mutex<[Int]>([])
 
-  /// Stages that cannot be read are remembered up to this number; a worker meets few.
+  /// So many stages that cannot be read are left out of claims; others are held back for a while.
   private static let mostUnreadable = 1000
 
   /// What is wanted is looked for anew after this long, or when there is nothing else to claim.
@@ -196,22 +196,24 @@ package final class WorkerService: Service {
     }
   }
 
-  /// Claims nothing more of a stage that this version cannot read.
-  private func excludes(_ stage: Int) {
+  /// Claims nothing more of a stage that this version cannot read. Gives how long the queue is to hold the
+  /// stage back: where the list is full, this worker would claim it again at once.
+  private func excludes(_ stage: Int) -> Duration? {
     unreadable.withLock { stages in
+      guard stages.count < WorkerService.mostUnreadable else { return .seconds(60) }
       stages.append(stage)
-      if stages.count > WorkerService.mostUnreadable { stages.removeFirst() }
+      return nil
     }
   }
 
   /// Gives stages of another version back to the queue.
   private func giveBack(_ stages: [(lease: Lease, reason: UnreadableRow)]) async {
     for (lease, reason) in stages {
-      excludes(lease.stage)
+      let delay = excludes(lease.stage)
       logger.warning("a stage cannot be read", metadata: ["reason": "\(reason)"])
       do {
         _ = try await queue.release(
-          lease, reason: "\(reason)", delay: nil, progress: ProgressRow())
+          lease, reason: "\(reason)", delay: delay, progress: ProgressRow())
       } catch {
         // Heartbeats do not name it: the queue takes it back after a lease.
         logger.warning("a stage could not be given back", metadata: ["error": "\(error)"])
@@ -242,7 +244,7 @@ package final class WorkerService: Service {
         outcome = .claimed(claims, sent: sent)
       }
     case .failure(let error):
-      logger.warning("a stage was finished by itself", metadata: ["error": "\(error)"])
+      logger.warning("a claim with a finish came to nothing", metadata: ["error": "\(error)"])
     }
     return isOurs
   }
@@ -301,7 +303,7 @@ package final class WorkerService: Service {
         claims = try await queue.claim(request(slots, fresh, store), lease: settings.lease)
       }
       // Something may be wanted since that was not before.
-      if claims.stages.isEmpty {
+      if claims.stages.isEmpty, claims.unreadable.isEmpty {
         let (present, missing) = await shelf.survey(try await queue.datasetsWanted())
         datasets.withLock { $0 = (present, sent) }
         if told.withLock({ $0 }) != missing {
@@ -309,7 +311,7 @@ package final class WorkerService: Service {
           told.withLock { $0 = missing }
         }
         if present != fresh {
-          claims.add(try await queue.claim(request(slots, present, store), lease: settings.lease))
+          claims = try await queue.claim(request(slots, present, store), lease: settings.lease)
         }
       }
       inbox.send(.claimed(claims, sent: sent))

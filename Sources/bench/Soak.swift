@@ -24,19 +24,28 @@ struct Soak: AsyncParsableCommand {
 
   /// What the worker has done so far.
   private final class Count: Sendable {
-    private let state = Mutex((heartbeats: 0, stages: 0))
+    private struct State {
+      var heartbeats = 0
+      var stages = 0
+      /// How a stage ended that did not finish.
+      var failure: String?
+    }
+
+    private let state = Mutex(State())
 
     func note(_ news: WorkerNews) {
       state.withLock { state in
         switch news {
         case .heartbeatConfirmed: state.heartbeats += 1
-        case .ended: state.stages += 1
+        case .ended(_, .finished): state.stages += 1
+        case .ended(let stage, let ending): state.failure = "\(stage.lease.stage): \(ending)"
         case .registered, .draining, .started, .progressed, .measured: break
         }
       }
     }
 
-    var now: (heartbeats: Int, stages: Int) { state.withLock { $0 } }
+    var now: (heartbeats: Int, stages: Int) { state.withLock { ($0.heartbeats, $0.stages) } }
+    var failure: String? { state.withLock { $0.failure } }
   }
 
   func run() async throws {
@@ -66,8 +75,14 @@ struct Soak: AsyncParsableCommand {
     let running = Task { try await worker.run() }
     let start = ContinuousClock.now
     var sampled: [Int] = []
+    var (last, lastChange) = (count.now, ContinuousClock.now)
     while sampled.count <= 20 {
       let done = count.now
+      if done != last { (last, lastChange) = (done, .now) }
+      if let failure = count.failure { throw Stuck(reason: "stage \(failure)") }
+      guard ContinuousClock.now - lastChange < Soak.patience else {
+        throw Stuck(reason: "\(done.heartbeats) heartbeats, \(done.stages) stages, and no more")
+      }
       let share = min(
         Double(done.heartbeats) / Double(heartbeats), Double(done.stages) / Double(stages))
       if share * 20 >= Double(sampled.count) {
@@ -84,6 +99,14 @@ struct Soak: AsyncParsableCommand {
     let grown = Double(late) / Double(early) - 1
     print("memory after the first quarter: \(early) bytes; at the end: \(late) bytes")
     guard grown <= growth else { throw Grown(share: grown) }
+  }
+
+  /// A worker that does nothing for so long has ended, or hangs.
+  private static let patience = Duration.seconds(60)
+
+  struct Stuck: Error, CustomStringConvertible {
+    let reason: String
+    var description: String { "the worker does not go on: \(reason)" }
   }
 
   struct Grown: Error, CustomStringConvertible {
@@ -110,11 +133,5 @@ struct Soak: AsyncParsableCommand {
     }
     _ = try await queue.submit(
       Submission(plan, priority: nil) { $0.cost($1, threads: 1).memoryBytes })
-  }
-
-  private func residentMemory() -> Int {
-    let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
-    let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-    return pages * sysconf(Int32(_SC_PAGESIZE))
   }
 }

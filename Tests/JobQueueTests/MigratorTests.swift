@@ -15,10 +15,20 @@ import Testing
     async let two: Void = Migrator(Database(database.target, logger: quietLogger)).migrate()
     _ = try await (one, two)
     #expect(try await migrator.status() == .current)
+    // What an earlier version asked with other columns, and a view of a user's on what stays.
+    _ = try await database.query("drop function report.parked()")
+    _ = try await database.query("create function report.parked() returns int return 1")
+    _ = try await database.query("create function report.gone() returns int return 1")
+    _ = try await database.query(
+      "create view public.mine as select setting from report.setting_curve")
     _ = try await database.query("update jobs.schema_state set digest = 'old'")
     #expect(try await migrator.status() == .differs)
     try await migrator.migrate()
     #expect(try await migrator.status() == .current)
+    #expect(try await database.query("select crashes from report.parked()").count == 0)
+    #expect(
+      try await database.query("select from pg_proc where proname = 'gone'").count == 0)
+    #expect(try await database.query("select from public.mine").count == 0)
     _ = try await database.query("update jobs.schema_state set version = 99")
     #expect(try await migrator.status() == .ahead(have: 99, need: 14))
   }

@@ -10,11 +10,6 @@ let strict: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let csv = Target.Dependency.product(name: "SwiftCSV", package: "SwiftCSV")
-let lifecycle = Target.Dependency.product(
-  name: "ServiceLifecycle", package: "swift-service-lifecycle")
-let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
-let http = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
-let sockets = Target.Dependency.product(name: "FlyingSocks", package: "FlyingFox")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
@@ -45,9 +40,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-    .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
@@ -55,6 +48,8 @@ let package = Package(
     // C: vectorized kernels, and the libraries of the system.
     .target(name: "CKernels"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
@@ -81,7 +76,7 @@ let package = Package(
     // The queue column: rows, never floats.
     module("Postgres", ["CPostgres", "Values", logging]),
     module(
-      "JobQueue", ["Experiments", "Postgres", "Values", subprocess, system],
+      "JobQueue", ["Experiments", "Host", "Postgres", "Values"],
       plugins: [.plugin(name: "EmbedSQLPlugin")]),
     .executableTarget(name: "EmbedSQL", swiftSettings: strict),
     .plugin(
@@ -90,22 +85,28 @@ let package = Package(
 
     // Numbers about numbers: pure.
     module("Statistics", []),
-    module("Reports", ["Experiments", "Postgres", "Statistics", "Values", subprocess, system]),
+    module("Reports", ["Experiments", "Host", "Postgres", "Statistics", "Values"]),
+
+    // The process and its machine.
+    module("Host", []),
+
+    // What is served to a browser or a monitor.
+    module("HTTP", ["CMicroHTTPD"]),
 
     // Where the columns meet.
     module(
       "Worker",
       [
-        "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Tensors", "Training",
-        "Values", lifecycle, logging,
+        "Checkpoints", "Datasets", "Experiments", "Host", "JobQueue", "Postgres", "Tensors",
+        "Training", "Values", logging,
       ]),
 
     // The door.
     program(
       "jobctl",
       [
-        "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Reports", "Training",
-        "Values", "Worker", argumentParser, http, lifecycle, logging, signals, sockets,
+        "Checkpoints", "Datasets", "Experiments", "HTTP", "Host", "JobQueue", "Postgres",
+        "Reports", "Training", "Values", "Worker", argumentParser, logging,
       ]),
 
     // Never shipped.
@@ -115,7 +116,7 @@ let package = Package(
         "Checkpoints", "Datasets", "Experiments", "JobQueue", "NeuralNet", "Postgres", "Reports",
         "Tensors", "Training", "Values", "Worker", argumentParser, logging,
       ]),
-    program("chaos", ["JobQueue", "Postgres", "Values", argumentParser, logging, signals]),
+    program("chaos", ["Host", "JobQueue", "Postgres", "Values", argumentParser, logging]),
     program(
       "fuzz", ["Checkpoints", "Datasets", "Experiments", "Training", "Values", argumentParser]),
 

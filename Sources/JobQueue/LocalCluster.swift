@@ -1,7 +1,6 @@
 import Foundation
+import Host
 import Postgres
-import Subprocess
-import SystemPackage
 import Values
 
 /// The embedded database: a private PostgreSQL cluster beneath a home folder, on a Unix socket only.
@@ -279,13 +278,8 @@ package struct LocalCluster: Sendable {
     "'" + text.replacing("'", with: "'\\''") + "'"
   }
 
-  private struct CommandResult {
-    var isSuccess: Bool
-    var output: String
-  }
-
   /// Runs one of the server's programs, as the server's account.
-  private func server(_ name: String, _ arguments: [String]) async throws -> CommandResult {
+  private func server(_ name: String, _ arguments: [String]) async throws -> ChildProcess.Ended {
     guard let path = LocalCluster.program(name, version: installedVersion) else {
       throw Failure.noServer
     }
@@ -297,12 +291,9 @@ package struct LocalCluster: Sendable {
         ["/usr/bin/setpriv", "--reuid", "\(account.user)", "--regid", "\(account.group)"]
         + ["--init-groups", "--"] + command
     }
-    let result = try await Subprocess.run(
-      .path(FilePath(command[0])), arguments: Arguments(Array(command.dropFirst())),
-      environment: .custom(["PATH": "/usr/bin:/bin", "LANG": "C"]),
-      workingDirectory: "/", output: .string(limit: 1 << 16), error: .combinedWithOutput)
-    let output = result.standardOutput.trimmingCharacters(in: .whitespacesAndNewlines)
-    return CommandResult(isSuccess: result.terminationStatus.isSuccess, output: output)
+    return try await ChildProcess.run(
+      command[0], Array(command.dropFirst()), environment: ["PATH": "/usr/bin:/bin", "LANG": "C"],
+      in: "/")
   }
 
   /// The major version of an existing cluster.

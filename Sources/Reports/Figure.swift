@@ -1,6 +1,5 @@
 import Foundation
-import Subprocess
-import SystemPackage
+import Host
 
 /// A figure, drawn as SVG by gnuplot. No text of a grid is ever part of a gnuplot command: it stands in
 /// data files, where it is data.
@@ -72,9 +71,12 @@ package struct Figure: Sendable {
     let mantissas: [[Double]] = [
       [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8], [1, 2, 3, 5], [1, 2, 5], [1],
     ]
-    let choices = mantissas.map { marks in
-      decades.flatMap { decade in marks.map { $0 * pow(10, Double(decade)) } }
-        .filter { $0 >= 0.8 * least && $0 <= 1.25 * most }
+    let choices = mantissas.map { (marks: [Double]) -> [Double] in
+      let all: [Double] = decades.flatMap { decade in
+        let power = pow(10.0, Double(decade))
+        return marks.map { mark in mark * power }
+      }
+      return all.filter { $0 >= 0.8 * least && $0 <= 1.25 * most }
     }
     let chosen = choices.first { $0.count <= 8 } ?? choices[3]
     return chosen.map { String(format: "%g", $0) }.joined(separator: ", ")
@@ -120,11 +122,9 @@ package struct Figure: Sendable {
     let script = scratch + "/figures.gnuplot"
     try figures.map(\.script).joined(separator: "\n").write(
       toFile: script, atomically: true, encoding: .utf8)
-    let result = try await Subprocess.run(
-      .path("/usr/bin/gnuplot"), arguments: ["-c", .init(script), .init(folder), .init(scratch)],
-      output: .string(limit: 1 << 16), error: .combinedWithOutput)
-    guard result.terminationStatus.isSuccess else {
-      throw Failure.gnuplot(output: result.standardOutput)
+    let result = try await ChildProcess.run("/usr/bin/gnuplot", ["-c", script, folder, scratch])
+    guard result.isSuccess else {
+      throw Failure.gnuplot(output: result.output)
     }
   }
 

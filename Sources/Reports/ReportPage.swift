@@ -101,19 +101,25 @@ extension Report {
 extension GridReport {
   /// Where the numbers come from, line by line.
   private var origins: [(what: String, value: String)] {
-    [
+    var origins: [(what: String, value: String)] = [
       ("jobctl that trained", provenance.attempts.versions), ("hosts", provenance.attempts.hosts),
       ("numerics version", provenance.numericsVersions),
       ("numerics fingerprints", provenance.attempts.fingerprints),
-    ] + provenance.datasets.map { ("data set \($0.name)", "sha256 \($0.digest)") } + [
+    ]
+    for dataset in provenance.datasets {
+      origins.append(("data set \(dataset.name)", "sha256 \(dataset.digest)"))
+    }
+    let updatesRedone = runs.reduce(0) { $0 + $1.updatesRedone }
+    origins += [
       ("attempts at stages", String(provenance.attempts.count)),
       ("of them crashed and resumed", String(provenance.attempts.crashed)),
       ("drained and resumed", String(provenance.attempts.preempted)),
       ("failed and retried", String(provenance.attempts.failed)),
       ("stages shared", "\(sharing.uniqueStages) trained for \(sharing.stages)"),
       ("stages of earlier grids", String(sharing.reusedStages)),
-      ("updates redone", number(runs.reduce(0.0) { $0 + Double($1.updatesRedone) }, 0)),
+      ("updates redone", number(Double(updatesRedone), 0)),
     ]
+    return origins
   }
 
   package var provenanceTable: TextTable {

@@ -34,25 +34,27 @@ extension Report {
   }
 
   package func settingTable(sparklines: Bool = false) -> TextTable {
-    var table = TextTable(
-      [
-        ("setting", .left), ("ε", .right), ("m", .right), ("B", .right), ("updates", .right),
-        ("trained", .left), ("test % [interval]", .left), ("seconds", .right),
-        ("core-seconds", .right), ("MiB", .right),
-      ] + (sparklines ? [("accuracy by epoch", .left)] : []))
+    var columns: [(String, TextTable.Side)] = [
+      ("setting", .left), ("ε", .right), ("m", .right), ("B", .right), ("updates", .right),
+      ("trained", .left), ("test % [interval]", .left), ("seconds", .right),
+      ("core-seconds", .right), ("MiB", .right),
+    ]
+    if sparklines { columns.append(("accuracy by epoch", .left)) }
+    var table = TextTable(columns)
     let isShared = timesAreShared != nil
     for setting in settings {
-      table.add(
-        [
-          setting.label, JSON.text(of: Float(setting.learningRate)),
-          setting.momentum.map { JSON.text(of: Float($0)) } ?? "",
-          setting.hasConstantBatch
-            ? String(setting.batch) : "\(setting.batch) to \(setting.batchMost)",
-          String(setting.updates), setting.counts, setting.accuracyText,
-          isShared ? "" : number(setting.seconds, 1),
-          isShared ? "" : number(setting.coreSeconds, 1),
-          setting.peakMemory.map { String($0 >> 20) } ?? "",
-        ] + (sparklines ? [sparkline(setting.curve.compactMap(\.testAccuracy.mean))] : []))
+      var cells: [String] = [
+        setting.label, JSON.text(of: Float(setting.learningRate)),
+        setting.momentum.map { JSON.text(of: Float($0)) } ?? "",
+        setting.hasConstantBatch
+          ? String(setting.batch) : "\(setting.batch) to \(setting.batchMost)",
+        String(setting.updates), setting.counts, setting.accuracyText,
+        isShared ? "" : number(setting.seconds, 1),
+        isShared ? "" : number(setting.coreSeconds, 1),
+        setting.peakMemory.map { String($0 >> 20) } ?? "",
+      ]
+      if sparklines { cells.append(sparkline(setting.curve.compactMap(\.testAccuracy.mean))) }
+      table.add(cells)
     }
     return table
   }

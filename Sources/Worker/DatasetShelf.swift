@@ -1,5 +1,6 @@
 import Datasets
 import Experiments
+import Host
 import JobQueue
 import Logging
 import Values

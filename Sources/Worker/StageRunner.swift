@@ -2,6 +2,7 @@ import Checkpoints
 import Datasets
 import Experiments
 import Foundation
+import Host
 import JobQueue
 import Logging
 import Synchronization

@@ -1,16 +1,16 @@
 import Checkpoints
 import Foundation
+import Host
 import JobQueue
 import Logging
 import Postgres
-import ServiceLifecycle
 import Synchronization
 import Tensors
 import Training
 import Values
 
 /// The worker daemon: carries out what `WorkerCore` decides.
-package final class WorkerService: Service {
+package final class WorkerService: Sendable {
   private let options: WorkerOptions
   private let queue: JobQueue
   /// A connection of its own, so that no slow write delays a heartbeat.
@@ -31,6 +31,7 @@ package final class WorkerService: Service {
   private let number = Atomic(0)
   /// What was claimed with a stage's finish, for when the stage has ended.
   private let claimedWith = Mutex<[Lease: Inbox.Message]>([:])
+  private let drainRequest = DrainRequest()
   /// Stages that another version of jobctl planned: they are not claimed again.
   private let unreadable = Mutex<[Int]>([])
 
@@ -60,7 +61,11 @@ package final class WorkerService: Service {
     core = Mutex(WorkerCore(settings, now: .now))
   }
 
-  /// Claims, trains and renews until the worker is drained or, where it was asked to, the queue is empty.
+  /// Asks the worker to give its stages back and to end, whatever it does now.
+  package func drain() { drainRequest.make() }
+
+  /// Claims, trains and renews until the worker is asked to drain, its task is cancelled or, where it
+  /// was asked to stop then, the queue is empty.
   package func run() async throws {
     // The loop, heartbeats and claims have a thread of their own: neither the health server nor
     // anything else in the process keeps them from it.
@@ -91,10 +96,7 @@ package final class WorkerService: Service {
       group.addTask { await self.tick(inbox) }
       group.addTask { await self.listen(inbox) }
       group.addTask {
-        await cancelWhenGracefulShutdown {
-          // Cancelled is how it ends.
-          try? await Task.sleep(for: .seconds(1 << 30))
-        }
+        await self.drainRequest.wait()
         inbox.send(.event(.drain))
       }
       await loop(store, inbox, in: &group)

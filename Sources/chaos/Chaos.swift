@@ -1,9 +1,9 @@
 import ArgumentParser
 import Foundation
+import Host
 import JobQueue
 import Logging
 import Postgres
-import UnixSignals
 import Values
 
 /// Real workers and a real database under real faults, from one seed; what is trained is compared
@@ -33,11 +33,13 @@ import Values
 
   func run() async throws {
     // A signal ends it like any error: what it started and mounted goes with it.
-    let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+    let (ended, continuation) = AsyncStream<Int32>.makeStream()
+    let signals = EndingSignals { signal, _ in continuation.yield(signal) }
+    defer { withExtendedLifetime(signals) {} }
     try await withThrowingTaskGroup { group in
       group.addTask { try await torment() }
       group.addTask {
-        for await signal in signals { throw ExitCode(128 + signal.rawValue) }
+        for await signal in ended { throw ExitCode(128 + signal) }
       }
       defer { group.cancelAll() }
       try await group.next()

@@ -1,38 +1,21 @@
-import FlyingFox
-import FlyingSocks
-import Foundation
-import ServiceLifecycle
+import HTTP
 import Worker
 
-/// Health, readiness and metrics of a worker over HTTP, on loopback alone.
-struct HealthServer: Service {
-  let port: UInt16
-  let monitor: WorkerMonitor
+/// Health, readiness and metrics of a worker over HTTP, on loopback alone, for as long as it is kept.
+final class HealthServer {
+  private let server: HTTPServer
 
-  func run() async throws {
-    let server = HTTPServer(address: try .inet(ip4: "127.0.0.1", port: port), logger: .disabled)
-    let monitor = monitor
-    await server.appendRoute("GET /health") { _ in answer(.ok, "alive\n") }
-    await server.appendRoute("GET /ready") { _ in
-      monitor.isReady
-        ? answer(.ok, "ready\n")
-        : answer(.serviceUnavailable, "the queue does not answer, or the worker is ending\n")
-    }
-    await server.appendRoute("GET /metrics") { _ in
-      HTTPResponse(
-        statusCode: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-        body: Data(monitor.metrics.utf8))
-    }
-    do {
-      try await cancelWhenGracefulShutdown { try await server.run() }
-    } catch {
-      // A port that is taken ends the worker with an error, rather than leave it unwatched.
-      guard Task.isShuttingDownGracefully || Task.isCancelled else { throw error }
+  init(port: UInt16, monitor: WorkerMonitor) throws(HTTPServer.CannotListen) {
+    server = try HTTPServer(port: port) { request in
+      switch request.path {
+      case "/health": .init("alive\n")
+      case "/ready":
+        monitor.isReady
+          ? .init("ready\n")
+          : .init(status: 503, "the queue does not answer, or the worker is ending\n")
+      case "/metrics": .init(type: "text/plain; version=0.0.4; charset=utf-8", monitor.metrics)
+      default: nil
+      }
     }
   }
-}
-
-private func answer(_ status: HTTPStatusCode, _ text: String) -> HTTPResponse {
-  HTTPResponse(
-    statusCode: status, headers: [.contentType: "text/plain; charset=utf-8"], body: Data(text.utf8))
 }

@@ -1,12 +1,11 @@
 import ArgumentParser
 import Datasets
 import Foundation
+import Host
 import JobQueue
 import Logging
 import Postgres
 import Reports
-import ServiceLifecycle
-import UnixSignals
 import Values
 import Worker
 
@@ -15,7 +14,8 @@ struct WorkerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "Runs a worker: claims stages and trains them.",
     discussion: """
-      SIGTERM or Ctrl-C drains it: stages are checkpointed and given back, and it ends with 0. A \
+      SIGTERM, Ctrl-C or any other signal that asks a process to end drains it: stages are \
+      checkpointed and given back, and it ends with 0. A \
       second Ctrl-C quits at once; the stages are rescued when their leases run out.
       """)
 
@@ -78,35 +78,17 @@ struct WorkerCommand: AsyncParsableCommand {
       display.note(news)
       Systemd.note(news)
     }
-    quitAtSecondSignal()
-    var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-      .init(service: worker, successTerminationBehavior: .gracefullyShutdownGroup)
-    ]
-    if let healthPort {
-      // Shut down after the worker: who asks is answered while stages are checkpointed.
-      services.insert(.init(service: HealthServer(port: healthPort, monitor: monitor)), at: 0)
-    }
-    let group = ServiceGroup(
-      configuration: .init(
-        services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-    try await group.run()
-    display.finish()
-  }
-
-  /// The first Ctrl-C drains; whoever sends a second one is done waiting.
-  private func quitAtSecondSignal() {
-    let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
-    nonisolated(unsafe) var count = 0  // Touched by the source's handler alone, one call at a time.
-    source.setEventHandler {
-      count += 1
-      if count == 1 {
+    let signals = EndingSignals { signal, count in
+      if signal == SIGINT, count > 1 { _exit(130) }
+      if signal == SIGINT {
         complain("draining: stages are checkpointed and given back; Ctrl-C again quits at once")
-      } else {
-        _exit(130)
       }
+      worker.drain()
     }
-    source.resume()
-    // Lives as long as the process.
-    _ = Unmanaged.passRetained(source as AnyObject)
+    // It outlives the worker's last stage: it answers while stages are checkpointed.
+    let health = try healthPort.map { try HealthServer(port: $0, monitor: monitor) }
+    try await worker.run()
+    display.finish()
+    withExtendedLifetime((signals, health)) {}
   }
 }

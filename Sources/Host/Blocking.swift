@@ -2,7 +2,7 @@ import Foundation
 
 /// Runs what blocks (reading files, decompressing, asking a network file system) on a thread of its
 /// own, so that no heartbeat waits for it.
-func blocking<Value: Sendable, Failure: Error>(
+package func blocking<Value: Sendable, Failure: Error>(
   _ name: String, _ body: @escaping @Sendable () throws(Failure) -> Value
 ) async throws(Failure) -> Value {
   let result: Result<Value, Failure> = await withCheckedContinuation { continuation in

@@ -88,7 +88,7 @@ let package = Package(
     module("Reports", ["Experiments", "Host", "Postgres", "Statistics", "Values"]),
 
     // The process and its machine.
-    module("Host", []),
+    module("Host", [subprocess, system]),
 
     // What is served to a browser or a monitor.
     module("HTTP", ["CMicroHTTPD"]),

@@ -4,9 +4,9 @@ import Foundation
 /// A small HTTP server on one address, for answers that are made at once: GNU libmicrohttpd on a thread
 /// of its own, with bounds on everything that a client can send or hold. No request reaches the
 /// cooperative pool, so no client can delay a heartbeat.
+///
+/// Sendable: `init` and `deinit` alone touch the daemon.
 package final class HTTPServer: @unchecked Sendable {
-  // Sendable: what is mutable is touched by `init` and `deinit` alone.
-
   package struct Request: Sendable {
     /// Without the query, and with percent signs decoded.
     package let path: String

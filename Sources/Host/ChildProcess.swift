@@ -1,13 +1,16 @@
 import Foundation
+import Subprocess
+import SystemPackage
 
 /// A program that is run to its end, without a shell.
 package enum ChildProcess {
   package struct Ended: Sendable {
     package let isSuccess: Bool
-    /// What it printed, errors among it, without blanks at both ends; the first 64 KiB of it.
+    /// What it printed, errors among it, without blanks at both ends.
     package let output: String
   }
 
+  /// A program that prints more than this fails.
   private static let mostOutput = 1 << 16
 
   /// Its input is empty. `environment` and `folder` are this process's own where they are nil.
@@ -15,27 +18,18 @@ package enum ChildProcess {
     _ program: String, _ arguments: [String], environment: [String: String]? = nil,
     in folder: String? = nil
   ) async throws -> Ended {
-    try await blocking("waiting for \(program)") { () throws(any Error) in
-      let process = Process()
-      process.executableURL = URL(filePath: program)
-      process.arguments = arguments
-      if let environment { process.environment = environment }
-      if let folder { process.currentDirectoryURL = URL(filePath: folder) }
-      let pipe = Pipe()
-      process.standardInput = FileHandle.nullDevice
-      process.standardOutput = pipe
-      process.standardError = pipe
-      try process.run()
-      var output = Data()
-      // To the end, so that the program never waits for a reader.
-      while let part = try pipe.fileHandleForReading.read(upToCount: mostOutput), !part.isEmpty {
-        output += part.prefix(mostOutput - output.count)
+    let variables = environment.map { environment in
+      environment.reduce(into: [Environment.Key: String]()) {
+        $0[Environment.Key(stringLiteral: $1.key)] = $1.value
       }
-      process.waitUntilExit()
-      return Ended(
-        isSuccess: process.terminationReason == .exit && process.terminationStatus == 0,
-        output: String(decoding: output, as: UTF8.self)
-          .trimmingCharacters(in: .whitespacesAndNewlines))
     }
+    let result = try await Subprocess.run(
+      .path(FilePath(program)), arguments: Arguments(arguments),
+      environment: variables.map { .custom($0) } ?? .inherit,
+      workingDirectory: folder.map { FilePath($0) }, output: .string(limit: mostOutput),
+      error: .combinedWithOutput)
+    return Ended(
+      isSuccess: result.terminationStatus.isSuccess,
+      output: result.standardOutput.trimmingCharacters(in: .whitespacesAndNewlines))
   }
 }

@@ -40,17 +40,18 @@ enum Program {
     return Result(status: status, output: result.standardOutput, error: result.standardError)
   }
 
-  /// A worker as a process of its own, for signals.
-  static func worker(database: String, home: String, store: String, _ more: [String] = []) throws
-    -> Process
-  {
-    let process = Process()
-    process.executableURL = URL(filePath: path)
-    process.arguments =
-      [
-        "worker", "--until-empty", "--slots", "1", "--threads", "1", "--checkpoints", store,
+  /// A worker as a process of its own, for signals. A launcher becomes the worker with exec.
+  static func worker(
+    database: String, home: String, store: String, through launcher: [String] = []
+  ) throws -> Process {
+    let command =
+      launcher + [
+        path, "worker", "--until-empty", "--slots", "1", "--threads", "1", "--checkpoints", store,
         "--checkpoint-every", "0.3", "--log-level", "warning",
-      ] + more
+      ]
+    let process = Process()
+    process.executableURL = URL(filePath: command[0])
+    process.arguments = Array(command.dropFirst())
     process.environment = [
       "PATH": "/usr/bin:/bin", "HOME": home, "JOBCTL_HOME": home, "JOBCTL_DATABASE_URL": database,
     ]

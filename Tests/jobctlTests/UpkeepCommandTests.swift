@@ -131,22 +131,27 @@ import Values
 
   // MARK: - Signs of life
 
-  private func get(_ path: String, port: Int) async throws -> (status: Int, text: String)? {
-    guard let url = URL(string: "http://127.0.0.1:\(port)/\(path)") else { return nil }
-    return await withCheckedContinuation { continuation in
+  private func get(
+    _ path: String, port: Int, headerBytes: Int = 0
+  ) async throws -> (status: Int, text: String)? {
+    await withCheckedContinuation { continuation in
       let task = Process()
       let pipe = Pipe()
       task.executableURL = URL(filePath: "/usr/bin/python3")
       task.arguments = [
         "-c",
         """
-        import sys, urllib.request, urllib.error
+        import http.client, sys
+        client = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=20)
+        client.putrequest("GET", "/" + sys.argv[2])
+        client.putheader("X-Filler", "x" * int(sys.argv[3]))
         try:
-            reply = urllib.request.urlopen(sys.argv[1], timeout=20)
-            print(reply.status); print(reply.read().decode())
-        except urllib.error.HTTPError as error:
-            print(error.code); print(error.read().decode())
-        """, url.absoluteString,
+            client.endheaders()
+        except OSError:
+            pass  # It was answered, and closed, before all had been sent.
+        reply = client.getresponse()
+        print(reply.status); print(reply.read().decode())
+        """, String(port), path, String(headerBytes),
       ]
       task.standardOutput = pipe
       task.standardError = FileHandle.nullDevice
@@ -214,6 +219,11 @@ import Values
     // Every ending has its line from the start.
     #expect(metrics.contains("jobctl_stages_ended_total{outcome=\"unrecorded\"} 0"))
     #expect(try await get("nothing", port: port)?.status == 404)
+    // Too long a header is refused, and those who ask next are answered.
+    for _ in 0..<2 {
+      #expect(try await get("health", port: port, headerBytes: 1 << 20)?.status == 431)
+    }
+    #expect(try await get("health", port: port)?.status == 200)
     worker.terminate()
     worker.waitUntilExit()
     #expect(worker.terminationStatus == 0)

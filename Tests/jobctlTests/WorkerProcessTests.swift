@@ -30,10 +30,10 @@ import Values
     try await queue.submit(plan(WorkerProcessTests.grid))
   }
 
-  private func start(_ more: [String] = []) throws -> Process {
+  private func start(through launcher: [String] = []) throws -> Process {
     try Program.worker(
-      database: queue.database.target.string, home: folder.path, store: folder.path + "/store", more
-    )
+      database: queue.database.target.string, home: folder.path, store: folder.path + "/store",
+      through: launcher)
   }
 
   private func results(of queue: JobQueue) async throws -> String? {
@@ -115,6 +115,32 @@ import Values
       try await queue.value("select sum(crashes) || '/' || sum(failures) from jobs.stage") == "0/0")
     #expect(try await queue.value("select updates_redone from report.run") == "0")
     #expect(try await results(of: queue) == undisturbed())
+  }
+
+  /// A terminal, a service manager and a batch system each send others.
+  @Test(arguments: [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU])
+  func everySignalThatAsksItToEndDrainsIt(signal: Int32) async throws {
+    let worker = try start()
+    try await until("a checkpoint is there", hasCheckpoint)
+    kill(worker.processIdentifier, signal)
+    await finished(worker)
+    #expect(worker.terminationReason == .exit && worker.terminationStatus == 0)
+    #expect(
+      try await queue.value("select sum(crashes) || '/' || sum(failures) from jobs.stage") == "0/0")
+    #expect(try await queue.value("select count(*) from jobs.stage where state = 'running'") == "0")
+  }
+
+  @Test func aSignalThatWasIgnoredAtItsStartStaysIgnored() async throws {
+    let worker = try start(through: ["/usr/bin/nohup"])
+    try await until("a checkpoint is there", hasCheckpoint)
+    let before = try await queue.value("select max(samples) from jobs.checkpoint") ?? ""
+    kill(worker.processIdentifier, SIGHUP)
+    try await until(
+      "it has trained on", "select max(samples) > \(before) from jobs.checkpoint")
+    kill(worker.processIdentifier, SIGTERM)
+    await finished(worker)
+    #expect(worker.terminationStatus == 0)
+    #expect(try await queue.value("select max(attempt) from jobs.attempt") == "1")
   }
 
   @Test func aSecondInterruptQuitsAtOnce() async throws {

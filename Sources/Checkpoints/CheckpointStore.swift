@@ -2,8 +2,9 @@ import Foundation
 import Values
 
 /// A folder of checkpoint files. It has an identity of its own, so that a folder that is not mounted
-/// is told from one whose files are gone. Files are written beside, synced, renamed, and never
-/// changed; which of them count is for the database to say.
+/// is told from one whose files are gone, and serves one queue: files of two queues are named alike.
+/// Files are written beside, synced, renamed, and never changed; which of them count is for the
+/// database to say.
 package struct CheckpointStore: Sendable {
   package let path: String
   package let id: String
@@ -15,41 +16,115 @@ package struct CheckpointStore: Sendable {
     package let digest: String
   }
 
-  /// Opens a store, and makes it where `creating` and there is none.
-  package init(path: String, creating: Bool = true) throws(CheckpointError) {
+  /// The queue that a store is opened for.
+  package struct Owner: Sendable {
+    /// Its identity.
+    package let queue: String
+    /// Identities of the stores that it knows. A store of an earlier version names no queue: it is the
+    /// queue's that knows it, and is marked so when a command that changes files opens it first.
+    package let stores: Set<String>
+
+    package init(queue: String, stores: Set<String> = []) {
+      (self.queue, self.stores) = (queue, stores)
+    }
+  }
+
+  /// What a store is opened for.
+  package enum Use: Sendable {
+    /// Nothing is changed.
+    case reading
+    /// Files are removed.
+    case changing
+    /// It is made where there is none.
+    case training
+  }
+
+  /// Opens a store of this queue.
+  package init(path: String, of owner: Owner, for use: Use) throws(CheckpointError) {
     self.path = path
-    if let id = try CheckpointStore.identity(of: path) {
-      self.id = id
+    if let found = try CheckpointStore.mark(of: path) {
+      id = found.id
+      try CheckpointStore.claim(found, at: path, by: owner, for: use)
       return
     }
-    guard creating else { throw .cannotOpen(store: path, reason: "there is no store.json in it") }
+    guard use == .training else {
+      throw .cannotOpen(store: path, reason: "there is no store.json in it")
+    }
     do {
       try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-      let content: JSON = ["format": 1, "id": .string(UUID().uuidString.lowercased())]
-      let bytes = Array((content.pretty() + "\n").utf8)
-      try CheckpointStore.place(as: path + "/" + CheckpointStore.marker, replacing: false) {
-        sink throws(CheckpointError) in
-        try bytes.forWhole(sink)
-      }
+      try CheckpointStore.write(
+        Mark(id: UUID().uuidString.lowercased(), queue: owner.queue), in: path, replacing: false)
     } catch { throw .cannotOpen(store: path, reason: "it cannot be made: \(error)") }
-    // Whoever was first has named it.
-    guard let id = try CheckpointStore.identity(of: path) else {
+    // The process that was first has named it.
+    guard let found = try CheckpointStore.mark(of: path) else {
       throw .cannotOpen(store: path, reason: "its store.json vanished")
     }
-    self.id = id
+    id = found.id
+    try CheckpointStore.claim(found, at: path, by: owner, for: use)
+  }
+
+  /// The identity of the store in a folder, whichever queue's it is; nil where there is none.
+  package static func identity(at path: String) throws(CheckpointError) -> String? {
+    try mark(of: path)?.id
+  }
+
+  /// The content of store.json.
+  private struct Mark {
+    var id: String
+    /// nil where an earlier version made it.
+    var queue: String?
   }
 
   private static let marker = "store.json"
 
-  private static func identity(of path: String) throws(CheckpointError) -> String? {
+  private static func mark(of path: String) throws(CheckpointError) -> Mark? {
     guard let text = try? String(contentsOfFile: "\(path)/\(marker)", encoding: .utf8) else {
       return nil
     }
-    guard let id = (try? JSON(parsing: text))?["id"]?.stringValue, isValidName(id) else {
+    let node = try? JSON(parsing: text)
+    guard let id = node?["id"]?.stringValue, isValidName(id) else {
       throw .cannotOpen(store: path, reason: "its store.json is damaged")
     }
-    return id
+    return Mark(id: id, queue: node?["queue"]?.stringValue)
+  }
+
+  private static func write(
+    _ mark: Mark, in path: String, replacing: Bool
+  ) throws(CheckpointError) {
+    let queue: JSON = mark.queue.map { .string($0) } ?? .null
+    let content: JSON = ["format": 1, "id": .string(mark.id), "queue": queue]
+    let bytes = Array((content.pretty() + "\n").utf8)
+    try place(as: path + "/" + marker, replacing: replacing) { sink throws(CheckpointError) in
+      try bytes.forWhole(sink)
+    }
+  }
+
+  /// Throws where the store is another queue's.
+  private static func claim(
+    _ mark: Mark, at path: String, by owner: Owner, for use: Use
+  ) throws(CheckpointError) {
+    if let queue = mark.queue {
+      guard queue == owner.queue else {
+        throw .ofAnotherQueue(store: path, its: queue, asked: owner.queue)
+      }
+      return
+    }
+    // A store that was made and never used is anybody's.
+    guard owner.stores.contains(mark.id) || !holdsCheckpoints(path) else {
+      throw .ofAnotherQueue(store: path, its: nil, asked: owner.queue)
+    }
+    if use != .reading {
+      try write(Mark(id: mark.id, queue: owner.queue), in: path, replacing: true)
+    }
+  }
+
+  private static func holdsCheckpoints(_ path: String) -> Bool {
+    // A folder that cannot be listed may hold some.
+    guard let files = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+      return true
+    }
+    return files.contains { $0.hasSuffix(ending) }
   }
 
   /// Files whose content a crash may have torn carry this in their name and are never read.
@@ -57,10 +132,10 @@ package struct CheckpointStore: Sendable {
 
   /// Throws where the folder is no longer this store: not mounted, say, or another one in its place.
   package func check() throws(CheckpointError) {
-    guard let found = try CheckpointStore.identity(of: path) else {
+    guard let found = try CheckpointStore.mark(of: path) else {
       throw .away(store: path, reason: "its store.json is not there")
     }
-    guard found == id else { throw .away(store: path, reason: "another store is in its place") }
+    guard found.id == id else { throw .away(store: path, reason: "another store is in its place") }
   }
 
   package func write(

@@ -320,3 +320,43 @@ package struct MeasurementListing: TypedRow {
   ]
   package init() {}
 }
+
+/// The queue's identity, which its checkpoint stores record.
+package struct QueueIdentity: TypedRow {
+  package private(set) var id = ""
+
+  package static let sqlName = "report.queue"
+  package static let columns: [Column<QueueIdentity>] = [.init("id", \.id)]
+  package init() {}
+}
+
+/// A folder of checkpoint files that the queue knows.
+package struct StoreListing: TypedRow {
+  package private(set) var id = ""
+  package private(set) var path = ""
+  package private(set) var host = ""
+  /// Those that still count.
+  package private(set) var checkpoints = 0
+
+  package static let sqlName = "report.store"
+  package static let columns: [Column<StoreListing>] = [
+    .init("id", \.id), .init("path", \.path), .init("host", \.host),
+    .init("checkpoints", \.checkpoints),
+  ]
+  package init() {}
+}
+
+/// A store that no worker has, and the ready stages that wait for a checkpoint in it.
+package struct StoreOutOfReach: TypedRow {
+  package private(set) var id = ""
+  package private(set) var path = ""
+  package private(set) var host = ""
+  package private(set) var stages = 0
+
+  package static let sqlName = "report.out_of_reach"
+  package static let columns: [Column<StoreOutOfReach>] = [
+    .init("store", \.id), .init("path", \.path), .init("host", \.host),
+    .init("stages", \.stages),
+  ]
+  package init() {}
+}

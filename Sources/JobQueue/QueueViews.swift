@@ -6,10 +6,11 @@ import Values
 extension JobQueue {
   /// Rows of a view, or of a function of schema `report`.
   package func rows<Row: TypedRow>(
-    _ type: Row.Type, from source: String, _ parameters: [Parameter] = [], _ rest: String = ""
+    _ type: Row.Type, from source: String, _ parameters: [Parameter] = [], _ rest: String = "",
+    patience: Database.Patience = .none
   ) async throws -> [Row] {
     try await database.query(
-      "select \(Row.columnList) from \(source) \(rest)", parameters
+      "select \(Row.columnList) from \(source) \(rest)", parameters, patience: patience
     ).read(as: type)
   }
 
@@ -71,6 +72,22 @@ extension JobQueue {
 
   package func checkpoints(grid: Int?) async throws -> [CheckpointListing] {
     try await rows(CheckpointListing.self, from: "report.checkpoint_of($1)", [Parameter(grid)])
+  }
+
+  /// The queue's identity, and the stores that it knows.
+  package func identity(
+    patience: Database.Patience = .none
+  ) async throws -> (id: String, stores: [StoreListing]) {
+    let own = try await rows(QueueIdentity.self, from: "report.queue", patience: patience)
+    guard let own = own.first else { throw UnexpectedAnswer(function: "report.queue") }
+    let stores = try await rows(
+      StoreListing.self, from: "report.store", [], "order by id", patience: patience)
+    return (own.id, stores)
+  }
+
+  /// Stores that no worker has and ready stages wait for, of a grid or of all.
+  package func outOfReach(grid: Int?) async throws -> [StoreOutOfReach] {
+    try await rows(StoreOutOfReach.self, from: "report.out_of_reach($1)", [Parameter(grid)])
   }
 
   /// Files that the queue has registered in a store; only those that count, where `valid` is true.

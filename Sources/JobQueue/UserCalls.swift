@@ -107,6 +107,11 @@ extension JobQueue {
     ).isTrainedAgain
   }
 
+  /// Has the queue forget all checkpoints of a store that is gone for good.
+  package func forget(store: String, _ doing: Doing) async throws -> ForgottenStore {
+    try ForgottenStore(try await reply("forget_store", [.text(store)], doing))
+  }
+
   package func delete(grid: String) async throws -> Deletion {
     try Deletion(try await document("delete_grid", [.text(grid)]))
   }
@@ -187,6 +192,22 @@ struct LostCheckpoint: TypedRow {
   static let sqlName = "api.report_lost"
   static let columns: [Column<LostCheckpoint>] = [.init("trained_again", \.isTrainedAgain)]
   init() {}
+}
+
+/// What forgetting a store comes to.
+package struct ForgottenStore: TypedRow {
+  package private(set) var checkpoints = 0
+  /// Stages that were done and are trained again, because others go on from them.
+  package private(set) var trainedAgain = 0
+  /// Stages that were not done and go back to an earlier checkpoint or to their start.
+  package private(set) var setBack = 0
+
+  package static let sqlName = "api.forget_store"
+  package static let columns: [Column<ForgottenStore>] = [
+    .init("checkpoints", \.checkpoints), .init("trained_again", \.trainedAgain),
+    .init("set_back", \.setBack),
+  ]
+  package init() {}
 }
 
 /// The outcome of deleting a grid.

@@ -76,11 +76,9 @@ package final class WorkerService: Sendable {
     let error = await blocking("checking the kernels") { BLAS.selfCheck() }
     // Relative to the size of the sums; single precision leaves about 1e-6 at these lengths.
     guard error < 1e-5 else { throw WrongKernels(error: error) }
-    let path = options.checkpoints
-    let store = try await blocking("opening the store") { () throws(CheckpointError) in
-      try CheckpointStore(path: path)
-    }
-    try await queue.register(store: store.id, path: store.path, host: hostName)
+    let (store, others) = try await openStore(
+      options.checkpoints, of: queue, for: .training, patience: .upTo(.seconds(60)))
+    try await register(folder: store)
     let first = try await register(store)
     number.store(first, ordering: .relaxed)
     news(.registered(worker: first))
@@ -90,6 +88,14 @@ package final class WorkerService: Sendable {
         "worker": "\(first)", "slots": "\(options.slots)",
         "threads": "\(options.threads)", "kernels": "\(fingerprint)", "store": "\(store.path)",
       ])
+    for other in others {
+      logger.warning(
+        "stages that go on from checkpoints of another store wait for a worker that has it",
+        metadata: [
+          "store": "\(other.id)", "path": "\(other.path)", "host": "\(other.host)",
+          "checkpoints": "\(other.checkpoints)",
+        ])
+    }
     let inbox = Inbox(slots: settings.slots)
     // A group that forgets children as they end: a worker has millions of them in a year.
     await withDiscardingTaskGroup { group in
@@ -381,6 +387,10 @@ package final class WorkerService: Sendable {
 
   // MARK: - Who and where
 
+  private func register(folder store: CheckpointStore) async throws {
+    try await queue.register(store: store.id, path: absolutePath(store.path), host: hostName)
+  }
+
   private func register(_ store: CheckpointStore) async throws -> Int {
     try await queue.register(
       worker: WorkerRow(
@@ -395,15 +405,13 @@ package final class WorkerService: Sendable {
   private func registerAgain(_ store: CheckpointStore) async -> Int? {
     logger.warning("the queue does not know this worker; it registers again")
     do {
-      try await queue.register(store: store.id, path: store.path, host: hostName)
+      try await register(folder: store)
       return try await register(store)
     } catch {
       logger.error("the worker could not register again", metadata: ["error": "\(error)"])
       return nil
     }
   }
-
-  private var hostName: String { ProcessInfo.processInfo.hostName }
 
   private func availableMemory() -> Int {
     let text = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8)) ?? ""

@@ -29,7 +29,7 @@ struct CheckpointBench: ParsableCommand {
       network: network, batch: batch, size: size, channels: 3, threads: threads)
     defer { step.close() }
     for _ in 0..<2 { step.run() }
-    let store = try CheckpointStore(path: folder)
+    let store = try CheckpointStore(path: folder, of: .init(queue: "bench"), for: .training)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     for level in levels { try compare(level, step, store) }
     if rounds > 0 { try train(step, store) }

@@ -6,6 +6,7 @@ import JobQueue
 import Postgres
 import Reports
 import Values
+import Worker
 
 /// A grid, by name or id.
 struct GridArgument: ParsableArguments {
@@ -230,8 +231,13 @@ struct DeleteCommand: AsyncParsableCommand {
           + "grid wants. Add --yes to do it.")
       return
     }
-    let deletion = try await JobQueue(database).delete(grid: name)
-    let store = try? CheckpointStore(path: store.path, creating: false)
+    let queue = JobQueue(database)
+    // A folder of another queue's is refused before anything is deleted; where there is none, no file is
+    // here to remove.
+    let isHere = try CheckpointStore.identity(at: self.store.path) != nil
+    let store =
+      isHere ? try await openStore(self.store.path, of: queue, for: .changing).store : nil
+    let deletion = try await queue.delete(grid: name)
     let removed = deletion.checkpoints.count {
       $0.store == store?.id && store?.remove($0.file) == true
     }

@@ -4,6 +4,7 @@ import JobQueue
 import Postgres
 import Reports
 import Values
+import Worker
 
 /// The queue at one moment.
 struct QueueStatus {
@@ -14,6 +15,8 @@ struct QueueStatus {
   private let given: [ReasonToWait]
   /// Data sets that a worker cannot open.
   private let missing: [DataWanted]
+  /// Stores that no worker has and ready stages wait for.
+  private let away: [String]
   private let collapsed: Int
   /// The queue as a whole, and grids, that are paused.
   private let paused: [String]
@@ -33,6 +36,7 @@ struct QueueStatus {
     given = try await queue.reasonsToWait(grid: found?.id)
     missing = try await queue.dataWanted(grid: found?.id)
     paused = try await queue.paused(grid: found?.id)
+    away = try await queue.outOfReach(grid: found?.id).compactMap(outOfReach)
     collapsed = try await queue.collapsed(grid: found?.id)
   }
 
@@ -46,7 +50,7 @@ struct QueueStatus {
         let name = [row.name, row.path].compactMap { $0 }.joined(separator: " ")
         return "worker \(row.worker) cannot open \(printable(name)), which \(row.stages) stages "
           + "want: \(printable(row.reason))"
-      }
+      } + away.map(printable)
   }
 
   var line: String {

@@ -6,6 +6,7 @@ import Logging
 import Postgres
 import Reports
 import Values
+import Worker
 
 /// Which checkpoint store a command works on.
 struct StoreOptions: ParsableArguments {
@@ -55,8 +56,9 @@ struct CheckpointVerify: AsyncParsableCommand {
   @OptionGroup var store: StoreOptions
 
   func run() async throws {
-    let store = try CheckpointStore(path: store.path, creating: false)
-    let files = try await JobQueue(try await database.open()).files(of: store.id, valid: true)
+    let queue = JobQueue(try await database.open())
+    let store = try await openStore(store.path, of: queue, for: .reading).store
+    let files = try await queue.files(of: store.id, valid: true)
     var bad = 0
     for row in files {
       do throws(CheckpointError) {
@@ -89,7 +91,7 @@ struct CheckpointExport: AsyncParsableCommand {
       throw ValidationError(
         "run \(self.run) of grid \(name) has no final checkpoint, or none any more")
     }
-    let store = try CheckpointStore(path: store.path, creating: false)
+    let store = try await openStore(store.path, of: JobQueue(database), for: .reading).store
     guard store.id == end.store else {
       throw ValidationError(
         "the checkpoint is in another store than \(store.path); see jobctl checkpoint list")

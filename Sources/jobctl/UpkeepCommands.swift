@@ -30,8 +30,8 @@ struct CollectCommand: AsyncParsableCommand {
   @Flag(help: "Remove, rather than say what would be removed.") var yes = false
 
   func run() async throws {
-    let store = try CheckpointStore(path: store.path, creating: false)
     let queue = JobQueue(try await database.open())
+    let store = try await openStore(store.path, of: queue, for: .changing).store
     let files = try await queue.collect(keep, store: store.id, yes ? .forReal : .rehearsal)
     let bytes = files.reduce(0.0) { $0 + Double($1.bytes) }
     guard yes else {
@@ -65,6 +65,10 @@ struct CheckCommand: AsyncParsableCommand {
   @OptionGroup var store: StoreOptions
   @Flag(help: "Read every file whole and compare its digest, not its size only.") var deep = false
   @Flag(help: "Mend what can be mended.") var repair = false
+  @Option(
+    help: ArgumentHelp(
+      "Forget all checkpoints of a store that is gone for good; what goes on from them is trained again.",
+      valueName: "id")) var forgetStore: String?
 
   /// Younger files may be checkpoints that a worker is about to register, which may wait for the database
   /// as long as an outage may last; an hour more is for clocks that differ.
@@ -74,14 +78,16 @@ struct CheckCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let database = try await database.open()
-    let store = try CheckpointStore(path: store.path, creating: false)
+    let queue = JobQueue(try await database.open())
+    if let forgetStore { return try await forget(forgetStore, queue) }
+    let (store, others) = try await openStore(
+      store.path, of: queue, for: repair ? .changing : .reading)
     var problems = 0
     func complainAbout(_ text: String) {
       problems += 1
       print(printable(text))
     }
-    let queue = JobQueue(database)
+    for other in others { examine(other, beside: store, complainAbout) }
     for row in try await queue.contradictions() {
       complainAbout("stage \(row.stage.map(String.init) ?? ""): \(row.what)")
     }
@@ -102,10 +108,8 @@ struct CheckCommand: AsyncParsableCommand {
     let litter = entries.filter {
       $0.isCheckpoint && started.timeIntervalSince($0.modified) > CheckCommand.grace($0)
     }
-    // A store that this database knows nothing of is another database's.
-    let isOurs = rows.count > 0
     for entry in litter where try await !queue.counts(entry.file, of: store.id) {
-      let isRemoved = repair && isOurs && unlink(store.path + "/" + entry.file) == 0
+      let isRemoved = repair && unlink(store.path + "/" + entry.file) == 0
       print(
         printable(
           "\(entry.file): \(megabytes(entry.bytes)) without a row that counts"
@@ -117,6 +121,32 @@ struct CheckCommand: AsyncParsableCommand {
         + (problems == 0
           ? "all is well." : problems == 1 ? "1 problem." : "\(problems) problems."))
     if problems > 0 { throw ExitCode(ExitStatus.failure) }
+  }
+
+  /// A store of the queue's that this folder is not. What is in it can be looked at where it is alone.
+  private func examine(
+    _ other: StoreListing, beside store: CheckpointStore, _ complainAbout: (String) -> Void
+  ) {
+    let facts =
+      "\(other.checkpoints) checkpoints are in store \(other.id), \(other.path) on \(other.host)"
+    guard other.host == hostName else { return print(printable("\(facts): not looked at")) }
+    guard (try? CheckpointStore.identity(at: other.path)) == other.id else {
+      return complainAbout(
+        "\(facts), and it is not there; if it is gone for good: jobctl fsck --forget-store \(other.id)"
+      )
+    }
+    print(printable("\(facts): not looked at; give it with --checkpoints"))
+  }
+
+  private func forget(_ id: String, _ queue: JobQueue) async throws {
+    let plan = try await queue.forget(store: id, .rehearsal)
+    print(
+      printable(
+        "Store \(id): \(plan.checkpoints) checkpoints no longer count. \(plan.trainedAgain) stages that "
+          + "were done are trained again, because others go on from them, and \(plan.setBack) that were "
+          + "not done go back to an earlier checkpoint or to their start."))
+    _ = try await queue.forget(store: id, .forReal)
+    print("Done. Results stay; updates that are trained again give the same bits.")
   }
 
   /// What is wrong with a checkpoint's file. Throws where the store itself cannot be read: then
@@ -152,15 +182,16 @@ struct DoctorCommand: AsyncParsableCommand {
     say(
       "program", true,
       "jobctl \(Jobctl.version), numerics \(numericsVersion), \(WorkerService.kernels)")
-    await askDatabase(say)
-    askStore(say)
+    let queue = await askDatabase(say)
+    await askStore(queue, say)
     askData(say)
     if !isWell { throw ExitCode(ExitStatus.failure) }
   }
 
   private typealias Say = (_ what: String, _ isFine: Bool, _ text: String) -> Void
 
-  private func askDatabase(_ say: Say) async {
+  /// Gives the queue, where the schema is this program's.
+  private func askDatabase(_ say: Say) async -> JobQueue? {
     do {
       let target = try await database.target()
       let database = Database(target, logger: .init(label: "doctor"))
@@ -184,22 +215,32 @@ struct DoctorCommand: AsyncParsableCommand {
       )
       let status = try await Migrator(database).status()
       say("schema", status == .current, SchemaMismatch(status: status).description)
+      return status == .current ? JobQueue(database) : nil
     } catch {
       say("database", false, "\(error)")
+      return nil
     }
   }
 
-  private func askStore(_ say: Say) {
-    guard FileManager.default.fileExists(atPath: store.path) else {
+  private func askStore(_ queue: JobQueue?, _ say: Say) async {
+    do {
+      if let queue {
+        for row in try await queue.outOfReach(grid: nil) {
+          let text = outOfReach(row)
+          say("store", text == nil, text ?? "\(row.path), store \(row.id), waits for a worker")
+        }
+        let (found, _) = try await openStore(store.path, of: queue, for: .reading)
+        say("checkpoints", true, "\(found.path), store \(found.id)")
+      } else if let id = try CheckpointStore.identity(at: store.path) {
+        say("checkpoints", true, "\(store.path), store \(id), of which queue is not known")
+      }
+    } catch CheckpointError.cannotOpen where !FileManager.default.fileExists(atPath: store.path) {
       say("checkpoints", true, "\(store.path) is not there yet; a worker makes it")
       return
-    }
-    do throws(CheckpointError) {
-      let found = try CheckpointStore(path: store.path, creating: false)
-      say("checkpoints", true, "\(found.path), store \(found.id)")
     } catch {
-      say("checkpoints", false, error.description)
+      say("checkpoints", false, "\(error)")
     }
+    guard FileManager.default.fileExists(atPath: store.path) else { return }
     let facts = try? FileManager.default.attributesOfItem(atPath: store.path)
     if let mode = facts?[.posixPermissions] as? Int {
       say(

@@ -5,13 +5,15 @@ import SystemPackage
 import TestSupport
 import Testing
 
+private let owner = CheckpointStore.Owner(queue: "queue-1")
+
 @Suite struct CheckpointStoreTests {
   private let folder: TemporaryFolder
   private let store: CheckpointStore
 
   init() throws {
     folder = try TemporaryFolder()
-    store = try CheckpointStore(path: folder.path + "/store")
+    store = try CheckpointStore(path: folder.path + "/store", of: owner, for: .training)
   }
 
   private func sample() -> Checkpoint {
@@ -37,19 +39,57 @@ import Testing
   }
 
   @Test func aStoreKeepsItsIdentityAndIsPrivate() throws {
-    #expect(try CheckpointStore(path: store.path, creating: false).id == store.id)
+    #expect(try CheckpointStore(path: store.path, of: owner, for: .reading).id == store.id)
     let mode =
       try FileManager.default.attributesOfItem(atPath: store.path)[.posixPermissions] as? Int
     #expect(mode == 0o700)
     #expect(throws: CheckpointError.self) {
-      try CheckpointStore(path: folder.path + "/absent", creating: false)
+      try CheckpointStore(path: folder.path + "/absent", of: owner, for: .reading)
     }
+  }
+
+  @Test func aStoreServesOneQueue() throws {
+    _ = try store.write(sample(), as: "a.safetensors.zst")
+    let other = CheckpointStore.Owner(queue: "queue-2", stores: [store.id])
+    for use in [CheckpointStore.Use.reading, .changing, .training] {
+      #expect(
+        throws: CheckpointError.ofAnotherQueue(
+          store: store.path, its: "queue-1", asked: "queue-2")
+      ) { try CheckpointStore(path: store.path, of: other, for: use) }
+    }
+  }
+
+  /// Earlier versions named no queue in store.json.
+  @Test func aStoreOfAnEarlierVersionIsAdoptedOnceByTheQueueThatKnowsIt() throws {
+    let marker = store.path + "/store.json"
+    func forgetQueue() throws {
+      try #"{"format": 1, "id": "\#(store.id)"}"#.write(
+        toFile: marker, atomically: true, encoding: .utf8)
+    }
+    let stranger = CheckpointStore.Owner(queue: "queue-2")
+    let knows = CheckpointStore.Owner(queue: "queue-3", stores: [store.id])
+    // Empty, it is anybody's.
+    try forgetQueue()
+    #expect(try CheckpointStore(path: store.path, of: stranger, for: .training).id == store.id)
+    _ = try store.write(sample(), as: "a.safetensors.zst")
+    try forgetQueue()
+    #expect(
+      throws: CheckpointError.ofAnotherQueue(store: store.path, its: nil, asked: "queue-2")
+    ) { try CheckpointStore(path: store.path, of: stranger, for: .training) }
+    // A look changes nothing; work marks it.
+    #expect(try CheckpointStore(path: store.path, of: knows, for: .reading).id == store.id)
+    #expect(try !String(contentsOfFile: marker, encoding: .utf8).contains("queue-3"))
+    #expect(try CheckpointStore(path: store.path, of: knows, for: .changing).id == store.id)
+    #expect(try String(contentsOfFile: marker, encoding: .utf8).contains("queue-3"))
+    try store.check()
   }
 
   @Test func twoWhoMakeAStoreAtOnceAgreeOnItsIdentity() async throws {
     let path = folder.path + "/contested"
     let ids = try await withThrowingTaskGroup(of: String.self) { group in
-      for _ in 0..<16 { group.addTask { try CheckpointStore(path: path).id } }
+      for _ in 0..<16 {
+        group.addTask { try CheckpointStore(path: path, of: owner, for: .training).id }
+      }
       return try await group.reduce(into: Set<String>()) { $0.insert($1) }
     }
     #expect(ids.count == 1)
@@ -93,7 +133,7 @@ import Testing
     #expect(isAway { _ = try store.read("a", digest: written.digest, limit: 1 << 30) })
     #expect(isAway { _ = try store.write(sample(), as: "b") })
     // Another store at the same place is not this one.
-    _ = try CheckpointStore(path: store.path)
+    _ = try CheckpointStore(path: store.path, of: owner, for: .training)
     #expect(isAway { _ = try store.read("a", digest: written.digest, limit: 1 << 30) })
     try FileManager.default.removeItem(atPath: store.path)
     try FileManager.default.moveItem(atPath: elsewhere, toPath: store.path)
@@ -139,7 +179,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    store = try CheckpointStore(path: folder.path + "/store")
+    store = try CheckpointStore(path: folder.path + "/store", of: owner, for: .training)
   }
 
   private func message(_ packed: [UInt8], limit: Int = 1 << 20) throws -> String {

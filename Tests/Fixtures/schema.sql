@@ -162,9 +162,11 @@ CREATE TABLE jobs.queue (
     one boolean DEFAULT true NOT NULL,
     paused_at timestamp with time zone,
     paused_by text,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
     CONSTRAINT queue_one_check CHECK (one)
 );
 COMMENT ON TABLE jobs.queue IS 'What is true of the queue as a whole: one row.';
+COMMENT ON COLUMN jobs.queue.id IS 'The identity of this queue, in dumps too. Its checkpoint stores record it and serve no other.';
 CREATE SEQUENCE jobs.rescue_all_clock
     START WITH 1
     INCREMENT BY 1

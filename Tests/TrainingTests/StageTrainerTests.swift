@@ -62,7 +62,7 @@ struct SmallRun {
   func train(threads: Int = 1, stopAfter: Set<Int> = []) throws -> Result {
     let folder = NSTemporaryDirectory() + "trainer-\(UUID().uuidString)"
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let store = try CheckpointStore(path: folder)
+    let store = try CheckpointStore(path: folder, of: .init(queue: "test"), for: .training)
     var result = Result()
     var checkpoint: Checkpoint?
     var polls = 0

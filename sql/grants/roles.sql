@@ -10,6 +10,8 @@ revoke all on all tables in schema jobs, report from jobctl_owner, jobctl_submit
 -- Everybody may ask whether the schema fits the program.
 grant usage on schema report to jobctl_owner, jobctl_submitter, jobctl_worker, jobctl_reporter;
 grant select on report.schema_state to jobctl_worker;
+-- A worker asks whose store its folder is, and which stores the queue knows.
+grant select on report.queue, report.store to jobctl_worker;
 
 -- Reads, and nothing else.
 grant select on all tables in schema report to jobctl_reporter, jobctl_submitter, jobctl_owner;

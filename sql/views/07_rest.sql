@@ -32,8 +32,20 @@ left join jobs.grid g on g.id = e.grid_id
 left join jobs.worker w on w.id = e.worker_id;
 comment on view report.event is 'Who did what, when.';
 
-create or replace view report.queue as select paused_at, paused_by from jobs.queue;
-comment on view report.queue is 'Whether the queue as a whole is paused.';
+create or replace view report.queue as
+select paused_at, paused_by, id::text as id from jobs.queue;
+comment on view report.queue is
+  'Whether the queue as a whole is paused, and the identity that its checkpoint stores record.';
+
+create or replace view report.store as
+select t.id::text as id, t.path, t.host, count(c.id) as checkpoints,
+  coalesce(sum(c.bytes), 0)::bigint as bytes
+from jobs.store t
+left join jobs.checkpoint c
+  on c.store_id = t.id and c.damaged_at is null and c.removed_at is null
+group by t.id;
+comment on view report.store is
+  'Folders of checkpoint files, with the checkpoints in them that still count.';
 
 create or replace view report.dataset as
 select d.digest::text as digest, d.description ->> 'name' as name, d.description

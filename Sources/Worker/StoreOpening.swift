@@ -1,0 +1,46 @@
+import Checkpoints
+import Foundation
+import Host
+import JobQueue
+import Postgres
+
+/// Opens a folder as a checkpoint store of a queue. A folder that was a store of the queue's on this
+/// host, and is none now, is reported lost rather than made anew: its checkpoints may come back.
+package func openStore(
+  _ path: String, of queue: JobQueue, for use: CheckpointStore.Use,
+  patience: Database.Patience = .none
+) async throws -> (store: CheckpointStore, others: [StoreListing]) {
+  let identity = try await queue.identity(patience: patience)
+  let absolute = absolutePath(path)
+  let owner = CheckpointStore.Owner(
+    queue: identity.id, stores: Set(identity.stores.map(\.id)))
+  let store = try await blocking("opening a store") { () throws(CheckpointError) in
+    if try CheckpointStore.identity(at: path) == nil {
+      let lost = identity.stores.first {
+        $0.path == absolute && $0.host == hostName && $0.checkpoints > 0
+      }
+      if let lost {
+        throw .lost(store: absolute, id: lost.id, checkpoints: lost.checkpoints)
+      }
+    }
+    return try CheckpointStore(path: path, of: owner, for: use)
+  }
+  return (store, identity.stores.filter { $0.id != store.id && $0.checkpoints > 0 })
+}
+
+/// The name by which the queue knows this machine.
+package let hostName = ProcessInfo.processInfo.hostName
+
+/// As the queue keeps it: the same from whichever folder a program is started.
+func absolutePath(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
+
+/// Says that checkpoints are out of reach; nil where the folder is on this machine as it should be, and a
+/// worker that is started here has it.
+package func outOfReach(_ row: StoreOutOfReach) -> String? {
+  let waiting =
+    "\(row.stages) ready stages wait for checkpoints in store \(row.id), \(row.path) on \(row.host)"
+  let advice = "if it is gone for good: jobctl fsck --forget-store \(row.id)"
+  guard row.host == hostName else { return "\(waiting), which no worker has; \(advice)" }
+  if (try? CheckpointStore.identity(at: row.path)) == row.id { return nil }
+  return "\(waiting), and it is not there; \(advice)"
+}

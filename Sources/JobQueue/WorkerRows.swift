@@ -141,6 +141,11 @@ package struct HeldStage: TypedRow {
 
 /// A checkpoint file.
 package struct CheckpointRow: TypedRow {
+  /// A file's name. The server insists on its beginning, so that no attempt names another's file.
+  package static func fileName(of lease: Lease, _ rest: String) -> String {
+    "stage-\(lease.stage)-attempt-\(lease.attempt)-\(rest)"
+  }
+
   package var store = ""
   package var file = ""
   /// The sample clock.

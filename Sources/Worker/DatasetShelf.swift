@@ -18,6 +18,20 @@ actor DatasetShelf {
     }
   }
 
+  /// A set as one submission has described it.
+  private struct Place: Hashable {
+    let digest: String
+    let description: JSON
+
+    init(digest: String, description: JSON) {
+      (self.digest, self.description) = (digest, description)
+    }
+
+    init(wanted: WantedDataset) {
+      (digest, description) = (wanted.digest, wanted.description)
+    }
+  }
+
   /// Why a set cannot be opened, and until when that is not tried again.
   private struct Refusal {
     let reason: String
@@ -26,7 +40,9 @@ actor DatasetShelf {
 
   private let folders: DataFolders
   private let logger: Logger
-  private var refusals: [String: Refusal] = [:]
+  private var refusals: [Place: Refusal] = [:]
+  /// Where a set was found last. A file may have another name than when a stage was planned.
+  private var found: [Key: DatasetSpec] = [:]
   private var loaded: [(key: Key, dataset: Dataset)] = []
   /// Sets that are being read, for all stages that want them.
   private var loading: [DatasetSpec: Task<Result<Dataset, DatasetError>, Never>] = [:]
@@ -42,42 +58,43 @@ actor DatasetShelf {
     self.logger = logger
   }
 
-  /// The wanted data sets whose files are here, and the reasons why others cannot
-  /// be had. Nothing is opened: a set is read by the stage that trains on it.
+  /// The wanted data sets whose files are here under one of their descriptions, and the reasons why others
+  /// cannot be had. Nothing is opened: a set is read by the stage that trains on it.
   func survey(_ wanted: [WantedDataset]) async -> (present: [String], missing: [String: String]) {
-    var present: [String] = []
+    var present: Set<String> = []
     var missing: [String: String] = [:]
     for dataset in wanted {
-      if let reason = await reason(against: dataset) {
+      if let reason = await reason(against: Place(wanted: dataset)) {
         missing[dataset.digest] = reason
       } else {
-        present.append(dataset.digest)
+        present.insert(dataset.digest)
       }
     }
-    return (present.sorted(), missing)
+    return (present.sorted(), missing.filter { !present.contains($0.key) })
   }
 
-  private func reason(against dataset: WantedDataset) async -> String? {
-    if let refusal = refusals[dataset.digest], refusal.until > .now { return refusal.reason }
+  private func reason(against place: Place) async -> String? {
+    if let refusal = refusals[place], refusal.until > .now { return refusal.reason }
     do {
-      let spec = try DatasetSpec(checking: dataset.description)
+      let spec = try DatasetSpec(checking: place.description)
       let folders = folders
       _ = try await blocking("looking for data") { () throws(DatasetError) in
         try spec.files(in: folders)
       }
       // A stage may have failed to read the set meanwhile.
-      if let refusal = refusals[dataset.digest], refusal.until > .now { return refusal.reason }
-      refusals[dataset.digest] = nil
+      if let refusal = refusals[place], refusal.until > .now { return refusal.reason }
+      refusals[place] = nil
+      found[Key(spec, place.digest)] = spec
       return nil
     } catch {
-      refuse(dataset.digest, because: "\(error)")
+      refuse(place, because: "\(error)")
       return "\(error)"
     }
   }
 
-  private func refuse(_ digest: String, because reason: String) {
-    let isNews = refusals[digest]?.reason != reason
-    refusals[digest] = Refusal(reason: reason, until: .now + DatasetShelf.refusalLasts)
+  private func refuse(_ place: Place, because reason: String) {
+    let isNews = refusals[place]?.reason != reason
+    refusals[place] = Refusal(reason: reason, until: .now + DatasetShelf.refusalLasts)
     if isNews { logger.warning("a data set cannot be used", metadata: ["reason": "\(reason)"]) }
   }
 
@@ -88,8 +105,15 @@ actor DatasetShelf {
       try found.insist(on: digest, of: spec)
       return found
     }
+    // Its own file first: the digest is compared, whichever is read.
+    var place = spec
+    if await reason(against: Place(digest: digest, description: spec.json)) != nil,
+      let other = found[key]
+    {
+      place = other
+    }
     // By path too: of two files with one content, one may be absent.
-    let reading = loading[spec] ?? read(spec, digest, as: key)
+    let reading = loading[place] ?? read(place, digest, as: key)
     return try await reading.value.get()
   }
 
@@ -122,7 +146,9 @@ actor DatasetShelf {
     case .success(let dataset):
       loaded.append((key, dataset))
       if loaded.count > DatasetShelf.kept { loaded.removeFirst() }
-    case .failure(let error): refuse(digest, because: error.description)
+    case .failure(let error):
+      refuse(Place(digest: digest, description: spec.json), because: error.description)
+      found[key] = nil
     }
   }
 }

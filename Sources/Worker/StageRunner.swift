@@ -320,9 +320,8 @@ struct StageRunner: Sendable {
 
   private func write(_ content: TrainingState.Content) throws(CheckpointError) -> CheckpointRow {
     // The name carries the attempt: a zombie cannot overwrite another attempt's file.
-    let name =
-      "stage-\(claimed.lease.stage)-attempt-\(claimed.lease.attempt)-samples-\(content.samples)"
-      + "-\(content.ghosts)\(CheckpointStore.ending)"
+    let name = CheckpointRow.fileName(
+      of: claimed.lease, "samples-\(content.samples)-\(content.ghosts)\(CheckpointStore.ending)")
     let (checkpoint, parametersDigest) = content.sealed()
     let written = try store.write(checkpoint, as: name)
     return CheckpointRow(

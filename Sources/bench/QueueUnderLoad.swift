@@ -88,7 +88,7 @@ struct QueueUnderLoad {
 
   private func checkpoint(_ stage: ClaimedStage) -> CheckpointRow {
     CheckpointRow(
-      store: "store", file: "s\(stage.lease.stage)-a\(stage.lease.attempt)", samples: stage.end,
+      store: "store", file: CheckpointRow.fileName(of: stage.lease, "end"), samples: stage.end,
       updates: stage.updates, bytes: 1, digest: stage.digest, fingerprint: "bench",
       parametersDigest: stage.digest)
   }

@@ -64,9 +64,13 @@ ALTER TABLE jobs.checkpoint ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 CREATE TABLE jobs.dataset (
+    digest jobs.digest NOT NULL
+);
+CREATE TABLE jobs.dataset_place (
     digest jobs.digest NOT NULL,
     description jsonb NOT NULL
 );
+COMMENT ON TABLE jobs.dataset_place IS 'What submissions have said of a data set: its name, its file. Workers try each.';
 CREATE SEQUENCE jobs.disorder
     START WITH 1
     INCREMENT BY 1
@@ -369,6 +373,7 @@ ALTER TABLE ONLY jobs.store
 ALTER TABLE ONLY jobs.worker
     ADD CONSTRAINT worker_pkey PRIMARY KEY (id);
 CREATE INDEX checkpoint_stage ON jobs.checkpoint USING btree (stage_id, samples DESC);
+CREATE UNIQUE INDEX dataset_place_once ON jobs.dataset_place USING btree (digest, md5((description)::text));
 CREATE INDEX event_stage ON jobs.event USING btree (stage_id);
 CREATE INDEX measurement_at_guessing ON jobs.measurement USING btree (stage_id) WHERE (NOT above_guessing);
 CREATE INDEX run_stage_stage ON jobs.run_stage USING btree (stage_id, run_id);
@@ -381,6 +386,8 @@ CREATE INDEX stage_waits ON jobs.stage USING btree (id) WHERE ((state = 'ready':
 CREATE INDEX stage_wanted ON jobs.stage USING btree (dataset_digest) WHERE ((state = ANY (ARRAY['ready'::text, 'running'::text])) AND (dataset_digest IS NOT NULL));
 CREATE INDEX worker_idle ON jobs.worker USING btree (id) WHERE (state = 'idle'::text);
 CREATE INDEX worker_present ON jobs.worker USING btree (id) WHERE (state <> 'gone'::text);
+ALTER TABLE ONLY jobs.dataset_place
+    ADD CONSTRAINT dataset_place_digest_fkey FOREIGN KEY (digest) REFERENCES jobs.dataset(digest);
 ALTER TABLE ONLY jobs.measurement
     ADD CONSTRAINT measurement_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
 ALTER TABLE ONLY jobs.run
@@ -395,6 +402,7 @@ GRANT USAGE ON SCHEMA jobs TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.attempt TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.checkpoint TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.dataset TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.dataset_place TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.event TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.grid TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.measurement TO jobctl_owner;

@@ -29,7 +29,7 @@ import Values
     let (isOurs, children) = try await finish(first, named: "first", slots: 2)
     // What the finish has made ready.
     #expect(isOurs && children.count == 2)
-    #expect(children.allSatisfy { $0.resume?.file == "first" })
+    #expect(children.allSatisfy { $0.resume?.file.hasSuffix("-first") == true })
     // Lost: refused, and claimed all the same.
     _ = try await queue.value(
       "update jobs.attempt set lease_until = api.internal_now() - interval '1 s' where stage_id = $1",
@@ -44,9 +44,31 @@ import Values
     // Refused by the server: nothing is claimed, and the error is that of the finish.
     let before = try await queue.value("select count(*) from jobs.attempt")
     await #expect(throws: PostgresError.self) {
-      try await finish(children[1], named: "first", slots: 4)
+      try await finish(children[1], named: "no name", slots: 4)
     }
     #expect(try await queue.value("select count(*) from jobs.attempt") == before)
+  }
+
+  /// A worker's login calls the functions itself: what it registers, a later `delete` removes.
+  @Test func anAttemptRegistersFilesOfItsOwnNameAlone() async throws {
+    try await queue.submit(plan(smallGrid("g")))
+    let stage = try #require(try await claim(try await worker()).first)
+    let other = Lease(stage: stage.lease.stage, attempt: stage.lease.attempt + 1)
+    let prefix = CheckpointRow.fileName(of: stage.lease, "")
+    for name in [
+      "store.json", "..", "", prefix, prefix + "../x", prefix + "a/b", prefix + "a\n",
+      CheckpointRow.fileName(of: other, "end"), "x" + prefix + "end",
+    ] {
+      var row = checkpoint(stage)
+      row.file = name
+      let refused = await #expect(throws: PostgresError.self, "\(name)") {
+        try await queue.registerCheckpoint(
+          stage.lease, checkpoint: row, measurements: [], progress: progress(stage))
+      }
+      #expect("\(refused.map { "\($0)" } ?? "")".contains("cannot register the file"), "\(name)")
+    }
+    #expect(try await queue.value("select count(*) from jobs.checkpoint") == "0")
+    #expect(try await finish(stage))
   }
 
   @Test func divergenceIsAResultAndSkipsWhatIsBelow() async throws {
@@ -177,14 +199,14 @@ import Values
     try await queue.submit(plan(smallGrid("g")))
     let stage = try #require(try await claim(try await worker()).first)
     for samples in [96, 192, 288, 384] {
-      var file = checkpoint(stage, file: "s\(stage.lease.stage)-\(samples)")
+      var file = checkpoint(stage, file: "\(samples)")
       file.samples = samples
       #expect(
         try await queue.registerCheckpoint(
           stage.lease, checkpoint: file, measurements: [], progress: progress(stage)))
     }
     let collected = try await queue.collect(.stageEnds, store: store, .forReal).map(\.file)
-    #expect(collected == ["96", "192"].map { "s\(stage.lease.stage)-\($0)" })
+    #expect(collected == ["96", "192"].map { CheckpointRow.fileName(of: stage.lease, $0) })
     // What it would go on from is there.
     #expect(
       try await queue.value(

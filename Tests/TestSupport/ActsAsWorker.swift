@@ -44,10 +44,10 @@ extension ActsAsWorker {
     ).stages
   }
 
-  /// The checkpoint at a stage's end, in a file of this name where one is given.
+  /// The checkpoint at a stage's end, in a file whose name ends so where that is given.
   package func checkpoint(_ stage: ClaimedStage, file: String? = nil) -> CheckpointRow {
     CheckpointRow(
-      store: store, file: file ?? "s\(stage.lease.stage)-\(stage.lease.attempt)",
+      store: store, file: CheckpointRow.fileName(of: stage.lease, file ?? "end"),
       samples: stage.end, updates: stage.startUpdates + stage.updates, bytes: 1,
       digest: String(repeating: "a", count: 64), fingerprint: "test",
       parametersDigest: String(repeating: "b", count: 64))

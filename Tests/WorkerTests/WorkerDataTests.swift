@@ -30,11 +30,13 @@ import Worker
       toFile: folder.path + "/data.csv", atomically: true, encoding: .utf8)
   }
 
-  private func grid(_ name: String, validation: Int = 0) throws -> Plan {
+  private func grid(
+    _ name: String, validation: Int = 0, file: String = "data.csv", epochs: Int = 4
+  ) throws -> Plan {
     let document: JSON = [
       "name": .string(name),
-      "dataset": ["name": "csv", "path": "data.csv", "validation": .integer(validation)],
-      "network": ["name": "mlp", "hidden": [8]], "epochs": 4,
+      "dataset": ["name": "csv", "path": .string(file), "validation": .integer(validation)],
+      "network": ["name": "mlp", "hidden": [8]], "epochs": .integer(epochs),
       "optimizer": ["name": "momentum", "learning_rate": .number("0.05")],
       "batch": ["size": 16, "ghost": 16], "schedule": "constant",
     ]
@@ -103,6 +105,34 @@ import Worker
     try await work(queue, store, data: data)
     #expect(try await queue.value("select state from report.run where grid = 'bad'") == "finished")
     #expect(try await queue.value("select count(*) from report.waiting") == "0")
+  }
+
+  /// The digest is the data: neither the first name of a file nor a false description holds anybody up.
+  @Test func aFileMayBeRenamedAndNobodyCanOccupyItsDigest() async throws {
+    try write(rows: 400)
+    try await queue.submit(grid("early"))
+    let digest = try await queue.value("select digest from jobs.dataset") ?? ""
+    _ = try await queue.value(
+      """
+      insert into jobs.dataset_place(digest, description)
+      values ($1, '{"name": "csv", "path": "no/such.csv"}'), ($1, '{"name": "nothing"}')
+      returning 1
+      """, [.text(digest)])
+    try FileManager.default.moveItem(
+      atPath: folder.path + "/data.csv", toPath: folder.path + "/renamed.csv")
+    try await queue.submit(grid("late", file: "renamed.csv", epochs: 6))
+    #expect(try await queue.value("select count(*) from jobs.dataset") == "1")
+    let (store, data) = (folder.path + "/store", [folder.path])
+    let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }
+    // The grid that was planned under the old name is trained from the new one.
+    for name in ["late", "early"] {
+      #expect(
+        try await waits(
+          queue, "select state from report.run where grid = '\(name)'", for: "finished"))
+    }
+    worker.cancel()
+    _ = try? await worker.value
+    #expect(try await queue.value("select sum(failures + crashes) from jobs.stage") == "0")
   }
 
   @Test func aFileThatIsAbsentIsReportedAndNothingIsClaimed() async throws {

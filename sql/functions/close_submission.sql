@@ -19,7 +19,10 @@ begin
   result := api.internal_resubmit(header);
   if result is not null then return result; end if;
 
-  insert into jobs.dataset(digest, description)
+  insert into jobs.dataset(digest)
+  select d ->> 'digest' from jsonb_array_elements(header -> 'datasets') d
+  on conflict do nothing;
+  insert into jobs.dataset_place(digest, description)
   select d ->> 'digest', d -> 'description' from jsonb_array_elements(header -> 'datasets') d
   on conflict do nothing;
   insert into jobs.grid(name, content_digest, document, priority)

@@ -1,6 +1,6 @@
 -- Registers a checkpoint file, under a number that was drawn for it if there is one; registering it
--- again gives the same row. A name that another stage has taken, or a file that no longer counts,
--- is an error.
+-- again gives the same row. A file that no longer counts is an error, and so is a name that the
+-- stage and the attempt do not make: with it a login could have another file removed.
 create or replace function api.internal_checkpoint(
   stage bigint, attempt_number int, said jsonb, is_final boolean, drawn bigint default null)
 returns bigint
@@ -10,6 +10,13 @@ declare
   checkpoint api.checkpoint := jsonb_populate_record(null::api.checkpoint, said);
   found_id   bigint;
 begin
+  if coalesce(checkpoint.file, '') !~
+    format('^stage-%s-attempt-%s-[A-Za-z0-9.-]+$', stage, attempt_number)
+  then
+    raise exception 'attempt % of stage % cannot register the file "%"', attempt_number, stage,
+      left(checkpoint.file, 100) using errcode = 'JC004',
+      hint = format('its files begin with stage-%s-attempt-%s-', stage, attempt_number);
+  end if;
   insert into jobs.checkpoint(id, stage_id, attempt, store_id, file, samples, updates, final,
     bytes, digest, fingerprint, parameters_digest)
   overriding system value

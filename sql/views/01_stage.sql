@@ -13,7 +13,9 @@ select s.id, s.digest::text as digest, s.parent_id, s.state, s.priority, s.attem
   (select count(*) from jobs.run_stage rs where rs.stage_id = s.id) as runs,
   c.parameters_digest::text as parameters_digest, s.checkpoint_id, s.held, s.seed,
   s.dataset_digest::text as dataset_digest, s.numerics_version, s.memory_bytes, s.law, s.backend,
-  s.preparation
+  s.preparation,
+  (select sp.document #>> '{dataset,name}' from jobs.spec sp where sp.digest = s.spec_digest)
+    as dataset
 from jobs.stage s
 left join jobs.worker w on w.id = s.worker_id
 left join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt

@@ -49,8 +49,9 @@ comment on view report.store is
 
 create or replace view report.dataset as
 select d.digest::text as digest, d.description ->> 'name' as name, d.description
-from jobs.dataset d;
-comment on view report.dataset is 'Data sets that stages name by the digest of their content.';
+from jobs.dataset_place d;
+comment on view report.dataset is
+  'Data sets that stages name by the digest of their content, as submissions have described them.';
 
 create or replace view report.measurement as
 select m.stage_id, m.samples, m.attempt, m.epoch, m.updates, m.batch,

@@ -142,7 +142,8 @@ final class ServerUnderTest {
   }
 
   private func file(_ stage: Int, _ attempt: Int, _ samples: Int) -> String {
-    "stage-\(stage)-attempt-\(attempt)-samples-\(samples)"
+    CheckpointRow.fileName(
+      of: server(Lease(stage: stage, attempt: attempt)), "samples-\(samples)")
   }
 
   /// A run as the queue knows it: a setting with its only seed.

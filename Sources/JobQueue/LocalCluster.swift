@@ -23,6 +23,8 @@ package struct LocalCluster: Sendable {
     case unsafeFolder(String, reason: String)
     case command(String, output: String)
     case busy(String)
+    /// Another machine has started the server of this home.
+    case elsewhere(home: String, host: String, note: String)
 
     package var description: String {
       switch self {
@@ -35,6 +37,10 @@ package struct LocalCluster: Sendable {
       case .unsafeFolder(let path, let reason):
         "\(path) cannot hold the embedded database: \(reason)"
       case .command(let name, let output): "\(name) failed: \(output)"
+      case .elsewhere(let home, let host, let note):
+        "the database in \(home) was started on \(host) and not stopped there: two servers on one folder "
+          + "destroy it. Run jobctl local stop on \(host), or use one server from both machines "
+          + "(--database); if \(host) is gone for good, remove \(note)"
       case .busy(let lock):
         "another command has been starting or stopping the embedded database for too long; "
           + "fuser \(lock) tells which one"
@@ -47,11 +53,15 @@ package struct LocalCluster: Sendable {
   private static let databaseName = "jobctl"
 
   package init(home: String) throws(Failure) {
+    // A symbolic link is as good as what it leads to: one home, one socket.
+    let resolved = realpath(home, nil)
+    defer { free(resolved) }
+    let home = resolved.map { String(cString: $0) } ?? home
     self.home = home
     if geteuid() == 0 {
       guard let entry = getpwnam("postgres") else { throw .noAccount }
       account = Account(user: entry.pointee.pw_uid, group: entry.pointee.pw_gid)
-      isHomeReachable = LocalCluster.othersCanEnter(parentsOf: home)
+      isHomeReachable = LocalCluster.othersCanEnter(home)
     } else {
       account = nil
       isHomeReachable = true
@@ -67,7 +77,10 @@ package struct LocalCluster: Sendable {
 
   package var socketFolder: String {
     let beside = folder + "/socket"
-    if beside.utf8.count <= LocalCluster.longestSocketFolder { return beside }
+    // libpq takes what follows a comma for another host.
+    if beside.utf8.count <= LocalCluster.longestSocketFolder, !beside.contains(",") {
+      return beside
+    }
     return account == nil ? "/tmp/jobctl-\(geteuid())-\(tag)" : "/run/jobctl-\(tag)"
   }
 
@@ -90,8 +103,9 @@ package struct LocalCluster: Sendable {
     return (environment["HOME"] ?? NSHomeDirectory()) + "/.jobctl"
   }
 
-  private static func othersCanEnter(parentsOf path: String) -> Bool {
-    var parent = URL(filePath: path).standardizedFileURL.deletingLastPathComponent()
+  /// Whether all that is there of a path lets others through.
+  private static func othersCanEnter(_ path: String) -> Bool {
+    var parent = URL(filePath: path).standardizedFileURL
     while parent.path != "/" {
       var status = stat()
       if stat(parent.path, &status) == 0, status.st_mode & 0o001 == 0 { return false }
@@ -120,24 +134,34 @@ package struct LocalCluster: Sendable {
     try makeFolder(home, mode: account == nil ? 0o700 : 0o711, owner: nil)
     let lock = try await takeLock()
     defer { close(lock) }
-    if !isCreated { try await create() }
-    if !isRunning {
-      try makeFolder(socketFolder, mode: 0o700, owner: account)
-      let log = folder + "/postgres.log"
-      // The socket's folder is said here: a home that has moved has another one.
-      let result = try await server(
-        "pg_ctl",
-        [
-          "-D", data, "-l", log, "-o", "-k \(LocalCluster.shellQuoted(socketFolder))",
-          "-w", "-t", "60", "-s", "start",
-        ])
-      guard result.isSuccess else {
-        let tail = (try? String(contentsOfFile: log, encoding: .utf8))?
-          .split(separator: "\n").suffix(5).joined(separator: "\n")
-        throw Failure.command("pg_ctl start", output: tail ?? result.output)
-      }
+    if let owner = HomeOwner(file: ownerFile), owner.isElsewhere {
+      throw Failure.elsewhere(home: home, host: owner.host, note: ownerFile)
     }
+    if !isCreated { try await create() }
+    if !isRunning { try await start() }
+    if HomeOwner(file: ownerFile) != .here { try HomeOwner.here.write(to: ownerFile) }
     try await createDatabase()
+  }
+
+  /// Kept in the home, so that it is there before the cluster.
+  private var ownerFile: String { home + "/server.json" }
+
+  private func start() async throws {
+    try makeFolder(socketFolder, mode: 0o700, owner: account)
+    // The number of a process that is gone may be another program's by now, and PostgreSQL would take that
+    // one for its server. One that is starting or stopping is left alone.
+    if process == nil { unlink(data + "/postmaster.pid") }
+    // The socket's folder is said here: a home that has moved has another one. pg_ctl hands its words to
+    // a shell: they are relative to the folder, and hold nothing of the home's path.
+    let socket = socketFolder.hasPrefix(folder) ? "../socket" : socketFolder
+    let result = try await server(
+      "pg_ctl",
+      ["-D", "data", "-l", "postgres.log", "-o", "-k \(socket)", "-w", "-t", "60", "-s", "start"])
+    guard result.isSuccess else {
+      let tail = (try? String(contentsOfFile: folder + "/postgres.log", encoding: .utf8))?
+        .split(separator: "\n").suffix(5).joined(separator: "\n")
+      throw Failure.command("pg_ctl start", output: tail ?? result.output)
+    }
   }
 
   /// Starting a server takes seconds; whoever holds the lock for longer is stuck.
@@ -167,14 +191,34 @@ package struct LocalCluster: Sendable {
 
   /// Whether the server has said that it is ready and its process is there.
   package var isRunning: Bool {
-    guard let text = try? String(contentsOfFile: data + "/postmaster.pid", encoding: .utf8) else {
-      return false
+    // The eighth line is the server's state.
+    guard process != nil, let lines = pidFile, lines.count >= 8 else { return false }
+    return lines[7].hasPrefix("ready")
+  }
+
+  private var pidFile: [Substring]? {
+    (try? String(contentsOfFile: data + "/postmaster.pid", encoding: .utf8))?
+      .split(separator: "\n", omittingEmptySubsequences: false)
+  }
+
+  /// This cluster's server, ready or not. A server works in its data folder: the number in postmaster.pid
+  /// alone may be any program's by now.
+  private var process: Int32? {
+    guard let process = pidFile?.first.flatMap({ Int32($0) }), process > 0,
+      kill(process, 0) == 0 || errno == EPERM
+    else { return nil }
+    let works = realpath("/proc/\(process)/cwd", nil)
+    let here = realpath(data, nil)
+    defer {
+      free(works)
+      free(here)
     }
-    // The first line is the process, the eighth its state.
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    guard lines.count >= 8, let process = Int32(lines[0]) else { return false }
-    let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
-    return name?.hasPrefix("postgres") == true && lines[7].hasPrefix("ready")
+    guard let works, let here else {
+      // Not for this user to see.
+      let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
+      return name?.hasPrefix("postgres") == true ? process : nil
+    }
+    return strcmp(works, here) == 0 ? process : nil
   }
 
   /// True when it ran.
@@ -184,8 +228,10 @@ package struct LocalCluster: Sendable {
     defer { close(lock) }
     guard isRunning else { return false }
     let result = try await server(
-      "pg_ctl", ["-D", data, "-w", "-t", "60", "-m", "fast", "-s", "stop"])
+      "pg_ctl", ["-D", "data", "-w", "-t", "60", "-m", "fast", "-s", "stop"])
     guard result.isSuccess else { throw Failure.command("pg_ctl stop", output: result.output) }
+    // Another machine may start it now.
+    unlink(ownerFile)
     return true
   }
 
@@ -206,7 +252,8 @@ package struct LocalCluster: Sendable {
     let result = try await server(
       "initdb",
       [
-        "-D", unfinished, "-U", "jobctl", "--auth-local=peer", "--auth-host=reject", "-E", "UTF8",
+        "-D", "data.partial", "-U", "jobctl", "--auth-local=peer", "--auth-host=reject", "-E",
+        "UTF8",
         "--locale=C", "--no-instructions",
       ])
     guard result.isSuccess else { throw Failure.command("initdb", output: result.output) }
@@ -245,6 +292,7 @@ package struct LocalCluster: Sendable {
 
   // MARK: - Files and processes
 
+  /// The mode is for what is made here: a folder that was there keeps its own.
   private func makeFolder(_ path: String, mode: mode_t, owner: Account?) throws(Failure) {
     var status = stat()
     if lstat(path, &status) != 0 {
@@ -263,7 +311,6 @@ package struct LocalCluster: Sendable {
     guard status.st_uid == expected else {
       throw .unsafeFolder(path, reason: "it belongs to user \(status.st_uid), not \(expected)")
     }
-    if status.st_mode & 0o777 != mode { chmod(path, mode) }
   }
 
   private func write(_ text: String, to path: String) throws(Failure) {
@@ -272,10 +319,6 @@ package struct LocalCluster: Sendable {
     }
     if let account { chown(path, account.user, account.group) }
     chmod(path, 0o600)
-  }
-
-  private static func shellQuoted(_ text: String) -> String {
-    "'" + text.replacing("'", with: "'\\''") + "'"
   }
 
   /// Runs one of the server's programs, as the server's account.
@@ -293,7 +336,7 @@ package struct LocalCluster: Sendable {
     }
     return try await ChildProcess.run(
       command[0], Array(command.dropFirst()), environment: ["PATH": "/usr/bin:/bin", "LANG": "C"],
-      in: "/")
+      in: folder)
   }
 
   /// The major version of an existing cluster.

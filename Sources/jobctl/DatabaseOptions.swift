@@ -23,6 +23,17 @@ struct DatabaseOptions: ParsableArguments {
     LocalCluster.defaultHome(environment: ProcessInfo.processInfo.environment)
   }
 
+  func validate() throws { try DatabaseOptions.requireHome() }
+
+  /// An empty HOME would put the database into the root of the file system.
+  static func requireHome() throws {
+    let environment = ProcessInfo.processInfo.environment
+    if environment["JOBCTL_HOME"] ?? "" == "", environment["HOME"] == "", geteuid() != 0 {
+      throw ValidationError(
+        "HOME is empty: set HOME, or JOBCTL_HOME to a folder for jobctl's files")
+    }
+  }
+
   enum Choice {
     case embedded(LocalCluster)
     case server(ConnectionTarget)

@@ -13,6 +13,8 @@ struct StoreOptions: ParsableArguments {
   @Option(help: "The folder of checkpoint files; checkpoints under $JOBCTL_HOME by default.")
   var checkpoints: String?
 
+  func validate() throws { try DatabaseOptions.requireHome() }
+
   var path: String { checkpoints ?? DatabaseOptions.home + "/checkpoints" }
 }
 
@@ -112,6 +114,8 @@ struct LocalStart: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "start", abstract: "Starts the embedded database where it does not run.")
 
+  func validate() throws { try DatabaseOptions.requireHome() }
+
   func run() async throws {
     var options = DatabaseOptions()
     options.database = "embedded"
@@ -123,6 +127,8 @@ struct LocalStop: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "stop", abstract: "Stops the embedded database; nothing is lost.")
 
+  func validate() throws { try DatabaseOptions.requireHome() }
+
   func run() async throws {
     let cluster = try LocalCluster(home: DatabaseOptions.home)
     print(try await cluster.stop() ? "Stopped." : "It was not running.")
@@ -132,6 +138,8 @@ struct LocalStop: AsyncParsableCommand {
 struct LocalStatus: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status", abstract: "Says where the embedded database is and whether it runs.")
+
+  func validate() throws { try DatabaseOptions.requireHome() }
 
   func run() async throws {
     let cluster = try LocalCluster(home: DatabaseOptions.home)

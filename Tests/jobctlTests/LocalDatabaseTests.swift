@@ -12,7 +12,8 @@ import Values
     _ arguments: [String], home: String, environment more: [String: String] = [:],
     through prefix: [String] = []
   ) async throws -> Program.Result {
-    var values = ["PATH": "/usr/bin:/bin", "HOME": home, "JOBCTL_HOME": home]
+    var values = ["PATH": "/usr/bin:/bin", "HOME": home]
+    if !home.isEmpty { values["JOBCTL_HOME"] = home }
     values.merge(more) { $1 }
     let command = prefix + [Program.path] + arguments
     let result = try await Subprocess.run(
@@ -105,5 +106,87 @@ import Values
       #expect(try await run(["local", "start"], home: home).status == 0)
       #expect(try await run(["local", "stop"], home: home).status == 0)
     }
+  }
+
+  /// No shell reads a home's path, and libpq takes a comma for the next host.
+  @Test(arguments: ["a $HOME `id` 'quoted'", "with,comma", "back\\slash \"double\""])
+  func aHomeMayHaveAnyName(name: String) async throws {
+    let folder = try TemporaryFolder()
+    chmod(folder.path, 0o711)
+    try await use(folder.path + "/" + name)
+  }
+
+  @Test func aSymbolicLinkWorksAsAHome() async throws {
+    let folder = try TemporaryFolder()
+    chmod(folder.path, 0o711)
+    try FileManager.default.createDirectory(
+      atPath: folder.path + "/real", withIntermediateDirectories: false,
+      attributes: [.posixPermissions: 0o755])
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path + "/link", withDestinationPath: "real")
+    try await use(folder.path + "/link")
+    try await use(folder.path + "/real")
+  }
+
+  @Test func aFolderThatWasThereKeepsItsMode() async throws {
+    let folder = try TemporaryFolder()
+    chmod(folder.path, 0o711)
+    let shared = folder.path + "/shared"
+    try FileManager.default.createDirectory(atPath: shared, withIntermediateDirectories: false)
+    chmod(shared, 0o1777)
+    try await use(shared)
+    var facts = stat()
+    #expect(stat(shared, &facts) == 0 && facts.st_mode & 0o7777 == 0o1777)
+  }
+
+  @Test func anEmptyHomeIsAnError() async throws {
+    try #require(geteuid() == 0, "setpriv needs root")
+    let result = try await run(
+      ["list", "--database", "embedded"], home: "",
+      through: ["/usr/bin/setpriv", "--reuid", "65534", "--"])
+    #expect(result.status != 0 && result.error.contains("HOME is empty"), "\(result.error)")
+  }
+
+  /// A server that another machine started may live: two on one folder destroy it.
+  @Test func aHomeWhoseServerRunsElsewhereIsLeftAlone() async throws {
+    let folder = try TemporaryFolder()
+    chmod(folder.path, 0o711)
+    let home = folder.path + "/home"
+    try await use(home)
+    let note = home + "/server.json"
+    #expect(!FileManager.default.fileExists(atPath: note))
+    try #"{"host": "elsewhere", "machine": "m", "boot": "b"}"#.write(
+      toFile: note, atomically: true, encoding: .utf8)
+    let refused = try await run(["list", "--database", "embedded"], home: home)
+    #expect(refused.status != 0, "\(refused.output)")
+    for word in ["elsewhere", "local stop", note] {
+      #expect(refused.error.contains(word), "\(refused.error)")
+    }
+    #expect(try await run(["local", "status"], home: home).output.hasPrefix("stopped"))
+    try FileManager.default.removeItem(atPath: note)
+    try await use(home)
+  }
+
+  /// After a crash the number in postmaster.pid may be that of another home's server.
+  @Test func aServerOfAnotherHomeIsNeitherStoppedNorWaitedFor() async throws {
+    let folder = try TemporaryFolder()
+    chmod(folder.path, 0o711)
+    let (mine, other) = (folder.path + "/mine", folder.path + "/other")
+    try await use(mine)
+    let started = try await run(["local", "start"], home: other)
+    #expect(started.status == 0, "\(started.error)")
+    func cluster(of home: String) async throws -> String {
+      let text = try await run(["local", "status"], home: home).output
+      return text.split(separator: "\n").first { $0.hasPrefix("folder ") }
+        .map { String($0.dropFirst(7)) } ?? ""
+    }
+    let stale = try await cluster(of: mine) + "/data/postmaster.pid"
+    try FileManager.default.copyItem(
+      atPath: try await cluster(of: other) + "/data/postmaster.pid", toPath: stale)
+    #expect(try await run(["local", "status"], home: mine).output.hasPrefix("stopped"))
+    #expect(try await run(["local", "stop"], home: mine).output == "It was not running.\n")
+    try await use(mine)
+    #expect(try await run(["local", "status"], home: other).output.hasPrefix("running"))
+    #expect(try await run(["local", "stop"], home: other).output == "Stopped.\n")
   }
 }

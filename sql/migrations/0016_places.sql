@@ -1,5 +1,5 @@
--- A data set is its content's digest. Where it lies, as each submission said: a file may be renamed,
--- and a login may say what is not true. No description displaces another.
+-- A data set is its content's digest. Where it lies, as each submission said: a file may be
+-- renamed, and a login may say what is not true. No description displaces another.
 create table jobs.dataset_place (
   digest      jobs.digest not null references jobs.dataset,
   description jsonb not null

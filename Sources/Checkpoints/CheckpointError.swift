@@ -25,7 +25,8 @@ package enum CheckpointError: Error, Equatable, CustomStringConvertible {
       "cannot open the checkpoint store \(store): \(reason); give another one with --checkpoints"
     case .ofAnotherQueue(let store, let its?, let asked):
       "the checkpoint store \(store) is of queue \(its), and this is queue \(asked); give another folder "
-        + "with --checkpoints, or the other queue's database with --database"
+        + "with --checkpoints, or the other queue's database with --database; if that queue is gone for "
+        + "good, remove the folder"
     case .ofAnotherQueue(let store, nil, let asked):
       "the checkpoint store \(store) holds checkpoints that an earlier version wrote and that queue "
         + "\(asked) does not know: they are another queue's; give another folder with --checkpoints"

@@ -79,8 +79,13 @@ package struct CheckpointStore: Sendable {
   private static let marker = "store.json"
 
   private static func mark(of path: String) throws(CheckpointError) -> Mark? {
-    guard let text = try? String(contentsOfFile: "\(path)/\(marker)", encoding: .utf8) else {
-      return nil
+    let text: String
+    do { text = try String(contentsOfFile: "\(path)/\(marker)", encoding: .utf8) } catch {
+      // Only what is certainly absent is absent: a folder may also be closed to this user.
+      var facts = stat()
+      if stat("\(path)/\(marker)", &facts) != 0, [ENOENT, ENOTDIR].contains(errno) { return nil }
+      throw .away(
+        store: path, reason: "its store.json cannot be read: \(error.localizedDescription)")
     }
     let node = try? JSON(parsing: text)
     guard let id = node?["id"]?.stringValue, isValidName(id) else {

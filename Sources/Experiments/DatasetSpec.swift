@@ -46,6 +46,16 @@ package struct DatasetSpec: Hashable, Sendable {
     if case .csv(let path, _) = source, !path.isEmpty { path } else { name.rawValue }
   }
 
+  /// The same data from the file of another description.
+  package func at(_ other: DatasetSpec) -> DatasetSpec {
+    guard case .csv(_, let label) = source, case .csv(let path, _) = other.source else {
+      return self
+    }
+    var copy = self
+    copy.source = .csv(path: path, label: label)
+    return copy
+  }
+
   /// The same data, wherever their file is.
   package var withoutPath: DatasetSpec {
     guard case .csv(_, let label) = source else { return self }

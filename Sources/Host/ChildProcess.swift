@@ -5,7 +5,9 @@ import SystemPackage
 /// A program that is run to its end, without a shell.
 package enum ChildProcess {
   package struct Ended: Sendable {
-    package let isSuccess: Bool
+    /// nil where a signal ended it.
+    package let code: Int32?
+    package var isSuccess: Bool { code == 0 }
     /// What it printed, errors among it, without blanks at both ends.
     package let output: String
   }
@@ -28,8 +30,10 @@ package enum ChildProcess {
       environment: variables.map { .custom($0) } ?? .inherit,
       workingDirectory: folder.map { FilePath($0) }, output: .string(limit: mostOutput),
       error: .combinedWithOutput)
+    var code: Int32?
+    if case .exited(let status) = result.terminationStatus { code = Int32(status) }
     return Ended(
-      isSuccess: result.terminationStatus.isSuccess,
+      code: code,
       output: result.standardOutput.trimmingCharacters(in: .whitespacesAndNewlines))
   }
 }

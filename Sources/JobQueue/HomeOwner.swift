@@ -39,10 +39,10 @@ struct HomeOwner: Equatable {
     try (note.pretty() + "\n").write(toFile: file, atomically: true, encoding: .utf8)
   }
 
-  /// Whether a server of this owner's may run where this program cannot see it. One that ran here before
-  /// the machine was started anew is gone.
+  /// Whether a server of this owner's may run where no lock tells of it. One that ran on this machine before
+  /// it was started anew is gone, and one under the same kernel, in another container say, holds its lock.
   var isElsewhere: Bool {
     let here = HomeOwner.here
-    return host != here.host || machine != here.machine
+    return boot != here.boot && (host != here.host || machine != here.machine)
   }
 }

@@ -25,6 +25,8 @@ package struct LocalCluster: Sendable {
     case busy(String)
     /// Another machine has started the server of this home.
     case elsewhere(home: String, host: String, note: String)
+    /// Its server holds its lock, and its process cannot be seen from here.
+    case outOfSight(home: String, host: String)
 
     package var description: String {
       switch self {
@@ -41,6 +43,9 @@ package struct LocalCluster: Sendable {
         "the database in \(home) was started on \(host) and not stopped there: two servers on one folder "
           + "destroy it. Run jobctl local stop on \(host), or use one server from both machines "
           + "(--database); if \(host) is gone for good, remove \(note)"
+      case .outOfSight(let home, let host):
+        "the server of the database in \(home) runs on \(host), out of this program's sight (in another "
+          + "container?); run jobctl local stop there, or use one server from both (--database)"
       case .busy(let lock):
         "another command has been starting or stopping the embedded database for too long; "
           + "fuser \(lock) tells which one"
@@ -61,7 +66,10 @@ package struct LocalCluster: Sendable {
     if geteuid() == 0 {
       guard let entry = getpwnam("postgres") else { throw .noAccount }
       account = Account(user: entry.pointee.pw_uid, group: entry.pointee.pw_gid)
-      isHomeReachable = LocalCluster.othersCanEnter(home)
+      // A cluster stays where it was made, whatever becomes of the home's mode.
+      let isInHome = access(home + "/postgres/data/PG_VERSION", F_OK) == 0
+      let isInShelter = access(home + "/cluster", F_OK) == 0
+      isHomeReachable = isInHome || (!isInShelter && LocalCluster.othersCanEnter(home))
     } else {
       account = nil
       isHomeReachable = true
@@ -134,7 +142,7 @@ package struct LocalCluster: Sendable {
     try makeFolder(home, mode: account == nil ? 0o700 : 0o711, owner: nil)
     let lock = try await takeLock()
     defer { close(lock) }
-    if let owner = HomeOwner(file: ownerFile), owner.isElsewhere {
+    if process == nil, let owner = HomeOwner(file: ownerFile), owner.isElsewhere {
       throw Failure.elsewhere(home: home, host: owner.host, note: ownerFile)
     }
     if !isCreated { try await create() }
@@ -146,19 +154,41 @@ package struct LocalCluster: Sendable {
   /// Kept in the home, so that it is there before the cluster.
   private var ownerFile: String { home + "/server.json" }
 
+  private var log: String { folder + "/postgres.log" }
+
+  /// What flock ends with where another has the lock.
+  private static let isLocked: Int32 = 75
+
   private func start() async throws {
     try makeFolder(socketFolder, mode: 0o700, owner: account)
-    // The number of a process that is gone may be another program's by now, and PostgreSQL would take that
-    // one for its server. One that is starting or stopping is left alone.
-    if process == nil { unlink(data + "/postmaster.pid") }
+    let deadline = ContinuousClock.now + LocalCluster.lockPatience
+    while process != nil, !isRunning, ContinuousClock.now < deadline {
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    if isRunning { return }
+    guard process == nil else {
+      throw Failure.command(
+        "pg_ctl start", output: "the server neither starts nor ends; see \(log)")
+    }
+    // The server inherits the lock and holds it for its life, in whichever container it runs. Under the lock
+    // a postmaster.pid is a dead server's: its number may be any program's by now.
+    let locked = [
+      "/usr/bin/flock", "-w", "10", "-E", "\(LocalCluster.isLocked)", "server.lock",
+      "/bin/sh", "-c", #"rm -f data/postmaster.pid && exec "$@""#, "sh",
+    ]
     // The socket's folder is said here: a home that has moved has another one. pg_ctl hands its words to
     // a shell: they are relative to the folder, and hold nothing of the home's path.
     let socket = socketFolder.hasPrefix(folder) ? "../socket" : socketFolder
     let result = try await server(
       "pg_ctl",
-      ["-D", "data", "-l", "postgres.log", "-o", "-k \(socket)", "-w", "-t", "60", "-s", "start"])
+      ["-D", "data", "-l", "postgres.log", "-o", "-k \(socket)", "-w", "-t", "60", "-s", "start"],
+      under: locked)
+    if result.code == LocalCluster.isLocked {
+      throw Failure.outOfSight(
+        home: home, host: HomeOwner(file: ownerFile)?.host ?? "another host")
+    }
     guard result.isSuccess else {
-      let tail = (try? String(contentsOfFile: folder + "/postgres.log", encoding: .utf8))?
+      let tail = (try? String(contentsOfFile: log, encoding: .utf8))?
         .split(separator: "\n").suffix(5).joined(separator: "\n")
       throw Failure.command("pg_ctl start", output: tail ?? result.output)
     }
@@ -226,7 +256,15 @@ package struct LocalCluster: Sendable {
     guard isCreated else { return false }
     let lock = try await takeLock()
     defer { close(lock) }
-    guard isRunning else { return false }
+    let owner = HomeOwner(file: ownerFile)
+    guard isRunning else {
+      if process == nil, let owner, owner.isElsewhere {
+        throw Failure.elsewhere(home: home, host: owner.host, note: ownerFile)
+      }
+      // The machine was started anew: the server of the note is gone.
+      if let owner, owner.boot != HomeOwner.here.boot { unlink(ownerFile) }
+      return false
+    }
     let result = try await server(
       "pg_ctl", ["-D", "data", "-w", "-t", "60", "-m", "fast", "-s", "stop"])
     guard result.isSuccess else { throw Failure.command("pg_ctl stop", output: result.output) }
@@ -322,11 +360,13 @@ package struct LocalCluster: Sendable {
   }
 
   /// Runs one of the server's programs, as the server's account.
-  private func server(_ name: String, _ arguments: [String]) async throws -> ChildProcess.Ended {
+  private func server(
+    _ name: String, _ arguments: [String], under launcher: [String] = []
+  ) async throws -> ChildProcess.Ended {
     guard let path = LocalCluster.program(name, version: installedVersion) else {
       throw Failure.noServer
     }
-    var command = [path] + arguments
+    var command = launcher + [path] + arguments
     if let account {
       // The ids are changed by a program that was started for it: between fork and exec of a process
       // with threads they cannot be, safely.

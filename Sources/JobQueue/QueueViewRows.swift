@@ -337,13 +337,19 @@ package struct StoreListing: TypedRow {
   package private(set) var host = ""
   /// Those that still count.
   package private(set) var checkpoints = 0
+  private var hosts = JSON.array([])
 
   package static let sqlName = "report.store"
   package static let columns: [Column<StoreListing>] = [
     .init("id", \.id), .init("path", \.path), .init("host", \.host),
-    .init("checkpoints", \.checkpoints),
+    .init("checkpoints", \.checkpoints), .init("hosts", \.hosts),
   ]
   package init() {}
+
+  /// Whether a worker of this host has had it.
+  package func wasOn(_ host: String) -> Bool {
+    self.host == host || hosts.items?.contains(.string(host)) == true
+  }
 }
 
 /// A store that no worker has, and the ready stages that wait for a checkpoint in it.

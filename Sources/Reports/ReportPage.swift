@@ -109,7 +109,7 @@ extension GridReport {
     for dataset in provenance.datasets {
       origins.append(("data set \(dataset.name)", "sha256 \(dataset.digest)"))
     }
-    let updatesRedone = runs.reduce(0) { $0 + $1.updatesRedone }
+    let updatesRedone = runs.reduce(0.0) { $0 + Double($1.updatesRedone) }
     origins += [
       ("attempts at stages", String(provenance.attempts.count)),
       ("of them crashed and resumed", String(provenance.attempts.crashed)),
@@ -117,7 +117,7 @@ extension GridReport {
       ("failed and retried", String(provenance.attempts.failed)),
       ("stages shared", "\(sharing.uniqueStages) trained for \(sharing.stages)"),
       ("stages of earlier grids", String(sharing.reusedStages)),
-      ("updates redone", number(Double(updatesRedone), 0)),
+      ("updates redone", number(updatesRedone, 0)),
     ]
     return origins
   }

@@ -21,15 +21,7 @@ actor DatasetShelf {
   /// A set as one submission has described it.
   private struct Place: Hashable {
     let digest: String
-    let description: JSON
-
-    init(digest: String, description: JSON) {
-      (self.digest, self.description) = (digest, description)
-    }
-
-    init(wanted: WantedDataset) {
-      (digest, description) = (wanted.digest, wanted.description)
-    }
+    let spec: DatasetSpec
   }
 
   /// Why a set cannot be opened, and until when that is not tried again.
@@ -41,8 +33,9 @@ actor DatasetShelf {
   private let folders: DataFolders
   private let logger: Logger
   private var refusals: [Place: Refusal] = [:]
-  /// Where a set was found last. A file may have another name than when a stage was planned.
-  private var found: [Key: DatasetSpec] = [:]
+  /// Where the files of a digest were found last. A file may have another name than when a stage was
+  /// planned.
+  private var found: [String: DatasetSpec] = [:]
   private var loaded: [(key: Key, dataset: Dataset)] = []
   /// Sets that are being read, for all stages that want them.
   private var loading: [DatasetSpec: Task<Result<Dataset, DatasetError>, Never>] = [:]
@@ -64,10 +57,15 @@ actor DatasetShelf {
     var present: Set<String> = []
     var missing: [String: String] = [:]
     for dataset in wanted {
-      if let reason = await reason(against: Place(wanted: dataset)) {
-        missing[dataset.digest] = reason
-      } else {
-        present.insert(dataset.digest)
+      do {
+        let spec = try DatasetSpec(checking: dataset.description)
+        if let reason = await reason(against: Place(digest: dataset.digest, spec: spec)) {
+          missing[dataset.digest] = reason
+        } else {
+          present.insert(dataset.digest)
+        }
+      } catch {
+        missing[dataset.digest] = missing[dataset.digest] ?? "\(error)"
       }
     }
     return (present.sorted(), missing.filter { !present.contains($0.key) })
@@ -76,15 +74,14 @@ actor DatasetShelf {
   private func reason(against place: Place) async -> String? {
     if let refusal = refusals[place], refusal.until > .now { return refusal.reason }
     do {
-      let spec = try DatasetSpec(checking: place.description)
-      let folders = folders
+      let (spec, folders) = (place.spec, folders)
       _ = try await blocking("looking for data") { () throws(DatasetError) in
         try spec.files(in: folders)
       }
       // A stage may have failed to read the set meanwhile.
       if let refusal = refusals[place], refusal.until > .now { return refusal.reason }
       refusals[place] = nil
-      found[Key(spec, place.digest)] = spec
+      found[place.digest] = spec
       return nil
     } catch {
       refuse(place, because: "\(error)")
@@ -107,10 +104,8 @@ actor DatasetShelf {
     }
     // Its own file first: the digest is compared, whichever is read.
     var place = spec
-    if await reason(against: Place(digest: digest, description: spec.json)) != nil,
-      let other = found[key]
-    {
-      place = other
+    if await reason(against: Place(digest: digest, spec: spec)) != nil, let other = found[digest] {
+      place = spec.at(other)
     }
     // By path too: of two files with one content, one may be absent.
     let reading = loading[place] ?? read(place, digest, as: key)
@@ -147,8 +142,8 @@ actor DatasetShelf {
       loaded.append((key, dataset))
       if loaded.count > DatasetShelf.kept { loaded.removeFirst() }
     case .failure(let error):
-      refuse(Place(digest: digest, description: spec.json), because: error.description)
-      found[key] = nil
+      refuse(Place(digest: digest, spec: spec), because: error.description)
+      if let last = found[digest], last.words == spec.words { found[digest] = nil }
     }
   }
 }

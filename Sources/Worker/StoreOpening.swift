@@ -17,7 +17,7 @@ package func openStore(
   let store = try await blocking("opening a store") { () throws(CheckpointError) in
     if try CheckpointStore.identity(at: path) == nil {
       let lost = identity.stores.first {
-        $0.path == absolute && $0.host == hostName && $0.checkpoints > 0
+        $0.path == absolute && $0.wasOn(hostName) && $0.checkpoints > 0
       }
       if let lost {
         throw .lost(store: absolute, id: lost.id, checkpoints: lost.checkpoints)
@@ -34,13 +34,18 @@ package let hostName = ProcessInfo.processInfo.hostName
 /// As the queue keeps it: the same from whichever folder a program is started.
 func absolutePath(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
 
-/// Says that checkpoints are out of reach; nil where the folder is on this machine as it should be, and a
-/// worker that is started here has it.
+/// Says that checkpoints are out of reach; nil where the folder is here as it should be, or is closed to
+/// this user: a worker that is started here may have it.
 package func outOfReach(_ row: StoreOutOfReach) -> String? {
   let waiting =
     "\(row.stages) ready stages wait for checkpoints in store \(row.id), \(row.path) on \(row.host)"
   let advice = "if it is gone for good: jobctl fsck --forget-store \(row.id)"
-  guard row.host == hostName else { return "\(waiting), which no worker has; \(advice)" }
-  if (try? CheckpointStore.identity(at: row.path)) == row.id { return nil }
-  return "\(waiting), and it is not there; \(advice)"
+  do {
+    if try CheckpointStore.identity(at: row.path) == row.id { return nil }
+    return row.host == hostName
+      ? "\(waiting), and it is not there; \(advice)"
+      : "\(waiting), which no worker has: start one there; \(advice)"
+  } catch {
+    return nil
+  }
 }

@@ -130,7 +130,7 @@ struct CheckCommand: AsyncParsableCommand {
     let facts =
       "\(other.checkpoints) checkpoints are in store \(other.id), \(other.path) on \(other.host)"
     guard other.host == hostName else { return print(printable("\(facts): not looked at")) }
-    guard (try? CheckpointStore.identity(at: other.path)) == other.id else {
+    guard !isGone(other.path, other.id) else {
       return complainAbout(
         "\(facts), and it is not there; if it is gone for good: jobctl fsck --forget-store \(other.id)"
       )
@@ -138,7 +138,19 @@ struct CheckCommand: AsyncParsableCommand {
     print(printable("\(facts): not looked at; give it with --checkpoints"))
   }
 
+  /// Whether a folder is certainly not this store any more.
+  private func isGone(_ path: String, _ id: String) -> Bool {
+    do { return try CheckpointStore.identity(at: path) != id } catch { return false }
+  }
+
   private func forget(_ id: String, _ queue: JobQueue) async throws {
+    for known in try await queue.identity().stores where known.id == id {
+      // Also where it cannot be read: that is no loss.
+      guard try CheckpointStore.identity(at: known.path) != id else {
+        throw ValidationError(
+          "store \(id) is here, in \(known.path): it is not lost. Nothing is changed.")
+      }
+    }
     let plan = try await queue.forget(store: id, .rehearsal)
     print(
       printable(

@@ -86,6 +86,18 @@ import Values
         [.text("report.\(view)")])
       #expect(mayWrite == "f", "\(view)")
     }
+    // Queries run with the caller's rights: they read views alone.
+    let queries = try await queue.database.query(
+      """
+      select format('select count(*) from report.%I(%s)', p.proname,
+        (select string_agg(format('null::%s', format_type(t, null)), ', ')
+         from unnest(p.proargtypes) t)) as call
+      from pg_proc p where p.pronamespace = 'report'::regnamespace
+      """)
+    #expect(queries.count > 10)
+    for call in queries.compactMap({ $0["call"] }) {
+      _ = try await reporter.database.query(call)
+    }
     for table in Self.tables {
       #expect(try await isRefused("jobctl_reporter", "select from \(table)"), "\(table)")
     }

@@ -120,7 +120,7 @@ import Worker
       """, [.text(digest)])
     try FileManager.default.moveItem(
       atPath: folder.path + "/data.csv", toPath: folder.path + "/renamed.csv")
-    try await queue.submit(grid("late", file: "renamed.csv", epochs: 6))
+    try await queue.submit(grid("late", validation: 40, file: "renamed.csv", epochs: 6))
     #expect(try await queue.value("select count(*) from jobs.dataset") == "1")
     let (store, data) = (folder.path + "/store", [folder.path])
     let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }

@@ -167,6 +167,30 @@ import Values
     try await use(home)
   }
 
+  /// Under one kernel the server's lock tells of it, though its process is in another container.
+  @Test func aSecondHostStartsNoSecondServer() async throws {
+    try #require(geteuid() == 0, "unshare needs root")
+    let folder = try TemporaryFolder()
+    chmod(folder.path, 0o711)
+    let home = folder.path + "/home"
+    let started = try await run(["local", "start"], home: home)
+    #expect(started.status == 0, "\(started.error)")
+    let container = [
+      "/usr/bin/unshare", "--uts", "--pid", "--fork", "--mount-proc", "/bin/sh", "-c",
+      #"hostname other && exec "$@""#, "sh",
+    ]
+    let refused = try await run(
+      ["list", "--database", "embedded"], home: home, through: container)
+    #expect(refused.status != 0 && refused.error.contains("local stop"), "\(refused.error)")
+    #expect(try await run(["local", "status"], home: home).output.hasPrefix("running"))
+    #expect(try await run(["list"], home: home).status == 0)
+    #expect(try await run(["local", "stop"], home: home).output == "Stopped.\n")
+    // Stopped here, it may be started there.
+    let again = try await run(
+      ["list", "--database", "embedded"], home: home, through: container)
+    #expect(again.status == 0, "\(again.error)")
+  }
+
   /// After a crash the number in postmaster.pid may be that of another home's server.
   @Test func aServerOfAnotherHomeIsNeitherStoppedNorWaitedFor() async throws {
     let folder = try TemporaryFolder()

@@ -11,6 +11,14 @@ declare
   family  bigint[] := array(
     select s.id from jobs.stage s where s.id = any (owners) or s.parent_id = any (owners));
   ended   bigint[];
+  -- Those that went on from a checkpoint which is lost: it was their newest.
+  back    bigint[] := array(
+    select c.stage_id from jobs.checkpoint c
+    where c.id = any (checkpoints) and c.damaged_at is null and c.removed_at is null
+      and not exists (
+        select from jobs.checkpoint o
+        where o.stage_id = c.stage_id and o.damaged_at is null and o.removed_at is null
+          and o.id <> all (checkpoints) and (o.samples, o.id) > (c.samples, c.id)));
   counted int;
 begin
   perform api.internal_lock(family);
@@ -35,6 +43,6 @@ begin
       where s.id = any (family) and s.id = any (ended) and s.state <> 'done'),
     'set_back', (
       select count(*) from jobs.stage s
-      where s.id = any (owners) and s.id <> all (ended)
+      where s.id = any (back) and s.id <> all (ended)
         and s.state in ('blocked', 'ready', 'running', 'parked', 'failed')));
 end $$;

@@ -39,7 +39,9 @@ comment on view report.queue is
 
 create or replace view report.store as
 select t.id::text as id, t.path, t.host, count(c.id) as checkpoints,
-  coalesce(sum(c.bytes), 0)::bigint as bytes
+  coalesce(sum(c.bytes), 0)::bigint as bytes, (
+    select coalesce(jsonb_agg(distinct w.host), '[]') from jobs.worker w
+    where t.id::text = any (w.stores)) as hosts
 from jobs.store t
 left join jobs.checkpoint c
   on c.store_id = t.id and c.damaged_at is null and c.removed_at is null
@@ -48,8 +50,12 @@ comment on view report.store is
   'Folders of checkpoint files, with the checkpoints in them that still count.';
 
 create or replace view report.dataset as
-select d.digest::text as digest, d.description ->> 'name' as name, d.description
-from jobs.dataset_place d;
+select d.digest::text as digest, (
+    select string_agg(distinct p.description ->> 'name', ', ')
+    from jobs.dataset_place p where p.digest = d.digest) as name, (
+    select jsonb_agg(p.description order by p.description)
+    from jobs.dataset_place p where p.digest = d.digest) as descriptions
+from jobs.dataset d;
 comment on view report.dataset is
   'Data sets that stages name by the digest of their content, as submissions have described them.';
 

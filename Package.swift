@@ -90,7 +90,7 @@ let package = Package(
     // The process and its machine.
     module("Host", [subprocess, system]),
 
-    // What is served to a browser or a monitor.
+    // The HTTP server of the health port.
     module("HTTP", ["CMicroHTTPD"]),
 
     // Where the columns meet.

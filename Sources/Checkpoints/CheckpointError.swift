@@ -26,7 +26,8 @@ package enum CheckpointError: Error, Equatable, CustomStringConvertible {
     case .ofAnotherQueue(let store, let its?, let asked):
       "the checkpoint store \(store) is of queue \(its), and this is queue \(asked); give another folder "
         + "with --checkpoints, or the other queue's database with --database; if that queue is gone for "
-        + "good, remove the folder"
+        + "good, remove the folder. Where checkpoints of this queue were in it, jobctl fsck "
+        + "--forget-store has them trained again"
     case .ofAnotherQueue(let store, nil, let asked):
       "the checkpoint store \(store) holds checkpoints that an earlier version wrote and that queue "
         + "\(asked) does not know: they are another queue's; give another folder with --checkpoints"

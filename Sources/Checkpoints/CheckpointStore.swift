@@ -29,7 +29,7 @@ package struct CheckpointStore: Sendable {
     }
   }
 
-  /// What a store is opened for.
+  /// The command's purpose with the store.
   package enum Use: Sendable {
     /// Nothing is changed.
     case reading
@@ -67,6 +67,14 @@ package struct CheckpointStore: Sendable {
   /// The identity of the store in a folder, whichever queue's it is; nil where there is none.
   package static func identity(at path: String) throws(CheckpointError) -> String? {
     try mark(of: path)?.id
+  }
+
+  /// Whether the folder is this store, and serves this queue or none yet. Throws where it cannot be read.
+  package static func isThere(
+    _ path: String, _ id: String, of queue: String
+  ) throws(CheckpointError) -> Bool {
+    guard let found = try mark(of: path) else { return false }
+    return found.id == id && (found.queue ?? queue) == queue
   }
 
   /// The content of store.json.

@@ -8,7 +8,7 @@ package enum ChildProcess {
     /// nil where a signal ended it.
     package let code: Int32?
     package var isSuccess: Bool { code == 0 }
-    /// What it printed, errors among it, without blanks at both ends.
+    /// Standard output and standard error together, without blanks at both ends.
     package let output: String
   }
 

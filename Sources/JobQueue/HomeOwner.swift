@@ -1,4 +1,5 @@
 import Foundation
+import Host
 import Values
 
 /// The machine that an embedded database runs on, noted beside its data. On a shared home a second machine
@@ -15,7 +16,7 @@ struct HomeOwner: Equatable {
         .trimmingCharacters(in: .whitespacesAndNewlines)
     }
     return HomeOwner(
-      host: ProcessInfo.processInfo.hostName, machine: line("/etc/machine-id"),
+      host: hostName, machine: line("/etc/machine-id"),
       boot: line("/proc/sys/kernel/random/boot_id"))
   }
 
@@ -39,8 +40,8 @@ struct HomeOwner: Equatable {
     try (note.pretty() + "\n").write(toFile: file, atomically: true, encoding: .utf8)
   }
 
-  /// Whether a server of this owner's may run where no lock tells of it. One that ran on this machine before
-  /// it was started anew is gone, and one under the same kernel, in another container say, holds its lock.
+  /// True when the owner's server may still run on another machine. The server of this machine's last boot
+  /// is dead. A server under the same kernel, in another container say, holds its lock: the lock decides.
   var isElsewhere: Bool {
     let here = HomeOwner.here
     return boot != here.boot && (host != here.host || machine != here.machine)

@@ -59,9 +59,7 @@ package struct LocalCluster: Sendable {
 
   package init(home: String) throws(Failure) {
     // A symbolic link is as good as what it leads to: one home, one socket.
-    let resolved = realpath(home, nil)
-    defer { free(resolved) }
-    let home = resolved.map { String(cString: $0) } ?? home
+    let home = LocalCluster.resolved(home)
     self.home = home
     if geteuid() == 0 {
       guard let entry = getpwnam("postgres") else { throw .noAccount }
@@ -74,6 +72,18 @@ package struct LocalCluster: Sendable {
       account = nil
       isHomeReachable = true
     }
+  }
+
+  /// The path without symbolic links, of which the last parts may not be there yet.
+  private static func resolved(_ path: String) -> String {
+    if let found = realpath(path, nil) {
+      defer { free(found) }
+      return String(cString: found)
+    }
+    let place = URL(filePath: path).standardizedFileURL
+    guard place.path != "/" else { return path }
+    return URL(filePath: resolved(place.deletingLastPathComponent().path))
+      .appending(path: place.lastPathComponent).path
   }
 
   /// Folder with the data, the log and, where the path is short enough, the socket.
@@ -111,7 +121,7 @@ package struct LocalCluster: Sendable {
     return (environment["HOME"] ?? NSHomeDirectory()) + "/.jobctl"
   }
 
-  /// Whether all that is there of a path lets others through.
+  /// True when every folder of the path that exists lets other users through.
   private static func othersCanEnter(_ path: String) -> Bool {
     var parent = URL(filePath: path).standardizedFileURL
     while parent.path != "/" {
@@ -156,7 +166,7 @@ package struct LocalCluster: Sendable {
 
   private var log: String { folder + "/postgres.log" }
 
-  /// What flock ends with where another has the lock.
+  /// The exit status of flock when another process holds the lock.
   private static let isLocked: Int32 = 75
 
   private func start() async throws {
@@ -237,18 +247,15 @@ package struct LocalCluster: Sendable {
     guard let process = pidFile?.first.flatMap({ Int32($0) }), process > 0,
       kill(process, 0) == 0 || errno == EPERM
     else { return nil }
-    let works = realpath("/proc/\(process)/cwd", nil)
-    let here = realpath(data, nil)
-    defer {
-      free(works)
-      free(here)
-    }
-    guard let works, let here else {
+    // The folder itself is compared: one folder may have several paths.
+    var works = stat()
+    var here = stat()
+    guard stat("/proc/\(process)/cwd", &works) == 0, stat(data, &here) == 0 else {
       // Not for this user to see.
       let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
       return name?.hasPrefix("postgres") == true ? process : nil
     }
-    return strcmp(works, here) == 0 ? process : nil
+    return works.st_dev == here.st_dev && works.st_ino == here.st_ino ? process : nil
   }
 
   /// True when it ran.

@@ -346,7 +346,7 @@ package struct StoreListing: TypedRow {
   ]
   package init() {}
 
-  /// Whether a worker of this host has had it.
+  /// True when a worker on this host has registered the store.
   package func wasOn(_ host: String) -> Bool {
     self.host == host || hosts.items?.contains(.string(host)) == true
   }

@@ -194,7 +194,7 @@ struct LostCheckpoint: TypedRow {
   init() {}
 }
 
-/// What forgetting a store comes to.
+/// The effect of forgetting a store.
 package struct ForgottenStore: TypedRow {
   package private(set) var checkpoints = 0
   /// Stages that were done and are trained again, because others go on from them.

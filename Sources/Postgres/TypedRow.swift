@@ -123,7 +123,6 @@ extension TypedRow {
       guard column.read(&self, text) else { throw column.unreadable(text, in: Self.sqlName) }
     }
   }
-
 }
 
 extension Column {

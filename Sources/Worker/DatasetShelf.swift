@@ -44,7 +44,7 @@ actor DatasetShelf {
   private static let kept = 2
 
   /// Files that are absent or damaged now may be whole in a minute.
-  private static let refusalLasts = Duration.seconds(60)
+  static let refusalLasts = Duration.seconds(60)
 
   init(folders: DataFolders, logger: Logger) {
     self.folders = folders

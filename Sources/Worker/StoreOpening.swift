@@ -28,20 +28,17 @@ package func openStore(
   return (store, identity.stores.filter { $0.id != store.id && $0.checkpoints > 0 })
 }
 
-/// The name by which the queue knows this machine.
-package let hostName = ProcessInfo.processInfo.hostName
-
 /// As the queue keeps it: the same from whichever folder a program is started.
 func absolutePath(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
 
 /// Says that checkpoints are out of reach; nil where the folder is here as it should be, or is closed to
 /// this user: a worker that is started here may have it.
-package func outOfReach(_ row: StoreOutOfReach) -> String? {
+package func outOfReach(_ row: StoreOutOfReach, of queue: String) -> String? {
   let waiting =
     "\(row.stages) ready stages wait for checkpoints in store \(row.id), \(row.path) on \(row.host)"
   let advice = "if it is gone for good: jobctl fsck --forget-store \(row.id)"
   do {
-    if try CheckpointStore.identity(at: row.path) == row.id { return nil }
+    if try CheckpointStore.isThere(row.path, row.id, of: queue) { return nil }
     return row.host == hostName
       ? "\(waiting), and it is not there; \(advice)"
       : "\(waiting), which no worker has: start one there; \(advice)"

@@ -35,6 +35,10 @@ package final class WorkerService: Sendable {
   /// Stages that another version of jobctl planned: they are not claimed again.
   private let unreadable = Mutex<[Int]>([])
 
+  /// Stages whose data could not be read here, and until when this worker does not claim them again: their
+  /// data set may be here under another description.
+  private let setAside = Mutex<[Int: ContinuousClock.Instant]>([:])
+
   /// So many stages that cannot be read are left out of claims; others are held back for a while.
   private static let mostUnreadable = 1000
 
@@ -192,7 +196,10 @@ package final class WorkerService: Sendable {
     let runner = StageRunner(
       claimed: stage, control: control, queue: queue, store: store, shelf: shelf, settings: options,
       fingerprint: fingerprint, logger: logger, news: news,
-      lacks: { digest in self.datasets.withLock { $0?.present.removeAll { $0 == digest } } },
+      lacks: { digest in
+        self.datasets.withLock { $0?.present.removeAll { $0 == digest } }
+        self.setAside.withLock { $0[stage.lease.stage] = .now + DatasetShelf.refusalLasts }
+      },
       cannotRead: self.excludes,
       finish: { try await self.finish(stage.lease, $0, $1, $2, store) })
     group.addTask {
@@ -336,7 +343,12 @@ package final class WorkerService: Sendable {
       worker: number.load(ordering: .relaxed), slots: slots, datasets: datasets, stores: [store.id],
       memory: availableMemory() / slots, grid: options.grid, threads: options.threads,
       fingerprint: fingerprint)
-    request.excludedStages = unreadable.withLock { $0 }
+    request.excludedStages =
+      unreadable.withLock { $0 }
+      + setAside.withLock { stages in
+        stages = stages.filter { $0.value > .now }
+        return Array(stages.keys)
+      }
     return request
   }
 

@@ -23,8 +23,6 @@ struct DatabaseOptions: ParsableArguments {
     LocalCluster.defaultHome(environment: ProcessInfo.processInfo.environment)
   }
 
-  func validate() throws { try DatabaseOptions.requireHome() }
-
   /// An empty HOME would put the database into the root of the file system.
   static func requireHome() throws {
     let environment = ProcessInfo.processInfo.environment
@@ -32,6 +30,12 @@ struct DatabaseOptions: ParsableArguments {
       throw ValidationError(
         "HOME is empty: set HOME, or JOBCTL_HOME to a folder for jobctl's files")
     }
+  }
+
+  /// The embedded database of the home.
+  static func cluster() throws -> LocalCluster {
+    try requireHome()
+    return try LocalCluster(home: home)
   }
 
   enum Choice {
@@ -57,7 +61,7 @@ struct DatabaseOptions: ParsableArguments {
   /// The private database is one of its own, whatever libpq's variables point to.
   private func embedded() throws -> Choice {
     for key in ProcessInfo.processInfo.environment.keys where key.hasPrefix("PG") { unsetenv(key) }
-    return .embedded(try LocalCluster(home: DatabaseOptions.home))
+    return .embedded(try DatabaseOptions.cluster())
   }
 
   /// Where the database is; the embedded one is started and migrated.

@@ -36,7 +36,9 @@ struct QueueStatus {
     given = try await queue.reasonsToWait(grid: found?.id)
     missing = try await queue.dataWanted(grid: found?.id)
     paused = try await queue.paused(grid: found?.id)
-    away = try await queue.outOfReach(grid: found?.id).compactMap(outOfReach)
+    let stores = try await queue.outOfReach(grid: found?.id)
+    let identity = stores.isEmpty ? "" : try await queue.identity().id
+    away = stores.compactMap { outOfReach($0, of: identity) }
     collapsed = try await queue.collapsed(grid: found?.id)
   }
 

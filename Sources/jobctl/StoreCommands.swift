@@ -13,7 +13,10 @@ struct StoreOptions: ParsableArguments {
   @Option(help: "The folder of checkpoint files; checkpoints under $JOBCTL_HOME by default.")
   var checkpoints: String?
 
-  func validate() throws { try DatabaseOptions.requireHome() }
+  /// A folder that is named needs no home.
+  func validate() throws {
+    if checkpoints == nil { try DatabaseOptions.requireHome() }
+  }
 
   var path: String { checkpoints ?? DatabaseOptions.home + "/checkpoints" }
 }
@@ -114,8 +117,6 @@ struct LocalStart: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "start", abstract: "Starts the embedded database where it does not run.")
 
-  func validate() throws { try DatabaseOptions.requireHome() }
-
   func run() async throws {
     var options = DatabaseOptions()
     options.database = "embedded"
@@ -127,10 +128,8 @@ struct LocalStop: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "stop", abstract: "Stops the embedded database; nothing is lost.")
 
-  func validate() throws { try DatabaseOptions.requireHome() }
-
   func run() async throws {
-    let cluster = try LocalCluster(home: DatabaseOptions.home)
+    let cluster = try DatabaseOptions.cluster()
     print(try await cluster.stop() ? "Stopped." : "It was not running.")
   }
 }
@@ -139,10 +138,8 @@ struct LocalStatus: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status", abstract: "Says where the embedded database is and whether it runs.")
 
-  func validate() throws { try DatabaseOptions.requireHome() }
-
   func run() async throws {
-    let cluster = try LocalCluster(home: DatabaseOptions.home)
+    let cluster = try DatabaseOptions.cluster()
     let state =
       cluster.isCreated ? (cluster.isRunning ? "running" : "stopped") : "not made yet"
     print("\(state)\nfolder \(cluster.folder)\npsql \"\(try cluster.target().string)\"")

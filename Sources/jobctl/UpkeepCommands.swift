@@ -3,6 +3,7 @@ import Checkpoints
 import Datasets
 import Experiments
 import Foundation
+import Host
 import JobQueue
 import Logging
 import Postgres
@@ -80,14 +81,18 @@ struct CheckCommand: AsyncParsableCommand {
   func run() async throws {
     let queue = JobQueue(try await database.open())
     if let forgetStore { return try await forget(forgetStore, queue) }
-    let (store, others) = try await openStore(
-      store.path, of: queue, for: repair ? .changing : .reading)
+    let store = try await openStore(
+      store.path, of: queue, for: repair ? .changing : .reading
+    ).store
     var problems = 0
     func complainAbout(_ text: String) {
       problems += 1
       print(printable(text))
     }
-    for other in others { examine(other, beside: store, complainAbout) }
+    let identity = try await queue.identity()
+    for other in identity.stores where other.id != store.id && other.checkpoints > 0 {
+      examine(other, of: identity.id, complainAbout)
+    }
     for row in try await queue.contradictions() {
       complainAbout("stage \(row.stage.map(String.init) ?? ""): \(row.what)")
     }
@@ -108,8 +113,10 @@ struct CheckCommand: AsyncParsableCommand {
     let litter = entries.filter {
       $0.isCheckpoint && started.timeIntervalSince($0.modified) > CheckCommand.grace($0)
     }
+    // A database that knows no file here may be an old copy of the queue's.
+    let isKnown = rows.count > 0
     for entry in litter where try await !queue.counts(entry.file, of: store.id) {
-      let isRemoved = repair && unlink(store.path + "/" + entry.file) == 0
+      let isRemoved = repair && isKnown && unlink(store.path + "/" + entry.file) == 0
       print(
         printable(
           "\(entry.file): \(megabytes(entry.bytes)) without a row that counts"
@@ -123,14 +130,15 @@ struct CheckCommand: AsyncParsableCommand {
     if problems > 0 { throw ExitCode(ExitStatus.failure) }
   }
 
-  /// A store of the queue's that this folder is not. What is in it can be looked at where it is alone.
+  /// Says where the queue's other stores are. `fsck` reads the files of one store; it complains where
+  /// another one that was on this host is gone.
   private func examine(
-    _ other: StoreListing, beside store: CheckpointStore, _ complainAbout: (String) -> Void
+    _ other: StoreListing, of queue: String, _ complainAbout: (String) -> Void
   ) {
     let facts =
       "\(other.checkpoints) checkpoints are in store \(other.id), \(other.path) on \(other.host)"
     guard other.host == hostName else { return print(printable("\(facts): not looked at")) }
-    guard !isGone(other.path, other.id) else {
+    guard !isGone(other.path, other.id, of: queue) else {
       return complainAbout(
         "\(facts), and it is not there; if it is gone for good: jobctl fsck --forget-store \(other.id)"
       )
@@ -139,14 +147,15 @@ struct CheckCommand: AsyncParsableCommand {
   }
 
   /// Whether a folder is certainly not this store any more.
-  private func isGone(_ path: String, _ id: String) -> Bool {
-    do { return try CheckpointStore.identity(at: path) != id } catch { return false }
+  private func isGone(_ path: String, _ id: String, of queue: String) -> Bool {
+    do { return try !CheckpointStore.isThere(path, id, of: queue) } catch { return false }
   }
 
   private func forget(_ id: String, _ queue: JobQueue) async throws {
-    for known in try await queue.identity().stores where known.id == id {
-      // Also where it cannot be read: that is no loss.
-      guard try CheckpointStore.identity(at: known.path) != id else {
+    let identity = try await queue.identity()
+    for known in identity.stores where known.id == id {
+      // Throws where the folder cannot be read: that is no loss.
+      guard try !CheckpointStore.isThere(known.path, id, of: identity.id) else {
         throw ValidationError(
           "store \(id) is here, in \(known.path): it is not lost. Nothing is changed.")
       }
@@ -238,13 +247,15 @@ struct DoctorCommand: AsyncParsableCommand {
     do {
       if let queue {
         for row in try await queue.outOfReach(grid: nil) {
-          let text = outOfReach(row)
+          let text = outOfReach(row, of: try await queue.identity().id)
           say("store", text == nil, text ?? "\(row.path), store \(row.id), waits for a worker")
         }
         let (found, _) = try await openStore(store.path, of: queue, for: .reading)
         say("checkpoints", true, "\(found.path), store \(found.id)")
       } else if let id = try CheckpointStore.identity(at: store.path) {
-        say("checkpoints", true, "\(store.path), store \(id), of which queue is not known")
+        say("checkpoints", true, "\(store.path), store \(id); its queue was not compared")
+      } else {
+        say("checkpoints", true, "there is no store in \(store.path) yet; a worker makes it")
       }
     } catch CheckpointError.cannotOpen where !FileManager.default.fileExists(atPath: store.path) {
       say("checkpoints", true, "\(store.path) is not there yet; a worker makes it")

@@ -135,6 +135,33 @@ import Worker
     #expect(try await queue.value("select sum(failures + crashes) from jobs.stage") == "0")
   }
 
+  /// The data set is here for one grid and not for another: that other one is not tried again and again.
+  @Test func aStageWhoseDataFailIsSetAsideThoughItsDigestIsHere() async throws {
+    try write(rows: 1000)
+    try await queue.submit(grid("demanding", validation: 300, epochs: 2))
+    let digest = try await queue.value("select digest from jobs.dataset") ?? ""
+    try FileManager.default.moveItem(
+      atPath: folder.path + "/data.csv", toPath: folder.path + "/other.csv")
+    try write(rows: 100)
+    _ = try await queue.value(
+      """
+      insert into jobs.dataset_place(digest, description)
+      values ($1, '{"name": "csv", "path": "other.csv"}') returning 1
+      """, [.text(digest)])
+    // Found under the other name, and then that is another file too.
+    try FileManager.default.removeItem(atPath: folder.path + "/other.csv")
+    try FileManager.default.copyItem(
+      atPath: folder.path + "/data.csv", toPath: folder.path + "/other.csv")
+    let (store, data) = (folder.path + "/store", [folder.path])
+    let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }
+    #expect(try await waits(queue, "select count(*) > 0 from report.waiting", for: "t"))
+    try await Task.sleep(for: .seconds(3))
+    worker.cancel()
+    _ = try? await worker.value
+    let attempts = try await queue.value("select count(*) from jobs.attempt") ?? ""
+    #expect((Int(attempts) ?? .max) <= 2, "\(attempts) attempts")
+  }
+
   @Test func aFileThatIsAbsentIsReportedAndNothingIsClaimed() async throws {
     try write(rows: 200)
     try await queue.submit(grid("g"))

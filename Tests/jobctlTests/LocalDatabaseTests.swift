@@ -145,6 +145,11 @@ import Values
       ["list", "--database", "embedded"], home: "",
       through: ["/usr/bin/setpriv", "--reuid", "65534", "--"])
     #expect(result.status != 0 && result.error.contains("HOME is empty"), "\(result.error)")
+    // A database and a folder that are named need no home.
+    let named = try await run(
+      ["fsck", "--database", "host=/nonexistent", "--checkpoints", "/nonexistent"], home: "",
+      through: ["/usr/bin/setpriv", "--reuid", "65534", "--"])
+    #expect(named.status != 0 && !named.error.contains("HOME is empty"), "\(named.error)")
   }
 
   /// A server that another machine started may live: two on one folder destroy it.

@@ -219,6 +219,9 @@ import Values
     // Every ending has its line from the start.
     #expect(metrics.contains("jobctl_stages_ended_total{outcome=\"unrecorded\"} 0"))
     #expect(try await get("nothing", port: port)?.status == 404)
+    let second = try await run(
+      "worker", "--checkpoints", store, "--health-port", String(port))
+    #expect(second.status != 0 && second.error.contains("choose another port"), "\(second.error)")
     // Too long a header is refused, and those who ask next are answered.
     for _ in 0..<2 {
       #expect(try await get("health", port: port, headerBytes: 1 << 20)?.status == 431)

@@ -53,6 +53,8 @@ create or replace view report.dataset as
 select d.digest::text as digest, (
     select string_agg(distinct p.description ->> 'name', ', ')
     from jobs.dataset_place p where p.digest = d.digest) as name, (
+    select p.description from jobs.dataset_place p where p.digest = d.digest
+    order by p.description limit 1) as description, (
     select jsonb_agg(p.description order by p.description)
     from jobs.dataset_place p where p.digest = d.digest) as descriptions
 from jobs.dataset d;

@@ -51,7 +51,8 @@ package struct PlannedStage: Sendable {
   package var probe: GradientProbe?
   /// The first setting that it belongs to.
   package var setting: Int
-  fileprivate var identity: SeededIdentity
+  /// What its digests are taken of.
+  package var identity: StageIdentity
 
   /// Names the state at the stage's end; nil while the data's digest is unknown.
   package func digest(seed: Int) -> String? {
@@ -166,7 +167,7 @@ private struct StageCutter {
   }
 
   private var ends: [Edge: Set<Int>] = [:]
-  private var indices: [SeededIdentity: Int] = [:]
+  private var indices: [StageIdentity: Int] = [:]
   /// Stages of an edge by their ends: settings that share it need not be told apart by their identity.
   private var made: [Edge: [Int: Int]] = [:]
 
@@ -174,12 +175,12 @@ private struct StageCutter {
 
   /// What tells a run whose stages are its own from all others.
   private func owner(_ setting: Setting) -> String? {
-    owner.map { "\($0)/" + Setting.runName(setting.name, seed: SeededIdentity.place) }
+    owner.map { "\($0)/" + Setting.runName(setting.name, seed: StageIdentity.place) }
   }
 
   private func edges(_ setting: Setting, _ phases: [Phase]) -> [Edge] {
     var path =
-      setting.spec.training.identity(seed: .null).encoded(sorted: true)
+      setting.spec.training.content.json.encoded(sorted: true)
       + (owner(setting).map { "|\($0)" } ?? "")
     return phases.map { phase in
       let law = phase.law.identity.encoded(sorted: true)
@@ -200,13 +201,13 @@ private struct StageCutter {
   ) -> [Int] {
     let spec = setting.spec.training
     var chain: [Int] = []
-    var laws: [JSON] = []
+    var laws: [(law: Law, until: Int)] = []
     var startUpdates = 0
     for (edge, phase) in zip(edges(setting, phases), phases) {
       var start = phase.start
       let cuts = (ends[edge] ?? []).filter { $0 <= phase.end }.sorted()
       var known = made[edge] ?? [:]
-      defer { laws.append(["law": phase.law.identity, "until": .integer(phase.end)]) }
+      defer { laws.append((phase.law, phase.end)) }
       for end in cuts {
         if let index = known[end] {
           chain.append(index)
@@ -215,16 +216,8 @@ private struct StageCutter {
           start = end
           continue
         }
-        let lawsSoFar = laws + [["law": phase.law.identity, "until": .integer(end)]]
-        var content: [JSON.Member] = [
-          .init("numerics_version", .integer(numericsVersion)),
-          .init("backend", .string(Backend.native.rawValue)),
-          .init("preparation", .integer(preparationVersion)),
-          .init("training", spec.identity(seed: .number(SeededIdentity.place))),
-          .init("laws", .array(lawsSoFar)),
-        ]
-        if let owner = owner(setting) { content.append(.init("owner", .string(owner))) }
-        let identity = SeededIdentity(.object(content))
+        let identity = StageIdentity(
+          spec: spec.content.json, laws: laws + [(phase.law, end)], owner: owner(setting))
         let stage = Stage(
           law: phase.law, start: start, end: end, startUpdates: startUpdates,
           samplesPerEpoch: samplesPerEpoch, ghost: spec.ghost)
@@ -246,23 +239,5 @@ private struct StageCutter {
       made[edge] = known
     }
     return chain
-  }
-}
-
-/// The text that a stage's digest is taken of, canonical JSON, with gaps for the seed.
-private struct SeededIdentity: Hashable, Sendable {
-  /// Stands where the seed goes; no name and no number contains it.
-  static let place = "\u{F8FF}"
-
-  private let parts: [[UInt8]]
-
-  init(_ document: JSON) {
-    parts = document.encoded(sorted: true).split(
-      separator: SeededIdentity.place, omittingEmptySubsequences: false
-    ).map { Array($0.utf8) }
-  }
-
-  func digest(seed: Int) -> String {
-    Digest.sha256(of: Array(parts.joined(separator: String(seed).utf8)))
   }
 }

@@ -72,9 +72,6 @@ package struct TrainingSpec: Hashable, Sendable {
     content.dataset = dataset.withoutPath
     return content
   }
-
-  /// The part of a stage's digest that all stages of a run share, with this as the seed.
-  func identity(seed: JSON) -> JSON { content.json.setting(["seed"], to: seed) }
 }
 
 extension TrainingSpec {

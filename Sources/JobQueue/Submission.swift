@@ -4,8 +4,8 @@ import Values
 
 /// A planned grid on its way into the queue: rows for the tables that api.open_submission opens.
 ///
-/// What runs with different seeds have in common is sent once; a stage's digest with a seed is all
-/// that there may be a million of, and is made while it is sent.
+/// What runs with different seeds have in common is sent once: seeds alone may be a million. The queue
+/// makes the digests itself.
 package struct Submission: Sendable {
   /// What api.open_submission takes.
   package var header: JSON
@@ -13,16 +13,14 @@ package struct Submission: Sendable {
   package var settings: [SubmittedSetting]
   package var stages: [SubmittedStage]
   package var seeds: [Int]
-  /// Of a stage, by its number, with a seed.
-  package var digest: @Sendable (_ stage: Int, _ seed: Int) -> String
 
   package init(
     header: JSON, specs: [SubmittedSpec], settings: [SubmittedSetting], stages: [SubmittedStage],
-    seeds: [Int], digest: @escaping @Sendable (_ stage: Int, _ seed: Int) -> String
+    seeds: [Int]
   ) {
     self.header = header
     (self.specs, self.settings, self.stages) = (specs, settings, stages)
-    (self.seeds, self.digest) = (seeds, digest)
+    self.seeds = seeds
   }
 
   /// The header of a grid. The priority of a grid that is there already is changed where one is given.
@@ -30,7 +28,7 @@ package struct Submission: Sendable {
     name: String, contentDigest: String, document: JSON, priority: Int?, datasets: JSON = []
   ) -> JSON {
     [
-      "format": 2, "name": .string(name), "content_digest": .string(contentDigest),
+      "format": 3, "name": .string(name), "content_digest": .string(contentDigest),
       "document": document, "priority": .integer(priority ?? 0),
       "sets_priority": .bool(priority != nil), "datasets": datasets,
     ]
@@ -38,20 +36,13 @@ package struct Submission: Sendable {
 
   /// Sends it on a connection that has a transaction open, and gives the queue's answer.
   package func send(on connection: isolated Connection) throws(PostgresError) -> String? {
-    let open = try connection.query("select api.open_submission($1)", [.text(header.encoded())])
-    if let answer = open.single { return answer }
+    try connection.query("select api.open_submission($1)", [.text(header.encoded())])
     try copy(specs, on: connection)
     try copy(settings, on: connection)
     try copy(
       seeds.enumerated().lazy.map { SubmittedSeed(number: $0.offset, seed: $0.element) },
       on: connection)
     try copy(stages, on: connection)
-    let pairs = seeds.enumerated().lazy.flatMap { seed in
-      stages.indices.lazy.map { stage in
-        SubmittedDigest(stage: stage, seed: seed.offset, digest: digest(stage, seed.element))
-      }
-    }
-    try copy(pairs, on: connection)
     return try connection.query("select api.close_submission()").single
   }
 
@@ -83,11 +74,10 @@ extension Submission {
     for planned in plan.settings {
       let spec = planned.setting.spec.training
       guard specDigests[spec] == nil else { continue }
-      let document = spec.json
-      let digest = Digest.sha256(of: document.encoded(sorted: true))
-      specDigests[spec] = digest
+      let submitted = SubmittedSpec(spec.json)
+      specDigests[spec] = submitted.digest
       memoryBytes[spec] = memory(spec, planned.facts)
-      specs.append(SubmittedSpec(digest: digest, document: document))
+      specs.append(submitted)
       if let data = spec.datasetDigest { datasets[data] = spec.dataset.json }
     }
     let pinned = Set(plan.settings.filter(\.setting.spec.isPinned).flatMap(\.stages))
@@ -106,14 +96,13 @@ extension Submission {
           number: number, spec: specDigests[planned.spec] ?? "",
           memory: memoryBytes[planned.spec] ?? 0, isPinned: pinned.contains(number))
       },
-      seeds: grid.seeds,
-      digest: { [stages = plan.stages] in stages[$0].digest(seed: $1) ?? "" })
+      seeds: grid.seeds)
   }
 }
 
 extension Plan {
   fileprivate func row(of planned: PlannedSetting, number: Int) -> SubmittedSetting {
-    let (setting, stages) = (planned.setting, stages(of: planned))
+    let setting = planned.setting
     let training = setting.spec.training
     var row = SubmittedSetting()
     row.number = number
@@ -123,9 +112,6 @@ extension Plan {
     row.schedule = setting.spec.schedule.name.rawValue
     row.optimizer = training.optimizer.name.rawValue
     row.variant = setting.variant
-    row.updates = stages.reduce(0) { $0 + $1.updates }
-    row.samples = stages.last?.end ?? 0
-    row.epochs = stages.reduce(0) { $0 + $1.epochs }
     row.classes = planned.facts.classes
     row.samplesPerEpoch = planned.facts.train - training.dataset.validation
     row.chain = planned.stages
@@ -137,28 +123,15 @@ extension PlannedStage {
   fileprivate func row(number: Int, spec digest: String, memory: Int, isPinned: Bool)
     -> SubmittedStage
   {
-    let noise = stage.noiseScale(optimizer: spec.optimizer.name)
     var row = SubmittedStage()
     row.number = number
     row.setting = setting
     row.parent = parent
+    row.identity = identity.text
     row.spec = digest
-    row.dataset = spec.datasetDigest
+    row.law = stage.law.json
     row.memoryBytes = memory
     row.isPinned = isPinned
-    row.startSamples = stage.start
-    row.endSamples = stage.end
-    row.startUpdates = stage.startUpdates
-    row.updates = stage.updates
-    row.batch = stage.law.batch
-    row.ghost = stage.ghost
-    row.learningRate = stage.rate
-    row.learningRateEnd = stage.rateAtEnd
-    row.law = stage.law.json
-    row.momentum = stage.law.momentum?.float
-    row.noiseScale = noise?.approximate
-    row.noiseScaleExact = noise?.exact
-    row.epochs = stage.epochs
     row.probe = probe?.json
     return row
   }

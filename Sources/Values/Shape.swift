@@ -84,7 +84,7 @@ extension Shape {
   package var words: String {
     switch self {
     case .name: "a name of 1 to 100 letters, digits and ._=+,-"
-    case .text: "text"
+    case .text: "text without the characters NUL and DEL"
     case .bool: "true or false"
     case .choice(let names, _): names.joined(separator: ", ")
     case .word(let allowed, _, _, _): allowed
@@ -109,7 +109,8 @@ extension Shape {
     _ value: JSON, at path: String, partial: Bool = false, into problems: inout [Problem]
   ) {
     switch (self, value) {
-    case (.anything, _), (.text, .string), (.bool, .bool): break
+    case (.anything, _), (.bool, .bool): break
+    case (.text, .string(let text)) where !text.utf8.contains(where: { $0 == 0 || $0 == 0x7F }): break
     case (.name, .string(let text)) where isValidName(text): break
     case (.choice(let names, _), .string(let text)) where names.contains(text): break
     case (.word(_, _, _, let accepts), .string(let text)) where accepts(text): break

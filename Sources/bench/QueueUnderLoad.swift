@@ -231,19 +231,18 @@ struct QueueUnderLoad {
   }
 
   func oneStage(_ name: String) -> Submission {
-    let digest = Digest.sha256(of: name)
+    let spec = SubmittedSpec(["ghost": 128])
+    let law = Law(batch: 128, momentum: nil, rate: RateLaw(base: Rational("0.1") ?? .one))
     var setting = SubmittedSetting()
     (setting.learningRate, setting.schedule, setting.optimizer) = (0.1, "constant", "sgd")
-    (setting.updates, setting.samples, setting.epochs) = (100, 12_800, 1)
     (setting.classes, setting.samplesPerEpoch, setting.chain) = (10, 12_800, [0])
     var stage = SubmittedStage()
-    (stage.spec, stage.memoryBytes, stage.epochs) = (digest, 1, 1)
-    (stage.endSamples, stage.updates, stage.batch, stage.ghost) = (12_800, 100, 128, 128)
-    (stage.learningRate, stage.learningRateEnd) = (0.1, 0.1)
+    stage.identity =
+      StageIdentity(spec: ["ghost": 128], laws: [(law, 12_800)], owner: name).text
+    (stage.spec, stage.law, stage.memoryBytes) = (spec.digest, law.json, 1)
     return Submission(
       header: Submission.header(
-        name: name, contentDigest: digest, document: [:], priority: nil),
-      specs: [SubmittedSpec(digest: digest, document: [:])], settings: [setting], stages: [stage],
-      seeds: [1], digest: { _, _ in digest })
+        name: name, contentDigest: Digest.sha256(of: name), document: [:], priority: nil),
+      specs: [spec], settings: [setting], stages: [stage], seeds: [1])
   }
 }

@@ -15,6 +15,68 @@ begin
       when state in ('diverged', 'failed', 'parked') then reason is not null
       else false end;
 end $$;
+CREATE TABLE jobs.stage (
+    id bigint NOT NULL,
+    digest jobs.digest NOT NULL,
+    parent_id bigint,
+    spec_digest jobs.digest NOT NULL,
+    dataset_digest jobs.digest,
+    numerics_version integer NOT NULL,
+    memory_bytes bigint NOT NULL,
+    pinned boolean DEFAULT false NOT NULL,
+    state text NOT NULL,
+    priority integer DEFAULT 0 NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    worker_id bigint,
+    failures integer DEFAULT 0 NOT NULL,
+    crashes integer DEFAULT 0 NOT NULL,
+    crash_streak integer DEFAULT 0 NOT NULL,
+    preemptions integer DEFAULT 0 NOT NULL,
+    reason text,
+    not_before timestamp with time zone,
+    start_samples bigint NOT NULL,
+    end_samples bigint NOT NULL,
+    start_updates bigint NOT NULL,
+    updates bigint NOT NULL,
+    batch bigint NOT NULL,
+    ghost bigint NOT NULL,
+    learning_rate real NOT NULL,
+    learning_rate_end real NOT NULL,
+    law jsonb NOT NULL,
+    momentum real,
+    noise_scale double precision,
+    noise_scale_exact double precision,
+    epochs double precision NOT NULL,
+    checkpoint_id bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    held boolean DEFAULT false NOT NULL,
+    seed bigint NOT NULL,
+    backend text DEFAULT 'native'::text NOT NULL,
+    preparation integer DEFAULT 1 NOT NULL,
+    probe jsonb,
+    identity_id bigint,
+    CONSTRAINT stage_is_sound CHECK (jobs.stage_is_sound(state, attempt, worker_id, checkpoint_id, reason))
+)
+WITH (fillfactor='80');
+COMMENT ON COLUMN jobs.stage.digest IS 'Names the state at the stage''s end, however the way was cut.';
+COMMENT ON COLUMN jobs.stage.pinned IS 'Some run wants it trained on machines of one numerics fingerprint only.';
+COMMENT ON COLUMN jobs.stage.state IS 'blocked: its parent is not done. Left when that is done (ready), diverged or failed (skipped).
+ready: may be claimed. Left by claim (running) or cancel.
+running: a worker holds its lease. Left by finish (done), diverge, fail (ready, failed), release
+(ready), rescue (ready, parked), cancel, and by report_damage (ready, blocked).
+done: its end''s checkpoint is registered. Left only when that checkpoint is found damaged (ready).
+diverged: a loss, gradient or statistic was not finite. A result: nothing leads out of it.
+failed: an error that another try does not mend, or the third failure. Left by retry.
+parked: crashed five times in a row without progress. Left by retry.
+skipped: an ancestor diverged, failed or was parked for good. Left when that ancestor is retried.
+cancelled: no live run wants it. Left when a submission or a retry wants it again.';
+COMMENT ON COLUMN jobs.stage.attempt IS 'Number of the latest attempt; it only grows. Every write of a worker carries it (fencing).';
+COMMENT ON COLUMN jobs.stage.held IS 'Every live run that wants it belongs to a paused grid: it is not claimed, and handed back.';
+COMMENT ON COLUMN jobs.stage.backend IS 'What trains it; in its digest, and matched at claim.';
+COMMENT ON COLUMN jobs.stage.preparation IS 'The version of how its data become numbers; in its digest, and matched at claim. 0 of tables that were planned before the digest had it, and were standardized in another way.';
+COMMENT ON COLUMN jobs.stage.probe IS 'How the gradient noise is probed; of no influence on what is trained, and in no digest.';
+COMMENT ON COLUMN jobs.stage.identity_id IS 'The text of its digest (jobs.identity); null where an older version submitted it.';
 CREATE TABLE jobs.attempt (
     stage_id bigint NOT NULL,
     attempt integer NOT NULL,
@@ -111,6 +173,20 @@ CREATE TABLE jobs.grid (
 );
 ALTER TABLE jobs.grid ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.grid_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE jobs.identity (
+    id bigint NOT NULL,
+    digest jobs.digest NOT NULL,
+    text text NOT NULL
+);
+COMMENT ON TABLE jobs.identity IS 'The texts that the digests of stages are taken of, each once for all seeds: DEL stands where the seed goes.';
+ALTER TABLE jobs.identity ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME jobs.identity_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -230,66 +306,6 @@ CREATE TABLE jobs.spec (
     document jsonb NOT NULL
 );
 COMMENT ON TABLE jobs.spec IS 'What stages have in common, whatever their seeds: network, data, optimizer, ghost batch.';
-CREATE TABLE jobs.stage (
-    id bigint NOT NULL,
-    digest jobs.digest NOT NULL,
-    parent_id bigint,
-    spec_digest jobs.digest NOT NULL,
-    dataset_digest jobs.digest,
-    numerics_version integer NOT NULL,
-    memory_bytes bigint NOT NULL,
-    pinned boolean DEFAULT false NOT NULL,
-    state text NOT NULL,
-    priority integer DEFAULT 0 NOT NULL,
-    attempt integer DEFAULT 0 NOT NULL,
-    worker_id bigint,
-    failures integer DEFAULT 0 NOT NULL,
-    crashes integer DEFAULT 0 NOT NULL,
-    crash_streak integer DEFAULT 0 NOT NULL,
-    preemptions integer DEFAULT 0 NOT NULL,
-    reason text,
-    not_before timestamp with time zone,
-    start_samples bigint NOT NULL,
-    end_samples bigint NOT NULL,
-    start_updates bigint NOT NULL,
-    updates bigint NOT NULL,
-    batch bigint NOT NULL,
-    ghost bigint NOT NULL,
-    learning_rate real NOT NULL,
-    learning_rate_end real NOT NULL,
-    law jsonb NOT NULL,
-    momentum real,
-    noise_scale double precision,
-    noise_scale_exact double precision,
-    epochs double precision NOT NULL,
-    checkpoint_id bigint,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    finished_at timestamp with time zone,
-    held boolean DEFAULT false NOT NULL,
-    seed bigint NOT NULL,
-    backend text DEFAULT 'native'::text NOT NULL,
-    preparation integer DEFAULT 1 NOT NULL,
-    probe jsonb,
-    CONSTRAINT stage_is_sound CHECK (jobs.stage_is_sound(state, attempt, worker_id, checkpoint_id, reason))
-)
-WITH (fillfactor='80');
-COMMENT ON COLUMN jobs.stage.digest IS 'Names the state at the stage''s end, however the way was cut.';
-COMMENT ON COLUMN jobs.stage.pinned IS 'Some run wants it trained on machines of one numerics fingerprint only.';
-COMMENT ON COLUMN jobs.stage.state IS 'blocked: its parent is not done. Left when that is done (ready), diverged or failed (skipped).
-ready: may be claimed. Left by claim (running) or cancel.
-running: a worker holds its lease. Left by finish (done), diverge, fail (ready, failed), release
-(ready), rescue (ready, parked), cancel, and by report_damage (ready, blocked).
-done: its end''s checkpoint is registered. Left only when that checkpoint is found damaged (ready).
-diverged: a loss, gradient or statistic was not finite. A result: nothing leads out of it.
-failed: an error that another try does not mend, or the third failure. Left by retry.
-parked: crashed five times in a row without progress. Left by retry.
-skipped: an ancestor diverged, failed or was parked for good. Left when that ancestor is retried.
-cancelled: no live run wants it. Left when a submission or a retry wants it again.';
-COMMENT ON COLUMN jobs.stage.attempt IS 'Number of the latest attempt; it only grows. Every write of a worker carries it (fencing).';
-COMMENT ON COLUMN jobs.stage.held IS 'Every live run that wants it belongs to a paused grid: it is not claimed, and handed back.';
-COMMENT ON COLUMN jobs.stage.backend IS 'What trains it; in its digest, and matched at claim.';
-COMMENT ON COLUMN jobs.stage.preparation IS 'The version of how its data become numbers; in its digest, and matched at claim. 0 of tables that were planned before the digest had it, and were standardized in another way.';
-COMMENT ON COLUMN jobs.stage.probe IS 'How the gradient noise is probed; of no influence on what is trained, and in no digest.';
 ALTER TABLE jobs.stage ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.stage_id_seq
     START WITH 1
@@ -348,6 +364,10 @@ ALTER TABLE ONLY jobs.grid
     ADD CONSTRAINT grid_name_key UNIQUE (name);
 ALTER TABLE ONLY jobs.grid
     ADD CONSTRAINT grid_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY jobs.identity
+    ADD CONSTRAINT identity_digest_key UNIQUE (digest);
+ALTER TABLE ONLY jobs.identity
+    ADD CONSTRAINT identity_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY jobs.measurement
     ADD CONSTRAINT measurement_pkey PRIMARY KEY (stage_id, samples);
 ALTER TABLE ONLY jobs.migration
@@ -399,12 +419,14 @@ ALTER TABLE ONLY jobs.stage
 ALTER TABLE ONLY jobs.stage
     ADD CONSTRAINT stage_spec_digest_fkey FOREIGN KEY (spec_digest) REFERENCES jobs.spec(digest);
 GRANT USAGE ON SCHEMA jobs TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.stage TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.attempt TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.checkpoint TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.dataset TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.dataset_place TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.event TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.grid TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.identity TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.measurement TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.migration TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.queue TO jobctl_owner;
@@ -412,6 +434,5 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.run TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.run_stage TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.schema_state TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.spec TO jobctl_owner;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.stage TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.store TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.worker TO jobctl_owner;

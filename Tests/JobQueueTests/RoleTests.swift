@@ -108,14 +108,15 @@ import Values
 
   /// All functions that a role may call; the owner may call each.
   private static let functions: [String: Set<String>] = [
-    "jobctl_submitter": ["open_submission", "close_submission", "cancel", "queue_state"],
+    "jobctl_submitter": [
+      "open_submission", "close_submission", "cancel", "queue_state", "contradicting_digests",
+    ],
     "jobctl_worker": [
       "register_worker", "register_store", "retire_worker", "datasets_wanted", "note_missing_data",
-      "queue_state",
-      "rescue", "claim", "heartbeat", "record", "register_checkpoint", "finish",
+      "queue_state", "rescue", "claim", "heartbeat", "record", "register_checkpoint", "finish",
       "finish_and_claim", "diverge", "fail", "release", "report_damage",
     ],
-    "jobctl_reporter": ["queue_state"],
+    "jobctl_reporter": ["queue_state", "contradicting_digests"],
   ]
 
   @Test func noRoleMayCallOrTouchMoreThanIsWrittenHere() async throws {

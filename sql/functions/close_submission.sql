@@ -15,7 +15,6 @@ declare
 begin
   -- One submission at a time: two could otherwise make the same stage, or wait for each other.
   perform api.internal_serialize();
-  -- Somebody may have submitted the same meanwhile.
   result := api.internal_resubmit(header);
   if result is not null then return result; end if;
 
@@ -32,7 +31,12 @@ begin
   grid_number := grid_row.id;
   select count(*) into seed_count from pg_temp.submitted_seed;
   select count(*) * seed_count into run_count from pg_temp.submitted_setting;
-  insert into jobs.spec(digest, document) select digest, document from pg_temp.submitted_spec
+  insert into jobs.spec(digest, document)
+  select api.internal_digest(document), document::jsonb from pg_temp.submitted_spec
+  on conflict do nothing;
+  insert into jobs.identity(digest, text)
+  select distinct on (c.identity) c.identity, t.identity
+  from pg_temp.stage_content c join pg_temp.submitted_stage t on t.number = c.number
   on conflict do nothing;
 
   first_run := api.internal_reserve('jobs.run', run_count);
@@ -43,9 +47,12 @@ begin
   select first_run + g.number * seed_count + d.number, grid_number,
     concat_ws(',', nullif(g.name, ''), 'seed=' || d.seed), g.number * seed_count + d.number,
     d.seed, g.labels || jsonb_build_object('seed', d.seed), g.learning_rate, g.schedule,
-    g.optimizer, g.variant, g.updates, g.samples, g.epochs, g.classes, g.samples_per_epoch,
+    g.optimizer, g.variant, c.start_updates + c.updates, c.end_samples,
+    c.end_samples / g.samples_per_epoch::float8, g.classes, g.samples_per_epoch,
     coalesce(g.name, '')
-  from pg_temp.submitted_setting g cross join pg_temp.submitted_seed d
+  from pg_temp.submitted_setting g
+  join pg_temp.stage_content c on c.number = g.chain[cardinality(g.chain)]
+  cross join pg_temp.submitted_seed d
   order by g.number, d.number;
 
   perform api.internal_new_stages(grid_row.priority);

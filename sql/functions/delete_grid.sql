@@ -9,6 +9,7 @@ declare
   shared      bigint[];
   files       jsonb;
   run_count   int;
+  texts       bigint[];
 begin
   perform api.internal_serialize();
   grid_number := api.internal_grid(grid);
@@ -34,7 +35,10 @@ begin
   where id = any (orphans);
   delete from jobs.checkpoint where stage_id = any (orphans);
   delete from jobs.attempt where stage_id = any (orphans);
-  delete from jobs.stage where id = any (orphans);
+  with gone as (delete from jobs.stage where id = any (orphans) returning identity_id)
+  select coalesce(array_agg(distinct identity_id), '{}') into texts from gone;
+  delete from jobs.identity i where i.id = any (texts) and not exists (
+    select from jobs.stage s where s.identity_id = i.id);
   -- What other grids have left of it.
   perform api.internal_cancel_unwanted(shared);
   perform api.internal_prioritize(shared);

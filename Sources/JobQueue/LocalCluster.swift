@@ -10,9 +10,10 @@ package struct LocalCluster: Sendable {
   /// Whether the server's account can enter the home; if not, the cluster is elsewhere.
   private let isHomeReachable: Bool
   /// PostgreSQL refuses to run as root: then the account that it runs as.
-  private let account: Account?
+  let account: Account?
 
   struct Account: Sendable {
+    let name: String
     let user: uid_t
     let group: gid_t
   }
@@ -20,6 +21,10 @@ package struct LocalCluster: Sendable {
   package enum Failure: Error, CustomStringConvertible {
     case noServer
     case noAccount
+    /// The programs of the version that made the cluster are not installed; these others are.
+    case otherVersion(home: String, made: Int, installed: [Int])
+    /// The server may not run meanwhile.
+    case running(home: String)
     case unsafeFolder(String, reason: String)
     case command(String, output: String)
     case busy(String)
@@ -32,10 +37,14 @@ package struct LocalCluster: Sendable {
       switch self {
       case .noServer:
         "the embedded database needs PostgreSQL 15 or newer: apt-get install postgresql-15, "
-          + "or name a database with --database"
+          + "or name a database with --database ($\(ServerPrograms.variable): folders of its programs)"
       case .noAccount:
         "run as root, the embedded database runs as the user postgres, who does not exist: "
           + "apt-get install postgresql-15"
+      case .otherVersion(let home, let made, let installed):
+        LocalCluster.otherVersion(home, made, installed)
+      case .running(let home):
+        "the database in \(home) runs: jobctl local stop"
       case .unsafeFolder(let path, let reason):
         "\(path) cannot hold the embedded database: \(reason)"
       case .command(let name, let output): "\(name) failed: \(output)"
@@ -53,6 +62,22 @@ package struct LocalCluster: Sendable {
     }
   }
 
+  private static func otherVersion(_ home: String, _ made: Int, _ installed: [Int]) -> String {
+    var text =
+      "the database in \(home) was made by PostgreSQL \(made), and "
+      + (installed.isEmpty
+        ? "no programs of PostgreSQL's server are installed"
+        : "only the programs of PostgreSQL "
+          + installed.map(String.init).joined(separator: " and ") + " are installed")
+      + ": apt-get install postgresql-\(made)"
+    if let newer = installed.first, newer > made {
+      text +=
+        ". To go on with \(newer), install both (postgresql-\(made) postgresql-\(newer)) and run: "
+        + "jobctl local upgrade"
+    }
+    return text
+  }
+
   /// Unix socket paths end at 107 bytes; the name in the folder takes 16.
   private static let longestSocketFolder = 90
   private static let databaseName = "jobctl"
@@ -63,7 +88,8 @@ package struct LocalCluster: Sendable {
     self.home = home
     if geteuid() == 0 {
       guard let entry = getpwnam("postgres") else { throw .noAccount }
-      account = Account(user: entry.pointee.pw_uid, group: entry.pointee.pw_gid)
+      account = Account(
+        name: "postgres", user: entry.pointee.pw_uid, group: entry.pointee.pw_gid)
       // A cluster stays where it was made, whatever becomes of the home's mode.
       let isInHome = access(home + "/postgres/data/PG_VERSION", F_OK) == 0
       let isInShelter = access(home + "/cluster", F_OK) == 0
@@ -140,9 +166,18 @@ package struct LocalCluster: Sendable {
       "host=\(quoted(socketFolder)) port=5432 user=jobctl dbname=\(LocalCluster.databaseName)")
   }
 
-  private var data: String { folder + "/data" }
+  var data: String { folder + "/data" }
 
   package var isCreated: Bool { FileManager.default.fileExists(atPath: data + "/PG_VERSION") }
+
+  /// Why the home is a bad place for a database, if it is one.
+  package var networkWarning: String? {
+    guard let type = FileSystem.network(of: folder) else { return nil }
+    return
+      "the embedded database in \(folder) is on a network file system (\(type)): its locks may not "
+      + "hold between machines, and two servers on one folder destroy it. Use a home on a local disk, or "
+      + "a server (--database)"
+  }
 
   // MARK: - Starting and stopping
 
@@ -155,6 +190,7 @@ package struct LocalCluster: Sendable {
     if process == nil, let owner = HomeOwner(file: ownerFile), owner.isElsewhere {
       throw Failure.elsewhere(home: home, host: owner.host, note: ownerFile)
     }
+    try settleUpgrade()
     if !isCreated { try await create() }
     if !isRunning { try await start() }
     if HomeOwner(file: ownerFile) != .here { try HomeOwner.here.write(to: ownerFile) }
@@ -167,7 +203,7 @@ package struct LocalCluster: Sendable {
   private var log: String { folder + "/postgres.log" }
 
   /// The exit status of flock when another process holds the lock.
-  private static let isLocked: Int32 = 75
+  static let isLocked: Int32 = 75
 
   private func start() async throws {
     try makeFolder(socketFolder, mode: 0o700, owner: account)
@@ -182,21 +218,15 @@ package struct LocalCluster: Sendable {
     }
     // The server inherits the lock and holds it for its life, in whichever container it runs. Under the lock
     // a postmaster.pid is a dead server's: its number may be any program's by now.
-    let locked = [
-      "/usr/bin/flock", "-w", "10", "-E", "\(LocalCluster.isLocked)", "server.lock",
-      "/bin/sh", "-c", #"rm -f data/postmaster.pid && exec "$@""#, "sh",
-    ]
+    let cleaned = ["/bin/sh", "-c", #"rm -f data/postmaster.pid && exec "$@""#, "sh"]
     // The socket's folder is said here: a home that has moved has another one. pg_ctl hands its words to
     // a shell: they are relative to the folder, and hold nothing of the home's path.
     let socket = socketFolder.hasPrefix(folder) ? "../socket" : socketFolder
     let result = try await server(
       "pg_ctl",
       ["-D", "data", "-l", "postgres.log", "-o", "-k \(socket)", "-w", "-t", "60", "-s", "start"],
-      under: locked)
-    if result.code == LocalCluster.isLocked {
-      throw Failure.outOfSight(
-        home: home, host: HomeOwner(file: ownerFile)?.host ?? "another host")
-    }
+      under: LocalCluster.locked + cleaned)
+    try refuseLocked(result)
     guard result.isSuccess else {
       let tail = (try? String(contentsOfFile: log, encoding: .utf8))?
         .split(separator: "\n").suffix(5).joined(separator: "\n")
@@ -204,11 +234,19 @@ package struct LocalCluster: Sendable {
     }
   }
 
+  /// Runs a program with the lock that a server holds for its life.
+  static let locked = ["/usr/bin/flock", "-w", "10", "-E", "\(isLocked)", "server.lock"]
+
+  func refuseLocked(_ result: ChildProcess.Ended) throws(Failure) {
+    guard result.code == LocalCluster.isLocked else { return }
+    throw .outOfSight(home: home, host: HomeOwner(file: ownerFile)?.host ?? "another host")
+  }
+
   /// Starting a server takes seconds; whoever holds the lock for longer is stuck.
   private static let lockPatience = Duration.seconds(90)
 
   /// One command at a time makes, starts or stops the cluster. Returns the lock's descriptor.
-  private func takeLock() async throws -> Int32 {
+  func takeLock() async throws -> Int32 {
     let path = home + "/local.lock"
     let lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
     guard lock >= 0 else {
@@ -243,7 +281,7 @@ package struct LocalCluster: Sendable {
 
   /// This cluster's server, ready or not. A server works in its data folder: the number in postmaster.pid
   /// alone may be any program's by now.
-  private var process: Int32? {
+  var process: Int32? {
     guard let process = pidFile?.first.flatMap({ Int32($0) }), process > 0,
       kill(process, 0) == 0 || errno == EPERM
     else { return nil }
@@ -263,6 +301,7 @@ package struct LocalCluster: Sendable {
     guard isCreated else { return false }
     let lock = try await takeLock()
     defer { close(lock) }
+    try settleUpgrade()
     let owner = HomeOwner(file: ownerFile)
     guard isRunning else {
       if process == nil, let owner, owner.isElsewhere {
@@ -292,20 +331,27 @@ package struct LocalCluster: Sendable {
       owner: nil)
     try makeFolder(folder, mode: 0o700, owner: account)
     // Made beside and renamed: a cluster is there as a whole or not at all.
-    let unfinished = folder + "/data.partial"
-    try? FileManager.default.removeItem(atPath: unfinished)
+    try await makeData("data.partial", by: try await programs())
+    guard rename(folder + "/data.partial", data) == 0 else {
+      throw Failure.unsafeFolder(folder, reason: String(cString: strerror(errno)))
+    }
+  }
+
+  /// Makes the files of an empty cluster in a folder of this name.
+  func makeData(_ name: String, by programs: ServerPrograms, _ options: [String] = []) async throws
+  {
+    let path = folder + "/" + name
+    try? FileManager.default.removeItem(atPath: path)
     let result = try await server(
       "initdb",
       [
-        "-D", "data.partial", "-U", "jobctl", "--auth-local=peer", "--auth-host=reject", "-E",
-        "UTF8",
+        "-D", name, "-U", "jobctl", "--auth-local=peer", "--auth-host=reject", "-E", "UTF8",
         "--locale=C", "--no-instructions",
-      ])
+      ] + options, of: programs)
     guard result.isSuccess else { throw Failure.command("initdb", output: result.output) }
-    let user = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "nobody"
     let files = [
       ("pg_hba.conf", "local all all peer map=jobctl\n"),
-      ("pg_ident.conf", "jobctl \"\(user)\" jobctl\n"),
+      ("pg_ident.conf", identities),
       (
         "postgresql.auto.conf",
         """
@@ -319,10 +365,14 @@ package struct LocalCluster: Sendable {
         """
       ),
     ]
-    for (name, text) in files { try write(text, to: unfinished + "/" + name) }
-    guard rename(unfinished, data) == 0 else {
-      throw Failure.unsafeFolder(folder, reason: String(cString: strerror(errno)))
-    }
+    for (name, text) in files { try write(text, to: path + "/" + name) }
+  }
+
+  /// Who may log in as jobctl: this user, and the server's account, as which pg_upgrade runs.
+  var identities: String {
+    let user = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "nobody"
+    let names = [user] + (account.map { [$0.name] } ?? [])
+    return names.map { "jobctl \"\($0)\" jobctl\n" }.joined()
   }
 
   private func createDatabase() async throws {
@@ -358,7 +408,7 @@ package struct LocalCluster: Sendable {
     }
   }
 
-  private func write(_ text: String, to path: String) throws(Failure) {
+  func write(_ text: String, to path: String) throws(Failure) {
     do { try text.write(toFile: path, atomically: false, encoding: .utf8) } catch {
       throw .unsafeFolder(path, reason: error.localizedDescription)
     }
@@ -367,13 +417,14 @@ package struct LocalCluster: Sendable {
   }
 
   /// Runs one of the server's programs, as the server's account.
-  private func server(
-    _ name: String, _ arguments: [String], under launcher: [String] = []
+  func server(
+    _ name: String, _ arguments: [String], under launcher: [String] = [],
+    of said: ServerPrograms? = nil
   ) async throws -> ChildProcess.Ended {
-    guard let path = LocalCluster.program(name, version: installedVersion) else {
-      throw Failure.noServer
-    }
-    var command = launcher + [path] + arguments
+    var programs = said
+    if programs == nil { programs = try await self.programs() }
+    guard let programs else { throw Failure.noServer }
+    var command = launcher + [programs.path(name)] + arguments
     if let account {
       // The ids are changed by a program that was started for it: between fork and exec of a process
       // with threads they cannot be, safely.
@@ -387,20 +438,21 @@ package struct LocalCluster: Sendable {
   }
 
   /// The major version of an existing cluster.
-  private var installedVersion: Int? {
+  var majorVersion: Int? {
     (try? String(contentsOfFile: data + "/PG_VERSION", encoding: .utf8))
       .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
   }
 
-  /// The program of this version, or of the newest one from 15 on.
-  private static func program(_ name: String, version: Int?) -> String? {
-    let root = "/usr/lib/postgresql"
-    let versions = ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? [])
-      .compactMap { Int($0) }.filter { $0 >= 15 && (version == nil || version == $0) }.sorted()
-    let candidates =
-      versions.reversed().map { "\(root)/\($0)/bin/\(name)" } + [
-        "/usr/bin/\(name)", "/usr/local/bin/\(name)",
-      ]
-    return candidates.first { FileManager.default.isExecutableFile(atPath: $0) }
+  /// The programs of the cluster's version; the newest ones where there is no cluster yet.
+  private func programs() async throws(Failure) -> ServerPrograms {
+    let installed = await ServerPrograms.installed()
+    guard let made = majorVersion else {
+      guard let newest = installed.first else { throw .noServer }
+      return newest
+    }
+    guard let same = installed.first(where: { $0.major == made }) else {
+      throw .otherVersion(home: home, made: made, installed: installed.map(\.major))
+    }
+    return same
   }
 }

@@ -34,18 +34,54 @@ package struct Migrator {
     }
   }
 
-  /// Applies what is missing, in one transaction.
+  /// Workers that run: they were started with the schema that a migration would change.
+  package struct WorkersRun: Error, CustomStringConvertible {
+    package let workers: [String]
+
+    package var description: String {
+      "the database's schema is of another version than this jobctl, and workers of that version run: "
+        + workers.joined(separator: ", ")
+        + "; stop them first (SIGTERM: they write a checkpoint). A worker that was killed counts for a "
+        + "minute"
+    }
+  }
+
+  /// Applies what is missing, in one transaction; throws `WorkersRun` where workers would find another
+  /// schema than theirs from one moment to the next.
   package func migrate() async throws {
-    try await database.withConnection { connection throws(PostgresError) in
-      try await connection.transaction { connection throws(PostgresError) in
+    let workers = try await database.withConnection { connection throws(PostgresError) in
+      try await connection.transaction { connection throws(PostgresError) -> [String] in
         try connection.query("select pg_advisory_xact_lock($1)", [.integer(Migrator.lock)])
+        let have: Int
         switch try Migrator.status(connection) {
-        case .current, .ahead: return
-        case .behind(let have, _): try Migrator.apply(connection, after: have)
-        case .differs: try Migrator.apply(connection, after: EmbeddedSQL.migrations.count)
+        case .current, .ahead: return []
+        case .behind(let version, _): have = version
+        case .differs: have = EmbeddedSQL.migrations.count
         }
+        let workers = have > 0 ? try Migrator.workers(connection) : []
+        if workers.isEmpty { try Migrator.apply(connection, after: have) }
+        return workers
       }
     }
+    guard workers.isEmpty else { throw WorkersRun(workers: workers) }
+  }
+
+  /// Names of workers that were seen in the last minute, whatever version the schema is of.
+  package func runningWorkers() async throws -> [String] {
+    try await database.withConnection { connection throws(PostgresError) in
+      try await connection.transaction { connection throws(PostgresError) in
+        try Migrator.workers(connection)
+      }
+    }
+  }
+
+  private static func workers(_ connection: isolated Connection) throws(PostgresError) -> [String] {
+    try connection.query(
+      """
+      select name from jobs.worker
+      where state <> 'gone' and seen_at > clock_timestamp() - interval '1 minute' order by id limit 20
+      """
+    ).compactMap { $0["name"] }
   }
 
   private static func status(_ connection: isolated Connection) throws(PostgresError) -> Status {

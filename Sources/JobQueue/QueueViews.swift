@@ -132,6 +132,12 @@ extension JobQueue {
       "where run_id = $1 order by samples")
   }
 
+  /// Stages whose digests cannot be computed again: an earlier version did not keep the text.
+  package func unverifiableStages() async throws -> Int? {
+    try await database.query("select count(*) from report.stage where not is_verifiable").single
+      .flatMap { Int($0) }
+  }
+
   package func contradictions() async throws -> [Contradiction] {
     try await rows(Contradiction.self, from: "report.contradiction")
   }

@@ -110,7 +110,8 @@ extension Shape {
   ) {
     switch (self, value) {
     case (.anything, _), (.bool, .bool): break
-    case (.text, .string(let text)) where !text.utf8.contains(where: { $0 == 0 || $0 == 0x7F }): break
+    case (.text, .string(let text)) where !text.utf8.contains(where: { $0 == 0 || $0 == 0x7F }):
+      break
     case (.name, .string(let text)) where isValidName(text): break
     case (.choice(let names, _), .string(let text)) where names.contains(text): break
     case (.word(_, _, _, let accepts), .string(let text)) where accepts(text): break

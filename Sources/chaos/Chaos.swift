@@ -76,33 +76,46 @@ import Values
     fflush(nil)
 
     let site = try Site(folder: folder + "/chaos", program: program, hasSmallDisk: true, runs: runs)
-    var isOver = false
-    var found = expected
-    var contradictions: [String] = []
     try await site.whileOpen(submitting: file) {
-      let tormentor = try await Tormentor(site, seed: seed, workers: workers)
-      isOver = try await tormentor.run(faults: faults, deadline: deadline)
-      found = try await Results(of: site.database)
-      contradictions = try await site.database.query(
-        "select what, stage_id from report.contradiction"
-      ).map { "stage \($0["stage_id"] ?? ""): \($0["what"] ?? "")" }
+      let neighbour = try await Neighbour(beside: site, submitting: file)
+      let tormentor = try await Tormentor(site, neighbour, seed: seed, workers: workers)
+      let isOver = try await tormentor.run(faults: faults, deadline: deadline)
+      let found = try await Results(of: site.database)
+      let beside = try await neighbour.results(by: deadline)
       print(try await tormentor.table())
       print(try await tormentor.recoveries())
+      let faults =
+        neighbour.violations.map { "VIOLATION: \($0)" } + (try await contradictions(in: site))
+      try judge(expected, found, beside, faults, isOver)
     }
+  }
+
+  private func contradictions(in site: Site) async throws -> [String] {
+    try await site.database.query("select what, stage_id from report.contradiction")
+      .map { "CONTRADICTION: stage \($0["stage_id"] ?? ""): \($0["what"] ?? "")" }
+  }
+
+  /// Compares both queues' results with the undisturbed ones.
+  private func judge(
+    _ expected: Results, _ found: Results, _ beside: Results, _ faults: [String], _ isOver: Bool
+  ) throws {
     let wrong = expected.differences(from: found)
+    let wrongBeside = expected.differences(from: beside)
+    for line in faults { print(line) }
+    for run in wrongBeside.prefix(5) { print("DIFFERENT, of the other queue: \(run)") }
     for run in wrong.prefix(5) { print("DIFFERENT: \(run)") }
-    for line in contradictions { print("CONTRADICTION: \(line)") }
     print(
       "\(expected.runs - wrong.count) of \(expected.runs) runs have exactly the digest, the "
-        + "measurements and the update count of the undisturbed ones.")
-    guard isOver, wrong.isEmpty, contradictions.isEmpty else { throw ExitCode(1) }
+        + "measurements and the update count of the undisturbed ones, and "
+        + "\(expected.runs - wrongBeside.count) of the other queue's.")
+    guard isOver, wrong.isEmpty, wrongBeside.isEmpty, faults.isEmpty else { throw ExitCode(1) }
   }
 
   private func recover(_ file: String, in folder: String) async throws {
     let site = try Site(
       folder: folder + "/recovery", program: program, hasSmallDisk: false, runs: runs)
     try await site.whileOpen(submitting: file) {
-      let tormentor = try await Tormentor(site, seed: seed, workers: workers)
+      let tormentor = try await Tormentor(site, nil, seed: seed, workers: workers)
       try await tormentor.killTrainers(faults, deadline: .now + .seconds(minutes * 60))
       print("\(tormentor.kills.count) SIGKILLs, \(workers) workers at \((runs + 2) / 3) stages.")
       print(try await tormentor.recoveries())
@@ -179,7 +192,7 @@ final class Site: @unchecked Sendable {
     }
     try await cluster.ensureRunning()
     try await Migrator(database).migrate()
-    let submit = try start(["submit", file], through: nil)
+    let submit = try start(["submit", file])
     guard await submit.ended(by: .now + .seconds(60)) == 0 else {
       throw ValidationError("the grid could not be submitted")
     }
@@ -200,27 +213,35 @@ final class Site: @unchecked Sendable {
   /// Removes checkpoints that nothing goes on from, as a crontab would.
   func collect() async throws {
     let collector = try start(
-      ["gc", "--keep", "final", "--yes", "--checkpoints", store], through: nil)
+      ["gc", "--keep", "final", "--yes", "--checkpoints", store])
     _ = await collector.ended(by: .now + .seconds(30))
   }
 
   func worker(through proxy: Proxy?, slots: Int = 1) throws -> WorkerProcess {
-    try start(
-      [
-        "worker", "--until-empty", "--slots", "\(slots)", "--threads", "\(slots)",
-        "--checkpoints", store, "--checkpoint-every", "1", "--log-level", "error",
-      ], through: proxy)
+    let target = try cluster.target().string
+    return try start(
+      workerArguments(slots: slots),
+      target: proxy.map { target.replacing(cluster.socketFolder, with: $0.folder) })
   }
 
-  private func start(_ arguments: [String], through proxy: Proxy?) throws -> WorkerProcess {
-    let target = try cluster.target().string
+  func workerArguments(slots: Int) -> [String] {
+    [
+      "worker", "--until-empty", "--slots", "\(slots)", "--threads", "\(slots)",
+      "--checkpoints", store, "--checkpoint-every", "1", "--log-level", "error",
+    ]
+  }
+
+  /// `target` is the site's own database where it is nil.
+  func start(_ arguments: [String], target: String? = nil, through launcher: [String] = []) throws
+    -> WorkerProcess
+  {
+    let command = launcher + [program] + arguments
     let process = Process()
-    process.executableURL = URL(filePath: program)
-    process.arguments = arguments
+    process.executableURL = URL(filePath: command[0])
+    process.arguments = Array(command.dropFirst())
     process.environment = [
       "PATH": "/usr/bin:/bin", "HOME": folder, "JOBCTL_HOME": folder + "/home",
-      "JOBCTL_DATABASE_URL": proxy.map { target.replacing(cluster.socketFolder, with: $0.folder) }
-        ?? target,
+      "JOBCTL_DATABASE_URL": try target ?? cluster.target().string,
     ]
     process.standardOutput = FileHandle.nullDevice
     process.standardError = FileHandle.nullDevice

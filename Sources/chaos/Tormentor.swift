@@ -20,6 +20,10 @@ final class Tormentor {
     case fillDisk = "the checkpoint disk full"
     case truncate = "a checkpoint file truncated"
     case flip = "bits of a checkpoint file flipped"
+    case intruder = "a worker and a gc of another queue at the store"
+    case lostStore = "the store empty for a while"
+    case swappedStore = "another queue's store in its place for a while"
+    case secondHost = "another host at the database's home"
 
     /// Of a hundred faults about so many; the others come as they may.
     var weight: Int {
@@ -29,11 +33,13 @@ final class Tormentor {
       case .stop: 3
       case .restart, .fillDisk: 2
       case .pause, .drain, .terminate, .stall, .reset, .truncate, .flip: 3
+      case .intruder, .lostStore, .swappedStore, .secondHost: 1
       }
     }
   }
 
   let site: Site
+  private let neighbour: Neighbour?
   private let proxy: Proxy
   private let count: Int
   private var random: SystemSeed
@@ -45,8 +51,9 @@ final class Tormentor {
   var started = 0
   private var collected = ContinuousClock.now
 
-  init(_ site: Site, seed: Int, workers: Int) async throws {
+  init(_ site: Site, _ neighbour: Neighbour?, seed: Int, workers: Int) async throws {
     self.site = site
+    self.neighbour = neighbour
     count = workers
     random = SystemSeed(state: UInt64(seed))
     proxy = try Proxy(folder: site.folder + "/proxy", server: site.cluster.socketFolder)
@@ -54,7 +61,7 @@ final class Tormentor {
 
   /// True when all work was over in time.
   func run(faults: Int, deadline: ContinuousClock.Instant) async throws -> Bool {
-    let bag = Fault.allCases.flatMap { Array(repeating: $0, count: $0.weight) }
+    let bag = possible.flatMap { Array(repeating: $0, count: $0.weight) }
     // Every kind once, then as their weights have it.
     var first = possible.shuffled(using: &random)
     var left = faults
@@ -95,8 +102,17 @@ final class Tormentor {
     return isOver && left == 0 && neverCaused.isEmpty
   }
 
-  /// Without a small disk of its own there is none to fill.
-  private var possible: [Fault] { Fault.allCases.filter { $0 != .fillDisk || site.isDiskSmall } }
+  /// Without a disk of the site's own there is none to fill, and none to hide.
+  private var possible: [Fault] {
+    Fault.allCases.filter { fault in
+      switch fault {
+      case .fillDisk: site.isDiskSmall
+      case .lostStore, .swappedStore, .secondHost: site.isDiskSmall && neighbour != nil
+      case .intruder: neighbour != nil
+      default: true
+      }
+    }
+  }
 
   private var neverCaused: [Fault] {
     possible.filter { fault in !caused.contains { $0.fault == fault } }
@@ -206,6 +222,10 @@ final class Tormentor {
     case .reset: proxy.reset()
     case .fillDisk: return try await fillDisk()
     case .truncate, .flip: return try await spoil(truncating: fault == .truncate)
+    case .intruder: try await neighbour?.intrude()
+    case .lostStore: return try await neighbour?.loseStore() ?? false
+    case .swappedStore: return try await neighbour?.swapStore() ?? false
+    case .secondHost: return try await neighbour?.comeFromElsewhere() ?? false
     }
     return true
   }

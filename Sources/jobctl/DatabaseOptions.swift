@@ -64,21 +64,33 @@ struct DatabaseOptions: ParsableArguments {
     return .embedded(try DatabaseOptions.cluster())
   }
 
-  /// Where the database is; the embedded one is started and migrated.
-  func target() async throws -> ConnectionTarget {
+  /// What a command does with the schema of an embedded database that was made by another version.
+  enum Schema {
+    /// Leaves it: a command that reads, or that changes little, is no reason to migrate.
+    case asItIs
+    case migrated
+  }
+
+  /// Where the database is; the embedded one is started, and gets its schema where it has none.
+  func target(_ schema: Schema = .asItIs) async throws -> ConnectionTarget {
     switch try choice() {
     case .embedded(let cluster):
+      if !cluster.isRunning, let warning = cluster.networkWarning {
+        complain("warning: \(warning)")
+      }
       try await cluster.ensureRunning()
       let target = try cluster.target()
-      try await Migrator(Database(target, logger: quiet)).migrate()
+      let migrator = Migrator(Database(target, logger: quiet))
+      let isNew = if case .behind(0, _) = try await migrator.status() { true } else { false }
+      if isNew || schema == .migrated { try await migrator.migrate() }
       return target
     case .server(let target): return target
     }
   }
 
   /// A database whose schema fits this program.
-  func open(logger: Logger? = nil) async throws -> Database {
-    let database = Database(try await target(), logger: logger ?? quiet)
+  func open(_ schema: Schema = .asItIs, logger: Logger? = nil) async throws -> Database {
+    let database = Database(try await target(schema), logger: logger ?? quiet)
     let status = try await Migrator(database).status()
     guard status == .current else { throw SchemaMismatch(status: status) }
     return database

@@ -92,7 +92,7 @@ import Values
     let code: Int32
     switch error {
     case is InvalidDocument: code = ExitStatus.badGrid
-    case is SchemaMismatch: code = ExitStatus.schemaMismatch
+    case is SchemaMismatch, is Migrator.WorkersRun: code = ExitStatus.schemaMismatch
     case is LocalCluster.Failure: code = ExitStatus.noDatabase
     case let error as PostgresError:
       switch error {

@@ -211,7 +211,7 @@ struct SubmitCommand: AsyncParsableCommand {
       return
     }
     let submission = Submission(plan, priority: priority) { $0.cost($1, threads: 1).memoryBytes }
-    let reply = try await JobQueue(database.open()).submit(submission)
+    let reply = try await JobQueue(database.open(.migrated)).submit(submission)
     if json {
       let result: JSON = [
         "format": 1, "grid": .string(plan.grid.name), "id": .integer(reply.id),

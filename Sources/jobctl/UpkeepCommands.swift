@@ -96,6 +96,11 @@ struct CheckCommand: AsyncParsableCommand {
     for row in try await queue.contradictions() {
       complainAbout("stage \(row.stage.map(String.init) ?? ""): \(row.what)")
     }
+    if let old = try await queue.unverifiableStages(), old > 0 {
+      print(
+        "\(old) stages were submitted to an earlier version: their digests are computed again once a grid "
+          + "with the same runs is submitted")
+    }
     // Rows first: what is registered from now on has its file, and is not looked at.
     let rows = try await queue.files(of: store.id, valid: false)
     let started = Date()
@@ -214,6 +219,10 @@ struct DoctorCommand: AsyncParsableCommand {
   /// Gives the queue, where the schema is this program's.
   private func askDatabase(_ say: Say) async -> JobQueue? {
     do {
+      if case .embedded(let cluster) = try database.choice() {
+        let warning = cluster.networkWarning
+        say("home", warning == nil, warning ?? "\(cluster.home), on a disk of this machine")
+      }
       let target = try await database.target()
       let database = Database(target, logger: .init(label: "doctor"))
       let sent = Date()

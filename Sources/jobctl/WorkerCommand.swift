@@ -63,7 +63,7 @@ struct WorkerCommand: AsyncParsableCommand {
       return handler
     }
     let logger = Logger(label: "worker")
-    let database = try await database.open(logger: logger)
+    let database = try await database.open(.migrated, logger: logger)
     // A name that is no grid's would idle for ever.
     let only = grid == nil ? nil : try await findGrid(grid ?? "", in: database).1
     let options = WorkerOptions(

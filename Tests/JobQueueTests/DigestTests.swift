@@ -178,7 +178,9 @@ import Values
     ("update jobs.spec set document = jsonb_set(document, '{ghost}', '16')", "its spec is another"),
     ("update jobs.identity set text = replace(text, '0.05', '0.5')", "not that of its text"),
     ("update jobs.stage set preparation = 0", "another version"),
-    ("update jobs.stage set start_samples = 32 where parent_id is not null", "does not begin where"),
+    (
+      "update jobs.stage set start_samples = 32 where parent_id is not null", "does not begin where"
+    ),
     (
       """
       update jobs.stage s set parent_id = (select min(p.id) from jobs.stage p
@@ -203,7 +205,8 @@ import Values
     #expect(try await queue.contradictions().isEmpty)
     let reply = try await submit(smallGrid("b"))
     #expect(reply.created == 0)
-    #expect(try await queue.value("select count(*) from jobs.stage where identity_id is null") == "0")
+    #expect(
+      try await queue.value("select count(*) from jobs.stage where identity_id is null") == "0")
     #expect(try await queue.contradictions().isEmpty)
   }
 

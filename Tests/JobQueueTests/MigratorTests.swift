@@ -38,6 +38,11 @@ import Testing
   @Test func theSchemaIsTheSnapshot() async throws {
     let database = Database(try await TestCluster.database(), logger: quietLogger)
     try await Migrator(database).migrate()
+    let version = try await JobQueue(database).server().version
+    guard version.hasPrefix("15.") else {
+      print("skipped: the snapshot is what pg_dump of PostgreSQL 15 writes, and this is \(version)")
+      return
+    }
     let result = try await Subprocess.run(
       .name("pg_dump"),
       arguments: [

@@ -18,7 +18,10 @@ private struct Claimer: ActsAsWorker { let queue: JobQueue }
     let result = try await Subprocess.run(
       .path(FilePath(repository.appending(path: "ops/\(name)").path)),
       arguments: Arguments(arguments),
-      environment: .custom(["PATH": "/usr/bin:/bin", "HOME": home, "JOBCTL": Program.path]),
+      environment: .custom([
+        "PATH": (Program.server["JOBCTL_POSTGRES"] ?? "/usr/bin") + ":/usr/bin:/bin", "HOME": home,
+        "JOBCTL": Program.path,
+      ]),
       output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
     return (result.terminationStatus.isSuccess, result.standardOutput + result.standardError)
   }

@@ -14,6 +14,7 @@ import Values
   ) async throws -> Program.Result {
     var values = ["PATH": "/usr/bin:/bin", "HOME": home]
     if !home.isEmpty { values["JOBCTL_HOME"] = home }
+    values.merge(Program.server) { $1 }
     values.merge(more) { $1 }
     let command = prefix + [Program.path] + arguments
     let result = try await Subprocess.run(

@@ -15,10 +15,14 @@ enum Program {
     var error: String
   }
 
-  /// No setting of the caller's environment reaches the program.
+  /// The PostgreSQL that the tests run on.
+  static let server = ProcessInfo.processInfo.environment.filter { $0.key == "JOBCTL_POSTGRES" }
+
+  /// No other setting of the caller's environment reaches the program.
   static func environment(_ database: String?, home: String) -> Environment {
     var values = ["PATH": "/usr/bin:/bin", "HOME": home, "JOBCTL_HOME": home]
     if let database { values["JOBCTL_DATABASE_URL"] = database }
+    values.merge(server) { $1 }
     return .custom(
       Dictionary(
         uniqueKeysWithValues: values.map { (Environment.Key(rawValue: $0.key) ?? "X", $0.value) }))
@@ -26,10 +30,11 @@ enum Program {
 
   static func run(
     _ arguments: [String], database: String? = nil, home: String = "/nonexistent",
-    input: String = ""
+    input: String = "", through launcher: [String] = []
   ) async throws -> Result {
+    let command = launcher + [path] + arguments
     let result = try await Subprocess.run(
-      .path(FilePath(path)), arguments: Arguments(arguments),
+      .path(FilePath(command[0])), arguments: Arguments(Array(command.dropFirst())),
       environment: environment(database, home: home), input: .string(input),
       output: .string(limit: 1 << 22), error: .string(limit: 1 << 20))
     let status: Int32 =

@@ -1,5 +1,6 @@
--- Stages that are not what their digests are taken of, which no function makes. A view runs what it
--- calls with the rights of who reads it: this one reads the tables for every role that may read views.
+-- Stages that are not what their digests are taken of, which no function makes. A view runs what
+-- it calls with the rights of who reads it: this one reads the tables for every role that may
+-- read views.
 create or replace function api.contradicting_digests()
 returns table (what text, stage_id bigint)
 language sql stable security definer set search_path = pg_catalog, jobs, api, pg_temp as $$

@@ -1,5 +1,5 @@
--- Whether a stage's digest goes on from another's by one law, or by more of the same law: both texts
--- are the same but for the laws, and the first laws are the other's.
+-- Whether a stage's digest goes on from another's by one law, or by more of the same law: both
+-- texts are the same but for the laws, and the first laws are the other's.
 create or replace function api.internal_goes_on(identity text, parent text) returns boolean
 language sql immutable as $$
   select a - 'laws' = b - 'laws' and (

@@ -1,7 +1,7 @@
--- What the text says that a stage's digest is taken of (Experiments/StageIdentity.swift). DEL stands
--- where the seed goes. `updates` are all since sample 0; `law` is the stage's own.
--- It gives one row, and as a set it is planned together with the query around it (offset 0: the
--- text is read once).
+-- What the text says that a stage's digest is taken of (Experiments/StageIdentity.swift). DEL
+-- stands where the seed goes. `updates` are all since sample 0; `law` is the stage's own. It
+-- gives one row, and as a set it is planned together with the query around it (offset 0: the text
+-- is read once).
 create or replace function api.internal_identity(identity text)
 returns table (numerics_version int, backend text, preparation int, spec jsonb, dataset text,
   ghost bigint, optimizer text, laws jsonb, law jsonb, batch bigint, end_samples bigint,

@@ -1,5 +1,6 @@
--- Why the text of a digest cannot be one, null where it can. The text of a stage is the same for each
--- seed but for the seed itself: otherwise seeds would have other laws than the ones that are read.
+-- Why the text of a digest cannot be one, null where it can. The text of a stage is the same for
+-- each seed but for the seed itself: otherwise seeds would have other laws than the ones that are
+-- read.
 create or replace function api.internal_identity_flaw(identity text) returns text
 language sql immutable as $$
   select case

@@ -1,4 +1,5 @@
--- The learning rate of an update whose first sample is this one, as RateLaw.value (Experiments/Law).
+-- The learning rate of an update whose first sample is this one, as RateLaw.value
+-- (Experiments/Law).
 create or replace function api.internal_rate(law jsonb, sample bigint) returns real
 language sql immutable as $$
   select case

@@ -1,6 +1,6 @@
--- What an earlier version stored was not compared with its digest. Specs and stages that a submission
--- finds there are compared now: stages get the text of their digest, and the submission ends where
--- one of either is something else.
+-- What an earlier version stored was not compared with its digest. Specs and stages that a
+-- submission finds there are compared now: stages get the text of their digest, and the
+-- submission ends where one of either is something else.
 create or replace function api.internal_recognize() returns void
 language plpgsql as $$
 declare

@@ -1,5 +1,5 @@
--- A grid of this name once more, as pg_temp holds it: cancelled runs live again. Null where there is
--- none, and an error where there is another, or where its runs were planned otherwise.
+-- A grid of this name once more, as pg_temp holds it: cancelled runs live again. Null where there
+-- is none, and an error where there is another, or where its runs were planned otherwise.
 create or replace function api.internal_resubmit(submission jsonb) returns jsonb
 language plpgsql as $$
 #variable_conflict use_variable

@@ -1,5 +1,5 @@
--- Why a stage is not what the text of its digest says, null where it is. Of stages that differ in the
--- seed alone one answer holds for all.
+-- Why a stage is not what the text of its digest says, null where it is. Of stages that differ in
+-- the seed alone one answer holds for all.
 create or replace function api.internal_stage_flaw(stage jobs.stage, document jsonb, identity text)
 returns text
 language sql immutable as $$

@@ -1,4 +1,5 @@
--- Begins the submission of a planned grid. Tables are open for COPY until the end of the transaction:
+-- Begins the submission of a planned grid. Tables are open for COPY until the end of the
+-- transaction:
 --
 --   pg_temp.submitted_spec     what stages have in common
 --   pg_temp.submitted_setting  points of all axes but the seed, numbered from 0, with their chains

@@ -1,14 +1,14 @@
--- The queue hashes the text of each digest itself, and keeps the text: what a stage trains is what its
--- digest says, and fsck can compute every digest again. Stages that are older have no text until
--- somebody submits the like of them once more.
+-- The queue hashes the text of each digest itself, and keeps the text: what a stage trains is
+-- what its digest says, and fsck can compute every digest again. Stages that are older have no
+-- text until somebody submits the like of them once more.
 create table jobs.identity (
   id     bigint generated always as identity primary key,
   digest jobs.digest not null unique,
   text   text not null
 );
 comment on table jobs.identity is
-  'The texts that the digests of stages are taken of, each once for all seeds: DEL stands where the '
-  'seed goes.';
+  'The texts that the digests of stages are taken of, each once for all seeds: DEL stands where '
+  'the seed goes.';
 alter table jobs.stage add column identity_id bigint;
 comment on column jobs.stage.identity_id is
   'The text of its digest (jobs.identity); null where an older version submitted it.';

@@ -15,9 +15,12 @@ select s.id, s.digest::text as digest, s.parent_id, s.state, s.priority, s.attem
   s.dataset_digest::text as dataset_digest, s.numerics_version, s.memory_bytes, s.law, s.backend,
   s.preparation,
   (select sp.document #>> '{dataset,name}' from jobs.spec sp where sp.digest = s.spec_digest)
-    as dataset
+    as dataset,
+  s.identity_id is not null as is_verifiable
 from jobs.stage s
 left join jobs.worker w on w.id = s.worker_id
 left join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
 left join jobs.checkpoint c on c.id = s.checkpoint_id;
-comment on view report.stage is 'Stages: what is trained, once each, and how far it is.';
+comment on view report.stage is
+  'Stages: what is trained, once each, and how far it is. is_verifiable: the text of its digest is '
+  'kept, so that the digest can be computed again.';

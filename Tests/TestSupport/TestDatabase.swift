@@ -41,8 +41,10 @@ package enum TestCluster {
     try await connection.query("create database \(name)")
     // What a test has just made ready is claimed next, and every claim rescues.
     try await connection.query("alter database \(name) set jobctl.claims_in_order = on")
+    // Beside other load a connection may take longer than the ten seconds that users wait.
     return try ConnectionTarget(
-      try cluster.target().string.replacing("dbname=jobctl", with: "dbname=\(name)"))
+      try cluster.target().string.replacing("dbname=jobctl", with: "dbname=\(name)")
+        + " connect_timeout=60")
   }
 
   /// A queue in a new database, with the schema in place.

@@ -28,6 +28,7 @@ begin
   end if;
   delete from jobs.run_stage rs using jobs.run r
   where r.id = rs.run_id and r.grid_id = grid_number;
+  delete from jobs.run where grid_id = grid_number;
   delete from jobs.grid where id = grid_number;
   select coalesce(jsonb_agg(jsonb_build_object('store', store_id, 'file', file)), '[]') into files
   from jobs.checkpoint where stage_id = any (orphans);

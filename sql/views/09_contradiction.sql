@@ -67,6 +67,16 @@ from jobs.run_stage rs join jobs.stage s on s.id = rs.stage_id
 left join jobs.run_stage before on before.run_id = rs.run_id and before.position = rs.position - 1
 where before.stage_id is distinct from s.parent_id
 union all
+select 'a run of no grid', rs.stage_id
+from jobs.run r left join jobs.run_stage rs on rs.run_id = r.id and rs.position = 1
+where not exists (select from jobs.grid g where g.id = r.grid_id)
+union all
+select 'a stage of no spec or of no data set', s.id
+from jobs.stage s
+where not exists (select from jobs.spec p where p.digest = s.spec_digest)
+  or s.dataset_digest is not null
+    and not exists (select from jobs.dataset d where d.digest = s.dataset_digest)
+union all
 select 'a stage that does not begin where its parent ends', s.id
 from jobs.stage s join jobs.stage p on p.id = s.parent_id
 where s.start_samples <> p.end_samples or s.start_updates <> p.start_updates + p.updates

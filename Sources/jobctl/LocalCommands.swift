@@ -81,8 +81,15 @@ struct LocalUpgrade: AsyncParsableCommand {
       var options = DatabaseOptions()
       options.database = "embedded"
       // pg_upgrade does not take over what the planner knows of the tables.
-      _ = try await options.open().query("analyze")
-      try await CheckCommand.parse(["--database", "embedded"]).run()
+      let database = try await options.open()
+      _ = try await database.query("analyze")
+      let store = try StoreOptions.parse([]).path
+      if FileManager.default.fileExists(atPath: store + "/store.json") {
+        try await CheckCommand.parse(["--database", "embedded"]).run()
+      } else {
+        try await checkRows(JobQueue(database))
+        print("The rows are well. There is no checkpoint store in \(store) to compare them with.")
+      }
     } catch {
       complain("the files of before the upgrade are kept in \(cluster.oldData)")
       throw error
@@ -90,6 +97,13 @@ struct LocalUpgrade: AsyncParsableCommand {
     try cluster.removeOldData()
     print("Done.")
   }
+}
+
+/// What fsck says of rows, where there are no files.
+private func checkRows(_ queue: JobQueue) async throws {
+  let found = try await queue.contradictions()
+  for row in found { complain("stage \(row.stage.map(String.init) ?? ""): \(row.what)") }
+  if !found.isEmpty { throw ExitCode(ExitStatus.failure) }
 }
 
 struct MigrateCommand: AsyncParsableCommand {

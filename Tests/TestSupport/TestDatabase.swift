@@ -21,8 +21,11 @@ package enum TestCluster {
         let cluster = try LocalCluster(home: home)
         try await cluster.ensureRunning()
         // On a slow machine nearly all tests are under way at once, each with connections of its own.
-        try await Connection.open(try cluster.target()).query(
-          "alter system set max_connections = 800")
+        // The cluster is thrown away: no test loses the machine's power, and the disk is others' too.
+        let connection = try await Connection.open(try cluster.target())
+        for setting in ["max_connections = 800", "fsync = off", "full_page_writes = off"] {
+          try await connection.query("alter system set \(setting)")
+        }
         _ = try await cluster.stop()
         try await cluster.ensureRunning()
         return cluster

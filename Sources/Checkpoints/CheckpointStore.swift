@@ -69,7 +69,8 @@ package struct CheckpointStore: Sendable {
     try mark(of: path)?.id
   }
 
-  /// Whether the folder is this store, and serves this queue or none yet. Throws where it cannot be read.
+  /// True if the folder holds this store, and the store serves this queue or none yet. Throws if the
+  /// folder cannot be read.
   package static func isThere(
     _ path: String, _ id: String, of queue: String
   ) throws(CheckpointError) -> Bool {

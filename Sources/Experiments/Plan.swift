@@ -51,7 +51,7 @@ package struct PlannedStage: Sendable {
   package var probe: GradientProbe?
   /// The first setting that it belongs to.
   package var setting: Int
-  /// What its digests are taken of.
+  /// The text of its digests.
   package var identity: StageIdentity
 
   /// Names the state at the stage's end; nil while the data's digest is unknown.

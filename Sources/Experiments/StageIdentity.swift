@@ -3,8 +3,8 @@ import Values
 /// The text that a stage's digest is taken of: canonical JSON of all that determines the state at the
 /// stage's end. Stages that differ in the seed alone share it, with gaps where the seed goes.
 ///
-/// The queue hashes this text itself and takes from it what the stage trains (sql/functions,
-/// internal_identity.sql): nobody can put one stage under the digest of another.
+/// The queue hashes this text itself and takes from it what the stage trains
+/// (sql/functions/internal_identity.sql). So no submitter can store one stage under another's digest.
 package struct StageIdentity: Hashable, Sendable {
   /// Stands where the seed goes. No text of a grid may hold it (`Shape.text`).
   package static let place = "\u{7F}"

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a folder lies on.
+/// Tells on which kind of file system a folder lies.
 package enum FileSystem {
   /// The type of the network file system that a path lies on; nil where it lies on a disk of this machine,
   /// or where that cannot be told. Of a path that is not there yet, its nearest folder is asked.
@@ -11,7 +11,7 @@ package enum FileSystem {
       guard errno == ENOENT, place.path != "/" else { return nil }
       place = place.deletingLastPathComponent()
     }
-    // Where it cannot be read, nothing is known.
+    // If the list of mounts cannot be read, no warning is given.
     guard let mounts = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8),
       let type = type(ofDevice: Int(facts.st_dev), mounts: mounts), isNetwork(type: type)
     else { return nil }

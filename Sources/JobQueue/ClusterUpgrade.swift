@@ -47,7 +47,7 @@ extension LocalCluster {
     try await convert(from: old, to: new, unfinished)
     // pg_upgrade leaves a script that would remove the folder `data`, which is the new one now.
     unlink(folder + "/delete_old_cluster.sh")
-    // Whoever finds no data and the files of before puts these back (settleUpgrade).
+    // If this process dies between the renames, the next command puts the old files back (settleUpgrade).
     guard rename(data, oldData) == 0, rename(folder + "/" + unfinished, data) == 0 else {
       throw Failure.unsafeFolder(folder, reason: String(cString: strerror(errno)))
     }

@@ -36,8 +36,8 @@ package struct LocalCluster: Sendable {
     package var description: String {
       switch self {
       case .noServer:
-        "the embedded database needs PostgreSQL 15 or newer: apt-get install postgresql-15, "
-          + "or name a database with --database ($\(ServerPrograms.variable): folders of its programs)"
+        "the embedded database needs PostgreSQL 15 or newer: apt-get install postgresql-15, name the "
+          + "folder of its programs in \(ServerPrograms.variable), or name a database with --database"
       case .noAccount:
         "run as root, the embedded database runs as the user postgres, who does not exist: "
           + "apt-get install postgresql-15"
@@ -368,7 +368,8 @@ package struct LocalCluster: Sendable {
     for (name, text) in files { try write(text, to: path + "/" + name) }
   }
 
-  /// Who may log in as jobctl: this user, and the server's account, as which pg_upgrade runs.
+  /// The users of this machine that may log in as jobctl: the caller, and the server's account, which
+  /// runs pg_upgrade.
   var identities: String {
     let user = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "nobody"
     let names = [user] + (account.map { [$0.name] } ?? [])

@@ -70,7 +70,7 @@ soak-short: setup ## The same in half a minute: 5,000 heartbeats, 300 stages
 	$(BUILD) --product bench
 	.build/release/bench soak --heartbeats 5000 --stages 300
 
-nightly: setup ## What is too long for every change: simulation, chaos, fuzzing, the whole demo (about three hours)
+nightly: setup ## Run the checks that are too long for every change: simulation, chaos, fuzzing, demo (about three hours)
 	$(MAKE) simulate
 	$(MAKE) test-servers
 	$(MAKE) chaos

@@ -59,6 +59,9 @@ let package = Package(
     // Pure values, below everything.
     module("Values", ["CCrypto"]),
 
+    // Tables, numbers and text as people read them.
+    module("Tables", ["Values"]),
+
     // The shared vocabulary.
     module("Experiments", ["Values"]),
 
@@ -85,7 +88,7 @@ let package = Package(
 
     // Numbers about numbers: pure.
     module("Statistics", []),
-    module("Reports", ["Experiments", "Host", "Postgres", "Statistics", "Values"]),
+    module("Reports", ["Experiments", "Host", "Postgres", "Statistics", "Tables", "Values"]),
 
     // The process and its machine.
     module("Host", [subprocess, system]),
@@ -106,7 +109,7 @@ let package = Package(
       "jobctl",
       [
         "Checkpoints", "Datasets", "Experiments", "HTTP", "Host", "JobQueue", "Postgres",
-        "Reports", "Training", "Values", "Worker", argumentParser, logging,
+        "Reports", "Tables", "Training", "Values", "Worker", argumentParser, logging,
       ]),
 
     // Never shipped.
@@ -140,6 +143,7 @@ let package = Package(
     tests("Checkpoints", ["Checkpoints", subprocess, system]),
     tests("Datasets", ["Datasets", "Experiments", "Tensors", "Values"]),
     tests("Reports", ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "Values"]),
+    tests("Tables", ["Tables", "Values"]),
     tests("Statistics", ["Statistics"]),
     tests("Tidy", []),
     tests("fuzz", ["fuzz", subprocess, system]),

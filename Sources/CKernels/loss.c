@@ -1,4 +1,4 @@
-// Softmax cross-entropy, in double precision: it is small, and everything hangs on it.
+// Softmax cross-entropy, in double precision: it is cheap, and all gradients depend on it.
 #include <math.h>
 
 #include "CKernels.h"

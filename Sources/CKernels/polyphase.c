@@ -35,10 +35,10 @@ void ck_polyphase_data(float *dx, long line, long pixel, int lines, int pixels, 
 
 void ck_polyphase_weights(float *u, long position, const float *w, int rows, int columns,
                           int first, int last) {
-  DISPATCH(polyphase_weights, u, position, w, rows, columns, first, last);
+  DISPATCH(weights, u, position, w, rows, columns, first, last);
 }
 
 void ck_polyphase_weight_gradient(float *dw, long tap, long row, const float *u, long position,
                                   long stride, int rows, int columns) {
-  DISPATCH(polyphase_weight_gradient, dw, tap, row, u, position, stride, rows, columns);
+  DISPATCH(weight_gradient, dw, tap, row, u, position, stride, rows, columns);
 }

@@ -35,7 +35,7 @@ INLINE void ISA(phases_gradient)(vec out[9], const vec y[4]) {
 }
 
 // G of the outer taps, and the middle one.
-INLINE void ISA(phases_weight)(vec out[6], const vec w[3]) {
+INLINE void ISA(weight_line)(vec out[6], const vec w[3]) {
   out[0] = w[0] * 0.5f;
   out[1] = (w[0] + w[2]) * -0.5f;
   out[2] = (w[2] - w[0]) * (1.0f / 6);
@@ -44,13 +44,15 @@ INLINE void ISA(phases_weight)(vec out[6], const vec w[3]) {
   out[5] = w[1];
 }
 
-// The transpose of phases_weight, for gradients of weights.
-INLINE void ISA(phases_weight_gradient)(vec out[3], const vec u[6]) {
+// The transpose of weight_line, for gradients of weights.
+INLINE void ISA(weight_gradient_line)(vec out[3], const vec u[6]) {
   const vec a = u[1] * 0.5f, b = u[2] * (1.0f / 6);
   out[0] = u[0] * 0.5f - a - b + u[3] * (1.0f / 6);
   out[1] = u[5];
   out[2] = b - a + u[3] * (1.0f / 3) + u[4];
 }
+
+#include "weight_kernel.h"
 
 static void ISA(polyphase_input)(float *v, long position, long tile_stride, const float *band,
                                  long line, long pixel, int tiles, int channels) {
@@ -119,11 +121,6 @@ static void ISA(polyphase_gradient)(float *m, long position, long tile_stride, c
     }
 }
 
-INLINE void ISA(put_output)(float *at, vec v, int left, int add) {
-  if (left >= LANES) store(at, add ? load(at) + v : v);
-  else store_part(at, add ? load_part(at, left) + v : v, left);
-}
-
 static void ISA(polyphase_output)(float *y, long line, long pixel, int lines, int pixels,
                                   int channels, const float *m, long position, long tile_stride,
                                   int tiles, int add) {
@@ -187,53 +184,4 @@ static void ISA(polyphase_data)(float *y, long line, long pixel, int lines, int 
         ISA(data_tile)(y + c, line, pixel, lines, width, channels - c, m + c, position, add, 0);
     }
   }
-}
-
-static void ISA(polyphase_weights)(float *u, long position, const float *w, int rows, int columns,
-                                   int first, int last) {
-  const long tap = (long)rows * columns;
-  for (int k = first; k < last; k++)
-    for (int n = 0; n < (columns + PANEL - 1) / PANEL * PANEL; n += LANES) {
-      const int left = columns - n;
-      const float *from = w + (long)k * columns + n;
-      float *to = u + (long)(n / PANEL) * rows * PANEL + (long)k * PANEL + n % PANEL;
-      vec half[6][3];
-      UNROLL for (int j = 0; j < 3; j++) {
-        vec in[3], out[6];
-        UNROLL for (int i = 0; i < 3; i++)
-          in[i] = left >= LANES ? load(from + (3 * i + j) * tap)
-                                : load_part(from + (3 * i + j) * tap, left);
-        ISA(phases_weight)(out, in);
-        UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
-      }
-      UNROLL for (int i = 0; i < 6; i++) {
-        vec out[6];
-        ISA(phases_weight)(out, half[i]);
-        UNROLL for (int j = 0; j < 6; j++) store(to + (6 * i + j) * position, out[j]);
-      }
-    }
-}
-
-static void ISA(polyphase_weight_gradient)(float *dw, long tap, long row, const float *u,
-                                           long position, long stride, int rows, int columns) {
-  for (int k = 0; k < rows; k++)
-    for (int c = 0; c < columns; c += LANES) {
-      const int left = columns - c;
-      vec half[3][6];
-      UNROLL for (int j = 0; j < 6; j++) {
-        vec in[6], out[3];
-        UNROLL for (int i = 0; i < 6; i++) {
-          const float *from = u + (6 * i + j) * position + k * stride + c;
-          in[i] = left >= LANES ? load(from) : load_part(from, left);
-        }
-        ISA(phases_weight_gradient)(out, in);
-        UNROLL for (int i = 0; i < 3; i++) half[i][j] = out[i];
-      }
-      UNROLL for (int i = 0; i < 3; i++) {
-        vec out[3];
-        ISA(phases_weight_gradient)(out, half[i]);
-        UNROLL for (int j = 0; j < 3; j++)
-          ISA(put_output)(dw + (3 * i + j) * tap + k * row + c, out[j], left, 0);
-      }
-    }
 }

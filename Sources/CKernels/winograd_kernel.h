@@ -1,10 +1,12 @@
 // Transforms of F(4x4, 3x3), for the instruction set that is being compiled, LANES channels a step.
 // The interpolation points are 0, 1, -1, 2, -2 and infinity (Lavin and Gray 2016).
 //
-// Tiles at an edge may have 3 or 2 outputs a line instead of 4: F(3, 3) leaves out the point -2 and
-// F(2, 3) both 2 and -2. All have the weights of F(4, 3); what their own would be scaled by is in
-// the transforms of their inputs, whose rows are the coefficients of M(x)/(x - a) and of M(x) for
-// the product M(x) of their points.
+// Tiles at an edge may have 3 or 2 outputs a line instead of 4: F(3, 3) leaves out the point -2,
+// and F(2, 3) leaves out both 2 and -2. All tiles use the transformed weights of F(4, 3). The
+// weights of F(3, 3) and F(2, 3) would be scaled otherwise, so the transforms of their inputs
+// contain the missing factors. M(x) is the product of (x - a) over the finite points
+// a of a transform. The rows of the input transform are the coefficients of M(x)/(x - a) for each
+// finite point, and of M(x) for infinity.
 #define SKIPPED(position, outputs)                                                                \
   (((outputs) < 4 && (position) == 4) || ((outputs) < 3 && (position) == 3))
 
@@ -86,6 +88,8 @@ INLINE void ISA(weight_gradient_line)(vec out[3], const vec u[6]) {
   out[2] = (c - a) * (1.0f / 6) + u[5];
 }
 
+#include "weight_kernel.h"
+
 // Calls with `tall` and `wide`, the outputs of a tile, as constants.
 #define FOR_TILES(name, ...)                                                                      \
   switch (3 * tall + wide) {                                                                      \
@@ -166,11 +170,6 @@ static void ISA(winograd_gradient)(float *m, long position, long tile_stride, co
             channels)
 }
 
-INLINE void ISA(put_pixel)(float *at, vec v, int left, int add) {
-  if (left >= LANES) store(at, add ? load(at) + v : v);
-  else store_part(at, add ? load_part(at, left) + v : v, left);
-}
-
 INLINE void ISA(output_tiles)(float *y, long line, long pixel, int lines, int pixels, int channels,
                               const float *m, long position, long tile_stride, int tiles, int add,
                               const int tall, const int wide) {
@@ -195,7 +194,7 @@ INLINE void ISA(output_tiles)(float *y, long line, long pixel, int lines, int pi
         ISA(output_line)(out, half[i], wide);
         UNROLL for (int j = 0; j < 4; j++)
           if (j < wide && (wide > 2 || j < pixels))
-            ISA(put_pixel)(to + j * pixel, out[j], left, add);
+            ISA(put_output)(to + j * pixel, out[j], left, add);
       }
     }
 }
@@ -205,58 +204,6 @@ static void ISA(winograd_output)(float *y, long line, long pixel, int lines, int
                                  int tiles, int add, int tall, int wide) {
   FOR_TILES(ISA(output_tiles), y, line, pixel, lines, pixels, channels, m, position, tile_stride,
             tiles, add)
-}
-
-static void ISA(winograd_weights)(float *u, long position, const float *w, int rows, int columns,
-                                  int first, int last) {
-  const long tap = (long)rows * columns;
-  for (int k = first; k < last; k++)
-    for (int n = 0; n < (columns + PANEL - 1) / PANEL * PANEL; n += LANES) {
-      const int left = columns - n;
-      const float *from = w + (long)k * columns + n;
-      float *to = u + (long)(n / PANEL) * rows * PANEL + (long)k * PANEL + n % PANEL;
-      vec half[6][3];
-      UNROLL for (int j = 0; j < 3; j++) {
-        vec in[3], out[6];
-        UNROLL for (int i = 0; i < 3; i++)
-          in[i] = left >= LANES ? load(from + (3 * i + j) * tap)
-                                : load_part(from + (3 * i + j) * tap, left);
-        ISA(weight_line)(out, in);
-        UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
-      }
-      UNROLL for (int i = 0; i < 6; i++) {
-        vec out[6];
-        ISA(weight_line)(out, half[i]);
-        UNROLL for (int j = 0; j < 6; j++) store(to + (6 * i + j) * position, out[j]);
-      }
-    }
-}
-
-static void ISA(winograd_weight_gradient)(float *dw, long tap, long row, const float *u,
-                                          long position, long stride, int rows, int columns) {
-  for (int k = 0; k < rows; k++)
-    for (int c = 0; c < columns; c += LANES) {
-      const int left = columns - c;
-      vec half[3][6];
-      UNROLL for (int j = 0; j < 6; j++) {
-        vec in[6], out[3];
-        UNROLL for (int i = 0; i < 6; i++) {
-          const float *from = u + (6 * i + j) * position + k * stride + c;
-          in[i] = left >= LANES ? load(from) : load_part(from, left);
-        }
-        ISA(weight_gradient_line)(out, in);
-        UNROLL for (int i = 0; i < 3; i++) half[i][j] = out[i];
-      }
-      UNROLL for (int i = 0; i < 3; i++) {
-        vec out[3];
-        ISA(weight_gradient_line)(out, half[i]);
-        UNROLL for (int j = 0; j < 3; j++) {
-          float *to = dw + (3 * i + j) * tap + k * row + c;
-          if (left >= LANES) store(to, out[j]);
-          else store_part(to, out[j], left);
-        }
-      }
-    }
 }
 
 #undef SKIPPED

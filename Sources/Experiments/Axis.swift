@@ -144,14 +144,18 @@ struct Axis {
     }
   }
 
-  /// `optimizer.learning_rate` is called learning_rate and `schedule.name` schedule, as long as no
-  /// other axis is called so, nor the run's seed or variant.
+  /// The learning rate of a run; reports ask for it by this label.
+  private static let learningRate = "optimizer.learning_rate"
+
+  /// `optimizer.learning_rate` is called learning_rate, and no other axis is. `schedule.name` is called
+  /// schedule, as long as no other axis is called so, nor the run's seed or variant.
   private static func label(of path: String, among all: [String]) -> String {
     func short(_ path: String) -> String {
       let parts = path.path
       let last = parts.last == "name" && parts.count > 1 ? parts[parts.count - 2] : parts.last
       return last ?? path
     }
+    if short(path) == short(learningRate) { return path == learningRate ? short(path) : path }
     let isTaken =
       ["seed", "variant"].contains(short(path)) || all.count { short($0) == short(path) } > 1
     return isTaken ? path : short(path)

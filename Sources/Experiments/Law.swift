@@ -31,6 +31,42 @@ package struct Law: Hashable, Sendable {
     self.init(batch: batch, momentum: momentum, rate: rate)
   }
 
+  /// SGD's noise scale at an update whose first sample is this one, over `samples` of an epoch (N): of a
+  /// constant rate with the exact fraction, of others with the rate in single precision.
+  package func noiseScale(at sample: Int, samples: Int) -> NoiseScale {
+    NoiseScale(
+      rate: rate.isConstant ? rate.base.double : Double(rate.value(at: sample)), samples: samples,
+      batch: batch, momentum: momentum?.double)
+  }
+
+  /// Why no planner makes this law for such an optimizer, if none does. Between these bounds a rate is finite
+  /// and not below 0 at every sample.
+  package func problem(for optimizer: OptimizerSpec.Name) -> String? {
+    guard (momentum != nil) == optimizer.hasMomentum else {
+      return "\(optimizer.rawValue) \(momentum == nil ? "needs" : "has no") momentum"
+    }
+    if let momentum, !OptimizerSpec.momentumBounds.contains(momentum.double) {
+      return "its momentum is \(momentum.double)"
+    }
+    guard rate.base >= .zero, rate.base.float.isFinite else {
+      return "its learning rate is \(rate.base.double)"
+    }
+    if let warmUp = rate.warmUp, !ScheduleSpec.WarmUp.bounds.contains(warmUp.from.double) {
+      return "its warm-up begins at \(warmUp.from.double)"
+    }
+    if let curve = rate.curve {
+      let isSound =
+        ScheduleSpec.Curve.endBounds.contains(curve.end.double)
+        && ScheduleSpec.Curve.powerBounds.contains(curve.power.double)
+        && (curve.shape != .exponential || curve.end > .zero)
+      guard isSound else {
+        return "its \(curve.shape.rawValue) curve has the end \(curve.end.double) and the power "
+          + "\(curve.power.double)"
+      }
+    }
+    return nil
+  }
+
   /// With numbers as they are used: two laws with the same identity train the same bits.
   var identity: JSON {
     [
@@ -43,7 +79,8 @@ package struct Law: Hashable, Sendable {
 /// The learning rate as a function of the sample clock: a base, that may follow a curve, that may be
 /// reached by a linear warm-up.
 package struct RateLaw: Hashable, Sendable {
-  /// The rate where the curve is 1 and the warm-up is over.
+  /// The rate where the curve is 1 and the warm-up is over. Of a curve that the batch pays it is the run's
+  /// base rate times what the batch has grown by.
   package var base: Rational
   package var curve: Curve?
   package var warmUp: WarmUp?
@@ -138,14 +175,14 @@ package struct RateLaw: Hashable, Sendable {
 }
 
 /// SGD's noise scale (Smith and Le 2017): g = e/(1 - m) (N/B - 1), about e N / (B (1 - m)).
-package enum NoiseScale {
-  package static func approximate(rate: Double, samples: Int, batch: Int, momentum: Double)
-    -> Double
-  {
-    rate * Double(samples) / (Double(batch) * (1 - momentum))
-  }
+package struct NoiseScale: Equatable, Sendable {
+  package let approximate: Double
+  package let exact: Double
 
-  package static func exact(rate: Double, samples: Int, batch: Int, momentum: Double) -> Double {
-    rate / (1 - momentum) * (Double(samples) / Double(batch) - 1)
+  /// Without a momentum, m is 0.
+  package init(rate: Double, samples: Int, batch: Int, momentum: Double?) {
+    let damping = 1 - (momentum ?? 0)
+    approximate = rate * Double(samples) / (Double(batch) * damping)
+    exact = rate / damping * (Double(samples) / Double(batch) - 1)
   }
 }

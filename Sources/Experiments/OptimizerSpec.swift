@@ -42,7 +42,9 @@ package struct OptimizerSpec: Hashable, Sendable {
   }
 
   /// No rate beyond this trains anything.
-  static let highestRate = 1e9
+  private static let highestRate = 1e9
+  static let rateBounds = Shape.Bounds.above(0, to: highestRate)
+  static let momentumBounds = Shape.Bounds.from(0, to: 0.9999)
 
   private static let beta1 = DocumentField.number(
     "beta1", .from(0, to: 0.9999), default: "0.9", "adam")
@@ -55,7 +57,7 @@ package struct OptimizerSpec: Hashable, Sendable {
   private static let weightDecay = DocumentField.number(
     "weight_decay", .from(0, to: 1), default: "0", "L2 coefficient")
   static let momentum = DocumentField.number(
-    "momentum", .from(0, to: 0.9999), default: "0.9", "momentum, nesterov, lars: m")
+    "momentum", momentumBounds, default: "0.9", "momentum, nesterov, lars: m")
 
   private static let nameField = ObjectShape.Field(
     "name", .choice(Name.allCases.map(\.rawValue)), required: true, "The update rule.")
@@ -73,7 +75,7 @@ package struct OptimizerSpec: Hashable, Sendable {
       fields: [
         nameField,
         .init(
-          "learning_rate", .number(.above(0, to: highestRate)), required: true,
+          "learning_rate", .number(rateBounds), required: true,
           "The base learning rate."), momentum.field,
       ] + constants))
 

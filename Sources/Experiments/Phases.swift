@@ -28,17 +28,18 @@ extension RunSpec {
           "\(epochs.double) epochs of \(n) samples are none: a run has one update at least"))
       return []
     }
-    guard hasFiniteRate(problems: &problems) else { return [] }
     var marks: [Mark] = []
+    var rateCurve: RateLaw.Curve?
     if schedule.name != .constant {
-      marks =
-        schedule.curve == nil
-        ? dropMarks(initial: initial, maximum: maximum, samples: n, problems: &problems)
-        : curveMarks(initial: initial, maximum: maximum, samples: n, problems: &problems)
-    }
-    let curve = schedule.name == .constant ? nil : schedule.curve
-    let rateCurve = curve.map {
-      RateLaw.Curve(shape: $0.shape, end: $0.end, power: $0.power, samples: total)
+      if let curve = schedule.curve {
+        let law = RateLaw.Curve(
+          shape: curve.shape, end: curve.end, power: curve.power, samples: total)
+        marks = curveMarks(
+          law, factor: curve.factor, initial: initial, maximum: maximum, problems: &problems)
+        rateCurve = law
+      } else {
+        marks = dropMarks(initial: initial, maximum: maximum, samples: n, problems: &problems)
+      }
     }
     let warmUp = schedule.warmUp.map {
       RateLaw.WarmUp(from: $0.from, samples: max(1, clock($0.epochs, n)))
@@ -82,22 +83,6 @@ extension RunSpec {
 
   private func clock(_ epochs: Rational, _ n: Int) -> Int {
     epochs.multiplying(by: Rational(n))?.rounded ?? Int(nearest: epochs.double * Double(n))
-  }
-
-  /// Rates are single precision in the end; a schedule only lowers them.
-  private func hasFiniteRate(problems: inout [Problem]) -> Bool {
-    let rates = [
-      ("optimizer.learning_rate", learningRate),
-      ("schedule.warm_up.from", schedule.warmUp?.from ?? .zero),
-    ]
-    for (path, rate) in rates where !rate.float.isFinite {
-      problems.append(
-        Problem(
-          path,
-          "found \(rate.double); at most \(Float.greatestFiniteMagnitude), in single precision"))
-      return false
-    }
-    return true
   }
 
   // MARK: - Drops
@@ -159,23 +144,22 @@ extension RunSpec {
   /// Where the batch pays a curve it grows each time the curve has fallen by another `factor`; the
   /// rate follows the rest, so that the noise scale is the curve's at every update.
   private func curveMarks(
-    initial: Int, maximum: Int, samples n: Int, problems: inout [Problem]
+    _ law: RateLaw.Curve, factor: Rational, initial: Int, maximum: Int, problems: inout [Problem]
   ) -> [Mark] {
-    guard schedule.name == .increase, let curve = schedule.curve else { return [] }
-    let total = clock(epochs, n)
-    let law = RateLaw.Curve(shape: curve.shape, end: curve.end, power: curve.power, samples: total)
+    guard schedule.name == .increase else { return [] }
+    let total = law.samples
     var marks: [Mark] = []
     var batch = initial
     var level = 1.0
     while batch < maximum {
-      level /= curve.factor.double
+      level /= factor.double
       guard law.value(at: total) <= level else { break }
       var (low, high) = (0, total)
       while low < high {
         let middle = low + (high - low) / 2
         if law.value(at: middle) <= level { high = middle } else { low = middle + 1 }
       }
-      guard low < total, let wanted = curve.factor.multiplying(by: Rational(batch)) else { break }
+      guard low < total, let wanted = factor.multiplying(by: Rational(batch)) else { break }
       batch = max(batch, min(self.batch.largestValid(notAbove: max(wanted.floor, 1)), maximum))
       guard marks.count < RunSpec.mostMarks else {
         problems.append(

@@ -14,6 +14,7 @@ package struct Stage: Hashable, Sendable {
   package var startUpdates: Int
   /// Training samples of an epoch (N).
   package var samplesPerEpoch: Int
+  /// Samples that are normalized together: the ghost batch, or the batch where it is smaller.
   package var ghost: Int
 
   package var updates: Int { (end - start) / law.batch }
@@ -23,15 +24,8 @@ package struct Stage: Hashable, Sendable {
   package var rateAtEnd: Float { law.rate.value(at: end - law.batch) }
 
   /// The noise scale at the stage's first update; nil for Adam and LARS, whose steps have no such scale.
-  package func noiseScale(optimizer: OptimizerSpec.Name) -> (approximate: Double, exact: Double)? {
-    guard optimizer.hasNoiseScale else { return nil }
-    let momentum = law.momentum?.double ?? 0
-    let rate = law.rate.isConstant ? law.rate.base.double : Double(self.rate)
-    return (
-      NoiseScale.approximate(
-        rate: rate, samples: samplesPerEpoch, batch: law.batch, momentum: momentum),
-      NoiseScale.exact(rate: rate, samples: samplesPerEpoch, batch: law.batch, momentum: momentum)
-    )
+  package func noiseScale(optimizer: OptimizerSpec.Name) -> NoiseScale? {
+    optimizer.hasNoiseScale ? law.noiseScale(at: start, samples: samplesPerEpoch) : nil
   }
 }
 
@@ -116,7 +110,7 @@ extension Plan {
       guard let fact = known[data] else { continue }
       setting.spec.training.datasetDigest = fact.digest
       var problems: [Problem] = []
-      let n = fact.train - dataset.validation
+      let n = setting.spec.training.samplesPerEpoch(of: fact)
       if let problem = setting.spec.training.problem(with: fact) {
         problems.append(problem)
       } else {
@@ -130,7 +124,7 @@ extension Plan {
     var cutter = StageCutter(owner: grid.sharesStages ? nil : grid.name)
     for (setting, _, phases) in prepared { cutter.note(setting, phases) }
     settings = prepared.enumerated().map { index, entry in
-      let n = entry.facts.train - entry.setting.spec.training.dataset.validation
+      let n = entry.setting.spec.training.samplesPerEpoch(of: entry.facts)
       let stages = cutter.stages(of: entry.setting, index, entry.phases, samplesPerEpoch: n)
       return PlannedSetting(setting: entry.setting, facts: entry.facts, stages: stages)
     }
@@ -220,7 +214,7 @@ private struct StageCutter {
           spec: spec.content.json, laws: laws + [(phase.law, end)], owner: owner(setting))
         let stage = Stage(
           law: phase.law, start: start, end: end, startUpdates: startUpdates,
-          samplesPerEpoch: samplesPerEpoch, ghost: spec.ghost)
+          samplesPerEpoch: samplesPerEpoch, ghost: min(spec.ghost, phase.law.batch))
         if let index = indices[identity] {
           chain.append(index)
           if stages[index].probe == nil { stages[index].probe = setting.spec.probe }

@@ -45,9 +45,9 @@ package struct BatchSpec: Hashable, Sendable {
           .object(
             ObjectShape(fields: [
               .init(
-                "learning_rate", .number(.above(0, to: OptimizerSpec.highestRate)), required: true,
+                "learning_rate", .number(OptimizerSpec.rateBounds), required: true,
                 "Of the reference point."),
-              .init("momentum", .number(.from(0, to: 0.9999)), "Of the reference point."),
+              .init("momentum", .number(OptimizerSpec.momentumBounds), "Of the reference point."),
               .init("size", count, required: true, "The batch of the reference point."),
             ])), "Scale the first batch with the learning rate from this reference point."),
       ]))
@@ -128,10 +128,13 @@ package struct ScheduleSpec: Hashable, Sendable {
     /// Paid by the batch: it grows by this factor whenever the curve has fallen by it.
     package var factor: Rational
 
+    static let endBounds = Shape.Bounds.from(0, to: 1)
+    static let powerBounds = Shape.Bounds.above(0, to: 100)
+
     static let end = DocumentField.number(
-      "end", .from(0, to: 1), default: "0", "Final over initial noise scale")
+      "end", endBounds, default: "0", "Final over initial noise scale")
     static let power = DocumentField.number(
-      "power", .above(0, to: 100), default: "1", "polynomial: its power")
+      "power", powerBounds, default: "1", "polynomial: its power")
     static let factor = DocumentField.number(
       "factor", .above(1, to: 1e6), default: "2", "increase: the batch grows by this")
 
@@ -150,8 +153,10 @@ package struct ScheduleSpec: Hashable, Sendable {
     package var epochs: Rational
     package var from: Rational
 
+    /// The warm-up may begin at 0, which a base rate may not be.
+    static let bounds = Shape.Bounds.from(0, to: OptimizerSpec.rateBounds.high)
     static let from = DocumentField.number(
-      "from", .from(0, to: OptimizerSpec.highestRate), default: "0", "The rate at the start")
+      "from", bounds, default: "0", "The rate at the start")
 
     init?(_ node: JSON) {
       guard let epochs = node["epochs"].flatMap(Rational.init(literal:)) else { return nil }
@@ -267,8 +272,10 @@ package struct ScheduleSpec: Hashable, Sendable {
       return Rational(literal: mark).map(EpochMark.epochs)
     }
     let each = node["factor"]?.items?.compactMap(Rational.init(literal:))
-    let same = node["factor"].flatMap(Rational.init(literal:)) ?? Rational(5)
-    let factors = each ?? Array(repeating: same, count: epochs.count)
+    let same = node["factor"].flatMap(Rational.init(literal:))
+    guard let factors = each ?? same.map({ Array(repeating: $0, count: epochs.count) }) else {
+      return []
+    }
     guard factors.count == epochs.count else {
       problems.append(
         Problem(

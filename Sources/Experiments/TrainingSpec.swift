@@ -75,6 +75,9 @@ package struct TrainingSpec: Hashable, Sendable {
 }
 
 extension TrainingSpec {
+  /// Training samples of an epoch (N): all but those that are held out for validation.
+  package func samplesPerEpoch(of facts: DatasetFacts) -> Int { facts.train - dataset.validation }
+
   /// Why these data cannot be trained on, if they cannot.
   package func problem(with facts: DatasetFacts) -> Problem? {
     let side = min(facts.height, facts.width)
@@ -84,7 +87,7 @@ extension TrainingSpec {
         "\(network.name) needs pictures of at least \(network.leastSide) pixels a side, not \(side)"
       )
     }
-    guard dataset.validation < facts.train else {
+    guard samplesPerEpoch(of: facts) > 0 else {
       return Problem(
         "dataset.validation",
         "found \(dataset.validation); that leaves none of the \(facts.train) training samples")

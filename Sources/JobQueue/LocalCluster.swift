@@ -131,8 +131,8 @@ package struct LocalCluster: Sendable {
   /// Clusters of homes that the server's account cannot enter.
   private static let shelter = "/var/lib/jobctl/clusters"
 
-  /// Names the home's cluster in the shelter. Kept in the home: who deletes a home and makes another
-  /// in its place does not find the old database in it.
+  /// A file in the home that names the home's cluster in the shelter. If a user deletes the home and
+  /// makes a new one in its place, the new home does not get the old database.
   private var nameFile: String { home + "/cluster" }
 
   private var tag: String { String(Digest.sha256(of: home).prefix(12)) }

@@ -14,7 +14,9 @@ package struct RunningStage: TypedRow {
   package private(set) var position = 0
   package private(set) var ofRun = 0
   package private(set) var batch = 0
+  /// Of its first update, and of its last one.
   package private(set) var learningRate = 0.0
+  package private(set) var learningRateEnd = 0.0
   package private(set) var updatesDone = 0
   package private(set) var updates = 0
   package private(set) var samplesPerSecond: Double?
@@ -29,7 +31,7 @@ package struct RunningStage: TypedRow {
     .init("stage_id", \.stage), .init("run", \.run), .init("runs", \.runs),
     .init("position", \.position, type: "integer"), .init("of_run", \.ofRun),
     .init("batch", \.batch), .init("learning_rate", \.learningRate),
-    .init("updates_done", \.updatesDone), .init("updates", \.updates),
+    .init("learning_rate_end", \.learningRateEnd), .init("updates_done", \.updatesDone), .init("updates", \.updates),
     .init("samples_per_second", \.samplesPerSecond), .init("test_accuracy", \.testAccuracy),
     .init("seconds_left", \.secondsLeft), .init("worker", \.worker), .init("reason", \.reason),
   ]
@@ -263,7 +265,9 @@ package struct StageListing: TypedRow {
   package private(set) var id = 0
   package private(set) var batch = 0
   package private(set) var ghost = 0
+  /// Of its first update, and of its last one.
   package private(set) var learningRate = 0.0
+  package private(set) var learningRateEnd = 0.0
   package private(set) var momentum: Double?
   package private(set) var noiseScale: Double?
   /// Sample clock.
@@ -283,7 +287,8 @@ package struct StageListing: TypedRow {
     .init("digest", \.digest), .init("state", \.state), .init("reason", \.reason),
     .init("worker", \.worker), .init("parameters_digest", \.parametersDigest),
     .init("id", \.id), .init("batch", \.batch), .init("ghost", \.ghost),
-    .init("learning_rate", \.learningRate), .init("momentum", \.momentum),
+    .init("learning_rate", \.learningRate), .init("learning_rate_end", \.learningRateEnd),
+    .init("momentum", \.momentum),
     .init("noise_scale", \.noiseScale), .init("start_samples", \.start),
     .init("end_samples", \.end), .init("updates", \.updates),
     .init("updates_done", \.updatesDone), .init("runs", \.runs),

@@ -3,7 +3,7 @@ import Values
 
 /// Calls of users: submitting, and changing many rows at once.
 extension JobQueue {
-  /// So many new stages change what the server's statistics say.
+  /// After a submission with this many new stages, the server's statistics of the table are out of date.
   private static let manyStages = 50_000
 
   package func submit(_ submission: Submission) async throws -> Submitted {

@@ -140,9 +140,10 @@ extension JobQueue {
     try await fenced("finish", lease, written(checkpoint, measurements, progress))
   }
 
-  /// Finishes a stage and claims in one transaction. Where that is not known to have been done, the
-  /// stage is finished by itself, as often as it takes, and `claimed` says what went wrong: what the
-  /// first try may have claimed is given back by heartbeats that do not name it.
+  /// Finishes a stage and claims in one transaction. If that call fails, its effect is unknown. Then
+  /// this sends the finish alone, until the queue answers, and `claimed` has the error of the first
+  /// call. Heartbeats do not name stages that the first call may have claimed, so the queue takes them
+  /// back.
   package func finish(
     _ lease: Lease, checkpoint: CheckpointRow, measurements: [MeasurementRow],
     progress: ProgressRow, claiming request: ClaimRequest, for duration: Duration

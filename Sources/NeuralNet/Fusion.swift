@@ -5,8 +5,9 @@ struct Fusion {
   /// By the convolution's node.
   let sums: [Int: FusedSum]
   let pools: [Int: FusedPool]
-  /// Nodes of batch norms whose gradient is computed while a first convolution, which alone made what
-  /// they normalize, reads it for its weights: nobody else wants it. With the convolution's node.
+  /// Batch norms directly behind a first convolution, by node, with the convolution's node. The gradient
+  /// of such a norm is computed line by line while the gradient of the convolution's weights reads it;
+  /// no other operation needs it.
   let derived: [Int: Int]
 
   init(_ network: Network) {
@@ -56,9 +57,9 @@ struct FusedSum {
   }
 }
 
-/// A max pool that looks at a convolution's result through a batch norm which nobody else looks
-/// through: it goes before the norm (see `PoolBeforeNorm`), and what is stored as its output is seen
-/// through the norm instead.
+/// A max pool that alone reads a batch norm, which alone reads a convolution's result. The pool is
+/// computed before the norm (see `PoolBeforeNorm`): its output is stored as it is before the norm, and
+/// consumers of the output read it through the norm.
 struct FusedPool {
   /// Nodes.
   let norm: Int

@@ -1,6 +1,6 @@
-/// What backward does, step by step, and in which memory: planned once for a network. Gradients of
-/// values share buffers: one is free again when its value's producer has read it, a sum hands its
-/// own to its inputs, and a view's becomes that of the value that it shows.
+/// The steps of backward and the memory of each, planned once for a network. Gradients of values share
+/// buffers. A buffer is free again once the value's producer has read the gradient. A sum passes its
+/// buffer on to its inputs, and the gradient of a view becomes that of the stored value in place.
 struct GradientPlan {
   enum Step {
     case layer(node: Int, dy: Int, targets: [Target?])

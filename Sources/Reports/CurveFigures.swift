@@ -79,9 +79,7 @@ extension Report {
         options: range + "set logscale y; set format y '%g'; set key tmargin center horizontal",
         series: paths { stage, law, sample in
           guard stage.hasNoiseScale else { return nil }
-          return NoiseScale.approximate(
-            rate: Double(law.rate.value(at: sample)), samples: Int(nearest: stage.samplesPerEpoch),
-            batch: law.batch, momentum: law.momentum?.double ?? 0)
+          return law.noiseScale(at: sample, samples: Int(nearest: stage.samplesPerEpoch)).approximate
         } + measured),
     ]
   }

@@ -1,5 +1,6 @@
 import Foundation
 import Host
+import Tables
 
 /// A figure, drawn as SVG by gnuplot. No text of a grid is ever part of a gnuplot command: it stands in
 /// data files, where it is data.

@@ -5,15 +5,18 @@ import Values
 /// Reads a grid's report from the views of schema `report`.
 extension GridReport {
   /// Several, all at one moment.
-  package static func load(_ grids: [String], from database: Database) async throws -> [GridReport]
-  {
+  package static func load(
+    _ grids: [(id: Int, name: String)], from database: Database
+  ) async throws -> [GridReport] {
     // All statements of a database go over one connection.
     _ = try await database.query("begin isolation level repeatable read read only")
     do {
       // Curves of thousands of settings are grouped in memory.
       _ = try await database.query("set local work_mem = '128MB'")
       var loaded: [GridReport] = []
-      for grid in grids { loaded.append(try await GridReport(of: grid, from: database)) }
+      for grid in grids {
+        loaded.append(try await GridReport(of: grid.id, grid.name, from: database))
+      }
       _ = try await database.query("commit")
       return loaded
     } catch {
@@ -23,10 +26,8 @@ extension GridReport {
     }
   }
 
-  /// `grid` is a grid's name or id.
-  package init(of grid: String, from database: Database) async throws {
-    (id, name) = try await findGrid(grid, in: database)
-    let id = id
+  package init(of id: Int, _ name: String, from database: Database) async throws {
+    (self.id, self.name) = (id, name)
     let runs = try await GridReport.rows(
       RunRow.self, "report.run where grid_id = $1 order by position", [.integer(id)], database)
     self.runs = runs

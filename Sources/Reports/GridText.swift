@@ -1,6 +1,7 @@
 import Foundation
 import Postgres
 import Statistics
+import Tables
 import Values
 
 /// One grid's own tables.
@@ -91,10 +92,3 @@ extension Report {
   /// More columns than these are better read in settings.csv.
   private static let mostLines = 8
 }
-
-package func number(_ value: Double?, _ places: Int) -> String {
-  guard let value else { return "" }
-  return String(format: "%.\(places)f", value)
-}
-
-package func percent(_ share: Double?) -> String { number(share.map { 100 * $0 }, 2) }

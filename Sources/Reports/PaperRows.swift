@@ -1,3 +1,5 @@
+import Tables
+
 /// What the paper printed for the rows that our grids name as it does.
 ///
 /// S. L. Smith, P.-J. Kindermans, C. Ying, Q. V. Le, ICLR 2018: section 5.2, CIFAR-10 with WRN-16-4,

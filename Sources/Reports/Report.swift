@@ -179,7 +179,7 @@ package struct Report: Sendable {
   /// Each is compared with each of no more arms than these.
   private static let mostArms = 6
 
-  /// Made of the comparisons that the table has: what is said of a group is seen there.
+  /// Uses only comparisons that the table prints, so that a reader can check the claim about a group.
   private static func equivalence(
     of group: Group, _ settings: [SettingResult], _ comparisons: [Comparison]
   ) -> Result<GroupEquivalence, Refusal>? {

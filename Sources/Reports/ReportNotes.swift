@@ -1,4 +1,5 @@
 import Statistics
+import Tables
 import Values
 
 /// Notes that belong to every report's figures.

@@ -1,5 +1,6 @@
 import Experiments
 import Foundation
+import Tables
 import Values
 
 /// The report as one self-contained page: verdict first, figures inside.

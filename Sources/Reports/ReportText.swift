@@ -1,6 +1,7 @@
 import Experiments
 import Foundation
 import Statistics
+import Tables
 import Values
 
 /// The report in words and tables: for terminals, CSV and pages.

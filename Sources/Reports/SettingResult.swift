@@ -1,4 +1,5 @@
 import Statistics
+import Tables
 import Values
 
 /// Runs that differ in the seed alone, and what came of them.
@@ -81,7 +82,8 @@ package struct SettingResult: Sendable {
     return (run.labels.members ?? []).filter { $0.key != "seed" }
       .sorted { place($0.key) < place($1.key) }
       .map { member in
-        let value = member.value
+        // A number has one text, however a grid file spells it: settings of several grids are compared by it.
+        let value = member.value.canonical
         return (member.key, value.stringValue ?? value["name"]?.stringValue ?? value.encoded())
       }
   }

@@ -1,4 +1,5 @@
 import Statistics
+import Tables
 import Values
 
 /// The first sentences of a report: the best setting, by how much and how surely; what reaches the same in

@@ -1,5 +1,5 @@
-/// Whether two schedules are as good as each other within a margin: two one-sided tests
-/// (Schuirmann 1987). That no difference is found shows nothing; this does.
+/// Tests whether two schedules are equally good within a margin, by two one-sided tests (Schuirmann
+/// 1987). A test that finds no difference does not show equivalence; this test can.
 package struct Equivalence: Equatable, Sendable {
   package enum Verdict: String, Sendable {
     case equivalent

@@ -160,8 +160,8 @@ package final class BatchNormalization {
   }
 }
 
-/// What makes the gradient of a seen value that of the stored one, as far as rows by themselves can
-/// tell: the ReLU's mask and batch norm's sums. Called for rows while they are in the cache.
+/// The part of a view's backward that needs one row at a time: it applies the ReLU's mask and adds to
+/// batch norm's sums. Called for rows while they are in the cache.
 package struct GradientFinish {
   private let source: Source
   private let channels: Int

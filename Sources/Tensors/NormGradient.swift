@@ -1,7 +1,7 @@
 import CKernels
 
-/// The gradient of a normalized value, which may be written down or computed, line by line, by who
-/// reads it.
+/// The gradient of a normalized value. It is stored, or the operation that reads it computes it line by
+/// line.
 package struct NormGradient {
   private let coefficients: ck_norm_gradient
   private let g, x: FloatPointer

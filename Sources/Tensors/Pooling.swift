@@ -36,9 +36,10 @@ package struct MaxPooling: Sendable {
   }
 }
 
-/// Maxima over windows of a value that is seen through batch norm and perhaps ReLU by nobody but the
-/// pool. Neither turns an order round, but for channels of negative gamma: the pool may come first, done
-/// by who writes the value while that is in the cache, and the norm be a view of the few that are left.
+/// Maxima over windows of a value that only the pool reads, through batch norm and perhaps ReLU. Both
+/// keep the order of a channel's values; a norm with negative gamma reverses it. So the convolution that
+/// writes the value can pool it at once, while it is in the cache, and the norm becomes a view of the
+/// pooled values.
 package struct PoolBeforeNorm {
   private let pooling: MaxPooling
   private let x, y: FloatPointer

@@ -77,7 +77,7 @@ package final class StageTrainer {
   package func run() -> StageOutcome {
     since = .now
     do throws(Stopped) {
-      if isMeasurementDue { try measure(work.law.rate.value(at: state.clock - work.law.batch)) }
+      if isMeasurementDue { try measure() }
       while state.clock < work.end {
         if let ended = try update() { return ended }
       }
@@ -124,7 +124,7 @@ package final class StageTrainer {
     state.updates += 1
     state.ghosts = 0
     report(rate)
-    if isMeasurementDue { try measure(rate) }
+    if isMeasurementDue { try measure() }
     return nil
   }
 
@@ -245,11 +245,11 @@ package final class StageTrainer {
 
   // MARK: - Measuring
 
-  private func measure(_ rate: Float) throws(Stopped) {
+  private func measure() throws(Stopped) {
+    // The update before, whose results these are.
+    let last = state.clock - work.law.batch
     let hasNoise = work.spec.optimizer.name.hasNoiseScale
-    let noise = NoiseScale.approximate(
-      rate: Double(rate), samples: samplesPerEpoch, batch: work.law.batch,
-      momentum: work.law.momentum?.double ?? 0)
+    let noise = work.law.noiseScale(at: last, samples: samplesPerEpoch)
     let test = try evaluate(dataset.test, (0..<dataset.test.count).map(Int32.init))
     let validation =
       dataset.validationIndices.isEmpty
@@ -259,7 +259,7 @@ package final class StageTrainer {
       Measurement(
         samples: state.clock, updates: state.updates,
         epoch: Double(state.clock) / Double(samplesPerEpoch), batch: work.law.batch,
-        learningRate: rate, noiseScale: hasNoise ? noise : nil,
+        learningRate: work.law.rate.value(at: last), noiseScale: hasNoise ? noise.approximate : nil,
         train: .init(
           loss: state.lossSum / Double(state.measured),
           accuracy: Double(state.correct) / Double(state.measured)),

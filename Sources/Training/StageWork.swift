@@ -138,18 +138,14 @@ extension StageWork {
     try insist(
       law.batch < spec.ghost || law.batch.isMultiple(of: spec.ghost),
       "its batch of \(law.batch) is no multiple of the ghost batch \(spec.ghost)")
-    let momentum = law.momentum?.double ?? 0
-    try insist(0 <= momentum && momentum < 1, "its momentum is \(momentum)")
-    let last = end - law.batch
-    for sample in [start, start + (last - start) / 2, last] {
-      let rate = law.rate.value(at: sample)
-      try insist(rate.isFinite && rate >= 0, "its learning rate at sample \(sample) is \(rate)")
+    if let problem = law.problem(for: spec.optimizer.name) {
+      throw UnsoundStage(description: "the stage is unsound: \(problem)")
     }
     guard let facts else { return }
     if let problem = spec.problem(with: facts) {
       throw UnsoundStage(description: "the stage is unsound: \(problem)")
     }
-    let samples = facts.train - spec.dataset.validation
+    let samples = spec.samplesPerEpoch(of: facts)
     try insist(law.batch <= samples, "its batch of \(law.batch) exceeds the \(samples) samples")
     try insist(
       end / samples <= RunSpec.mostEpochs, "it ends after \(end / samples) epochs")

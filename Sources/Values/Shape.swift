@@ -22,7 +22,7 @@ package indirect enum Shape: Sendable {
 
   package struct Bounds: Sendable {
     var low: Double
-    var high: Double
+    package var high: Double
     var lowIsAllowed: Bool
 
     package static func above(_ low: Double, to high: Double = .infinity) -> Bounds {
@@ -32,7 +32,7 @@ package indirect enum Shape: Sendable {
       Bounds(low: low, high: high, lowIsAllowed: true)
     }
 
-    func contains(_ value: Double) -> Bool {
+    package func contains(_ value: Double) -> Bool {
       value.isFinite && (lowIsAllowed ? value >= low : value > low) && value <= high
     }
 

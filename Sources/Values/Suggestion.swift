@@ -1,4 +1,4 @@
-/// What somebody meant who mistyped a name.
+/// Suggests the right name for one that a user mistyped.
 
 /// The nearest of some names to what was written, if any is near enough to be a typo of it.
 package func nearest(_ written: String, among names: [String]) -> String? {

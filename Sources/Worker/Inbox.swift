@@ -3,8 +3,8 @@ import Synchronization
 
 /// Messages to the worker's loop, in their order. Their number is bounded: of ticks and pokes one waits
 /// at the most (another would say the same), and the loop has few other things under way for each slot.
-final class Inbox: Sendable {
-  enum Message: Sendable {
+package final class Inbox: Sendable {
+  package enum Message: Sendable {
     case event(WorkerCore.Event)
     /// Stages that were claimed, with all that is known of them.
     case claimed(Claims, sent: ContinuousClock.Instant)
@@ -20,24 +20,24 @@ final class Inbox: Sendable {
     var poke = false
   }
 
-  let messages: AsyncStream<Message>
+  package let messages: AsyncStream<Message>
   private let continuation: AsyncStream<Message>.Continuation
   private let waiting = Mutex(Waiting())
 
-  init(slots: Int) {
+  package init(slots: Int) {
     // A claim, a heartbeat, a question, a registration, a drain, a tick and a poke; of each slot an end
     // and what was claimed with it, and as much again before the loop has seen them.
     (messages, continuation) = AsyncStream.makeStream(
       of: Message.self, bufferingPolicy: .bufferingOldest(8 + 4 * slots))
   }
 
-  func send(_ message: Message) {
+  package func send(_ message: Message) {
     if case .dropped = continuation.yield(message) {
       preconditionFailure("the worker's inbox is full; \(message) would be lost")
     }
   }
 
-  func tick() {
+  package func tick() {
     let isNews = waiting.withLock { waiting in
       defer { waiting.tick = true }
       return !waiting.tick
@@ -46,7 +46,7 @@ final class Inbox: Sendable {
   }
 
   /// Work may have become ready.
-  func poke() {
+  package func poke() {
     let isNews = waiting.withLock { waiting in
       defer { waiting.poke = true }
       return !waiting.poke
@@ -55,7 +55,7 @@ final class Inbox: Sendable {
   }
 
   /// The loop has taken a message out: the next of its kind is news.
-  func took(_ message: Message) {
+  package func took(_ message: Message) {
     switch message {
     case .event(.tick): waiting.withLock { $0.tick = false }
     case .event(.poke): waiting.withLock { $0.poke = false }

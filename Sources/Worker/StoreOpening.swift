@@ -31,8 +31,8 @@ package func openStore(
 /// As the queue keeps it: the same from whichever folder a program is started.
 func absolutePath(_ path: String) -> String { URL(filePath: path).standardizedFileURL.path }
 
-/// Says that checkpoints are out of reach; nil where the folder is here as it should be, or is closed to
-/// this user: a worker that is started here may have it.
+/// A sentence that says that no worker can reach these checkpoints. Nil if the store's folder is on this
+/// machine, or if this user cannot read it: a worker that is started here may be able to use it.
 package func outOfReach(_ row: StoreOutOfReach, of queue: String) -> String? {
   let waiting =
     "\(row.stages) ready stages wait for checkpoints in store \(row.id), \(row.path) on \(row.host)"

@@ -142,8 +142,8 @@ package struct WorkerCore: Sendable {
     return actions + due(now)
   }
 
-  /// How many stages to claim in the transaction that finishes one: for its slot and the free ones. Unless
-  /// that is 0, what came of it is told after `ended` as of any claim, or as `finishClaimedNothing`.
+  /// How many stages to claim in the transaction that finishes one: for its slot and the free slots. If the
+  /// number is not 0, the service sends another event after `ended`: `claimed`, or `finishClaimedNothing`.
   package mutating func slotsToClaim(finishing lease: Lease) -> Int {
     guard !isDraining, !isClaiming, held.contains(lease) else { return 0 }
     isClaiming = true

@@ -7,9 +7,9 @@ import Values
 
 /// What is expensive where there are many: transactions that stay open, workers, runs, measurements.
 extension QueueUnderLoad {
-  /// Throughput at the end of so many seconds of work, while somebody's transaction keeps vacuum from
-  /// removing anything, over that after the same work without. By the same sessions throughout, as
-  /// workers keep theirs.
+  /// Measures the throughput at the end of so many seconds of work, without and with an open transaction
+  /// that keeps vacuum from removing rows, and reports the ratio. The sessions stay the same during the
+  /// work, as those of workers do.
   func held(connections: Int, seconds: Double) async throws {
     let last = min(seconds, 20)
     var rates: [Double] = []

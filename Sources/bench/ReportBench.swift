@@ -33,7 +33,8 @@ struct ReportBench: AsyncParsableCommand {
     try await Migrator(database).migrate()
     try await fill(database)
     let start = ContinuousClock.now
-    let grid = try await GridReport.load(["bench"], from: database)[0]
+    let found = try await JobQueue(database).grid("bench")
+    let grid = try await GridReport.load([(found.id, found.name)], from: database)[0]
     let read = ContinuousClock.now
     let report = Report([grid], options: .init(margin: 0.005))
     let characters = report.text.count

@@ -74,6 +74,9 @@ final class Reader {
         return .unsound("a run without updates")
       }
       for stage in stages {
+        if let problem = stage.law.problem(for: planned.setting.spec.training.optimizer.name) {
+          return .unsound("a stage whose law workers refuse: \(problem)")
+        }
         let step = max(1, stage.updates / 16)
         for update in stride(from: 0, to: stage.updates, by: step) {
           let rate = stage.law.rate.value(at: stage.start + update * stage.law.batch)

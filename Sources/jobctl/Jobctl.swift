@@ -4,7 +4,7 @@ import Dispatch
 @preconcurrency import Foundation
 import JobQueue
 import Postgres
-import Reports
+import Tables
 import Values
 
 /// jobctl's door: commands put the modules together and speak to people.
@@ -148,10 +148,4 @@ private let mostComplaint = 4000
 func complain(_ text: String) {
   let text = printableLines(shortened(text, to: mostComplaint))
   FileHandle.standardError.write(Data("jobctl: \(text)\n".utf8))
-}
-
-/// Text with its line breaks but without other control characters.
-func printableLines(_ text: String) -> String {
-  text.split(separator: "\n", omittingEmptySubsequences: false).map { printable(String($0)) }
-    .joined(separator: "\n  ")
 }

@@ -1,8 +1,7 @@
 import ArgumentParser
 import Foundation
 import JobQueue
-import Postgres
-import Reports
+import Tables
 import Values
 
 // What is done to many rows at once. Each of these says what it will touch before it does it.
@@ -21,11 +20,6 @@ struct RehearsalOption: ParsableArguments {
   }
 }
 
-/// "1 stage", "2 stages".
-private func count(_ number: Int, _ thing: String) -> String {
-  "\(number) \(thing)\(number == 1 ? "" : "s")"
-}
-
 /// ", 2 of them running", or nothing.
 private func running(_ touched: Touched) -> String {
   touched.running > 0 ? ", \(touched.running) of them running" : ""
@@ -36,19 +30,17 @@ struct CancelCommand: AsyncParsableCommand {
     commandName: "cancel", abstract: "Cancels a grid or one run; stages that other runs want go on."
   )
 
-  @OptionGroup var grid: GridArgument
-  @Argument(help: "A run's name; without it the whole grid.") var run: String?
+  @OptionGroup var target: GridOrRun
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var rehearsal: RehearsalOption
 
   func run() async throws {
-    let database = try await database.open()
-    let (id, name) = try await findGrid(grid.grid, in: database)
-    try await check(self.run, of: id, name, in: database)
+    let queue = JobQueue(try await database.open())
+    let name = try await target.find(in: queue).name
     try await rehearsal.perform {
       "Cancelling \(count($0.runs, "run")) and \(count($0.stages, "stage")) of grid \(name)\(running($0))."
     } _: {
-      try await JobQueue(database).cancel(grid: name, run: self.run, $0)
+      try await queue.cancel(grid: name, run: target.run, $0)
     }
   }
 }
@@ -57,20 +49,18 @@ struct RetryCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "retry", abstract: "Tries failed, parked and cancelled stages again.")
 
-  @OptionGroup var grid: GridArgument
-  @Argument(help: "A run's name; without it the whole grid.") var run: String?
+  @OptionGroup var target: GridOrRun
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var rehearsal: RehearsalOption
 
   func run() async throws {
-    let database = try await database.open()
-    let (id, name) = try await findGrid(grid.grid, in: database)
-    try await check(self.run, of: id, name, in: database)
+    let queue = JobQueue(try await database.open())
+    let name = try await target.find(in: queue).name
     try await rehearsal.perform {
       "Trying \(count($0.stages, "stage")) of grid \(name) again"
         + ($0.runs > 0 ? ", for \(count($0.runs, "cancelled run")) that are wanted again." : ".")
     } _: {
-      try await JobQueue(database).retry(grid: name, run: self.run, $0)
+      try await queue.retry(grid: name, run: target.run, $0)
     }
   }
 }
@@ -88,28 +78,13 @@ struct PriorityCommand: AsyncParsableCommand {
   @OptionGroup var rehearsal: RehearsalOption
 
   func run() async throws {
-    let database = try await database.open()
-    let (_, name) = try await findGrid(grid.grid, in: database)
+    let queue = JobQueue(try await database.open())
+    let name = try await grid.find(in: queue).name
     try await rehearsal.perform {
       "Giving grid \(name) and its \(count($0.stages, "stage")) priority \(priority)."
     } _: {
-      try await JobQueue(database).setPriority(grid: name, Int(priority), $0)
+      try await queue.setPriority(grid: name, Int(priority), $0)
     }
-  }
-}
-
-/// A grid, or with --all everything.
-struct GridOrAll: ParsableArguments {
-  @Argument(help: "A grid's name or id.") var grid: String?
-  @Flag(help: "The whole queue.") var all = false
-
-  func validate() throws {
-    guard all == (grid == nil) else { throw ValidationError("name a grid, or say --all") }
-  }
-
-  func name(in database: Database) async throws -> String? {
-    guard let grid else { return nil }
-    return try await findGrid(grid, in: database).1
   }
 }
 
@@ -118,22 +93,22 @@ struct PauseCommand: AsyncParsableCommand {
     commandName: "pause",
     abstract: "Stops work on a grid or on everything, until it is resumed.",
     discussion: """
-      What is being trained is checkpointed and given back within a heartbeat; nothing of it is \
-      claimed. A stage that a grid which is not paused wants goes on.
+      Within a heartbeat, workers checkpoint the paused stages and give them back. No worker claims \
+      them until they are resumed. A stage goes on if a grid that is not paused wants it.
       """)
 
-  @OptionGroup var what: GridOrAll
+  @OptionGroup var target: GridOrAll
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var rehearsal: RehearsalOption
 
   func run() async throws {
-    let database = try await database.open()
-    let name = try await what.name(in: database)
+    let queue = JobQueue(try await database.open())
+    let name = try await target.find(in: queue)?.name
     try await rehearsal.perform {
       "Pausing \(name.map { "grid \($0)" } ?? "the queue"): "
         + "\(count($0.stages, "stage"))\(running($0)) will wait."
     } _: {
-      try await JobQueue(database).pause(grid: name, $0)
+      try await queue.pause(grid: name, $0)
     }
   }
 }
@@ -143,17 +118,17 @@ struct ResumeCommand: AsyncParsableCommand {
     commandName: "resume", abstract: "Goes on with what was paused.",
     discussion: "--all ends a pause of the whole queue; grids paused by themselves stay so.")
 
-  @OptionGroup var what: GridOrAll
+  @OptionGroup var target: GridOrAll
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var rehearsal: RehearsalOption
 
   func run() async throws {
-    let database = try await database.open()
-    let name = try await what.name(in: database)
+    let queue = JobQueue(try await database.open())
+    let name = try await target.find(in: queue)?.name
     try await rehearsal.perform {
       "Going on with \(name.map { "grid \($0)" } ?? "the queue"): \(count($0.stages, "stage"))."
     } _: {
-      try await JobQueue(database).resume(grid: name, $0)
+      try await queue.resume(grid: name, $0)
     }
   }
 }
@@ -167,29 +142,16 @@ struct ParkCommand: AsyncParsableCommand {
   @Flag(help: "JSON instead of a table.") var json = false
 
   func run() async throws {
-    let parked = try await JobQueue(try await database.open()).parked()
-    if json {
-      let stages = parked.map { row -> JSON in
-        [
-          "stage": .integer(row.stage), "run": .string(row.run ?? ""), "runs": .integer(row.runs),
-          "crashes": .integer(row.crashes), "last_worker": .string(row.lastWorker ?? ""),
-          "reason": .string(row.reason ?? ""),
-        ]
-      }
-      print((["format": 1, "parked": .array(stages)] as JSON).pretty())
-      return
-    }
-    var table = TextTable([
-      ("stage", .right), ("run", .left), ("runs", .right), ("crashes", .right),
-      ("last worker", .left), ("reason", .left),
-    ])
-    for row in parked {
-      table.add([
-        String(row.stage), row.run ?? "", String(row.runs), String(row.crashes),
-        row.lastWorker ?? "", row.reason ?? "",
+    let parked = Listing(
+      try await JobQueue(try await database.open()).parked(),
+      [
+        .integer("stage") { $0.stage }, .text("run") { $0.run }, .integer("runs") { $0.runs },
+        .integer("crashes") { $0.crashes }, .text("last_worker") { $0.lastWorker },
+        .text("reason") { $0.reason },
       ])
-    }
-    print(table.isEmpty ? "No stage is parked." : table.text)
+    print(
+      json
+        ? document("parked", parked.json).pretty() : parked.text(or: "No stage is parked."))
   }
 }
 
@@ -210,20 +172,21 @@ struct UnparkCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let database = try await database.open()
-    let name = grid == nil ? nil : try await findGrid(grid ?? "", in: database).1
+    let queue = JobQueue(try await database.open())
+    var name: String?
+    if let grid { name = try await queue.grid(grid).name }
     try await rehearsal.perform {
       "Trying \(count($0.stages, "parked stage")) again."
     } _: {
-      try await JobQueue(database).unpark(grid: name, stage: stage, $0)
+      try await queue.unpark(grid: name, stage: stage, $0)
     }
   }
 }
 
 struct WorkersCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "workers", abstract: "Lists the workers and what they are at.",
-    discussion: "Those that have stopped are left out, as are those silent for a day, unless --all."
+    commandName: "workers", abstract: "Lists the workers with their state and their stages.",
+    discussion: "Without --all, leaves out workers that have stopped or were silent for a day."
   )
 
   @OptionGroup var database: DatabaseOptions
@@ -231,31 +194,19 @@ struct WorkersCommand: AsyncParsableCommand {
   @Flag(help: "JSON instead of a table.") var json = false
 
   func run() async throws {
-    let workers = try await JobQueue(try await database.open()).workers(all: all)
-    if json {
-      let listed = workers.map { row -> JSON in
-        [
-          "worker": .string(row.worker), "host": .string(row.host), "state": .string(row.state),
-          "version": .string(row.version), "fingerprint": .string(row.fingerprint),
-          "id": .integer(row.id), "pid": .integer(row.pid), "stages": .integer(row.stages),
-          "slots": .integer(row.slots), "threads": .integer(row.threads),
-          "silent_seconds": .integer(row.silent),
-        ]
-      }
-      print((["format": 1, "workers": .array(listed)] as JSON).pretty())
-      return
-    }
-    var table = TextTable([
-      ("id", .right), ("worker", .left), ("state", .left), ("stages", .right), ("slots", .right),
-      ("threads", .right), ("version", .left), ("kernels", .left), ("seen", .right),
-    ])
-    for row in workers {
-      table.add([
-        String(row.id), row.worker, row.state, String(row.stages), String(row.slots),
-        String(row.threads), row.version, row.fingerprint, "\(row.silent) s ago",
+    let workers = Listing(
+      try await JobQueue(try await database.open()).workers(all: all),
+      [
+        .integer("id") { $0.id }, .text("worker") { $0.worker },
+        .text("host") { $0.host }.inJSONOnly, .integer("pid") { $0.pid }.inJSONOnly,
+        .text("state") { $0.state }, .integer("stages") { $0.stages },
+        .integer("slots") { $0.slots }, .integer("threads") { $0.threads },
+        .text("version") { $0.version }, .text("fingerprint", title: "kernels") { $0.fingerprint },
+        .integer("silent_seconds") { $0.silent }.inJSONOnly,
+        .figure("seen") { "\($0.silent) s ago" },
       ])
-    }
-    print(table.isEmpty ? "No worker runs; jobctl worker starts one." : table.text)
+    print(
+      json ? document("workers", workers.json).pretty() : workers.text(or: QueueStatus.noWorker))
   }
 }
 
@@ -264,9 +215,9 @@ struct EventsCommand: AsyncParsableCommand {
     commandName: "events", abstract: "Says who did what, when; the latest last.")
 
   @OptionGroup var database: DatabaseOptions
-  @Option(help: "Only what concerns this grid or its stages.") var grid: String?
+  @OptionGroup var grid: GridOption
   @Option(help: "Only what concerns this stage.") var stage: Int?
-  @Option(help: "So many at most, the latest.") var limit = 50
+  @Option(help: "Prints at most this many events, the latest.") var limit = 50
   @Flag(help: "One JSON line an event instead of text.") var json = false
 
   func validate() throws {
@@ -276,9 +227,9 @@ struct EventsCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let database = try await database.open()
-    let id = grid == nil ? nil : try await findGrid(grid ?? "", in: database).0
-    let events = try await JobQueue(database).latestEvents(grid: id, stage: stage, limit: limit)
+    let queue = JobQueue(try await database.open())
+    let id = try await grid.find(in: queue)?.id
+    let events = try await queue.latestEvents(grid: id, stage: stage, limit: limit)
     for event in events { print(json ? line(event).encoded() : text(event)) }
   }
 

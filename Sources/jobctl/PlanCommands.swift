@@ -3,7 +3,7 @@ import Datasets
 import Experiments
 import Foundation
 import JobQueue
-import Reports
+import Tables
 import Training
 import Values
 
@@ -112,10 +112,9 @@ extension Plan {
       ])
       let optimizer = planned.setting.spec.training.optimizer.name
       for (index, stage) in stages(of: planned).enumerated() {
-        let (first, last) = (JSON.text(of: stage.rate), JSON.text(of: stage.rateAtEnd))
         table.add([
           String(index + 1), String(stage.law.batch), String(stage.ghost),
-          first == last ? first : "\(first) .. \(last)", stage.law.rate.name,
+          span(JSON.text(of: stage.rate), JSON.text(of: stage.rateAtEnd)), stage.law.rate.name,
           stage.law.momentum.map { JSON.text(of: $0.float) } ?? "",
           stage.noiseScale(optimizer: optimizer).map { number($0.approximate, 1) } ?? "",
           number(stage.epochs, 2), String(stage.updates),
@@ -161,8 +160,9 @@ extension Plan {
     let spec = planned.setting.spec
     let own = spec.momentum?.double ?? 0
     func noise(_ rate: Rational, _ batch: Int, _ momentum: Double) -> Double {
-      NoiseScale.approximate(
-        rate: rate.double, samples: first.samplesPerEpoch, batch: batch, momentum: momentum)
+      NoiseScale(
+        rate: rate.double, samples: first.samplesPerEpoch, batch: batch, momentum: momentum
+      ).approximate
     }
     let asked = noise(reference.learningRate, reference.size, reference.momentum?.double ?? own)
     return noise(spec.learningRate, first.law.batch, own) / asked - 1
@@ -186,7 +186,7 @@ struct SubmitCommand: AsyncParsableCommand {
 
   @OptionGroup var grid: GridFileArgument
   @OptionGroup var database: DatabaseOptions
-  @Option(help: "Higher goes first; 0 by default. Of a grid that is there already it is changed.")
+  @Option(help: "Higher goes first; 0 by default. Changes the priority of a grid that is there already.")
   var priority: Int?
   @Flag(help: "Check and plan, but submit nothing.") var dryRun = false
   @Flag(help: "JSON instead of text (docs/JSON.md).") var json = false

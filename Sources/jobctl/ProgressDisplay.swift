@@ -1,6 +1,6 @@
 import Foundation
 import JobQueue
-import Reports
+import Tables
 import Synchronization
 import Training
 import Values

@@ -3,42 +3,14 @@ import Checkpoints
 import Experiments
 import Foundation
 import JobQueue
-import Postgres
 import Reports
+import Tables
 import Values
 import Worker
 
-/// A grid, by name or id.
-struct GridArgument: ParsableArguments {
-  @Argument(help: "A grid's name or id.") var grid: String
-}
-
-struct UnknownRun: Error, CustomStringConvertible {
-  let grid: String
-  let run: String
-  let names: [String]
-
-  init(grid: String, run: String, among names: [String]) {
-    (self.grid, self.run, self.names) = (grid, run, names)
-  }
-
-  var description: String {
-    "grid \(grid) has no run \"\(run)\"\(hint(run, among: names)); jobctl show \(grid) lists them"
-  }
-}
-
-/// Throws where a run is named that the grid does not have.
-func check(
-  _ run: String?, of grid: Int, _ name: String, in database: Database
-) async throws {
-  guard let run else { return }
-  let rows = try await database.query(
-    "select run as name from report.run where grid_id = $1 order by run_id limit 10000",
-    [.integer(grid)])
-  let names = rows.compactMap { $0["name"] }
-  if !names.contains(run), names.count < 10000 {
-    throw UnknownRun(grid: name, run: run, among: names)
-  }
+/// A document of commands that list things: docs/JSON.md.
+func document(_ key: String, _ rows: JSON) -> JSON {
+  .object([.init("format", 1), .init(key, rows)])
 }
 
 struct ListCommand: AsyncParsableCommand {
@@ -49,35 +21,21 @@ struct ListCommand: AsyncParsableCommand {
   @Flag(help: "JSON instead of a table.") var json = false
 
   func run() async throws {
-    let grids = try await JobQueue(try await database.open()).grids()
-    func counts(_ grid: GridCounts) -> [(String, Int)] {
-      // Each run is in one of them.
+    let grids = Listing(
+      try await JobQueue(try await database.open()).grids(),
       [
-        ("finished", grid.finished), ("collapsed", grid.collapsed), ("diverged", grid.diverged),
-        ("failed", grid.failed), ("parked", grid.parked), ("cancelled", grid.cancelled),
-        ("running", grid.running), ("waiting", grid.waiting),
-      ]
-    }
-    if json {
-      let listed = grids.map { grid -> JSON in
-        .object(
-          [
-            .init("id", .integer(grid.id)), .init("grid", .string(grid.grid)),
-            .init("priority", .integer(grid.priority)), .init("runs", .integer(grid.runs)),
-          ] + counts(grid).map { .init($0.0, .integer($0.1)) })
-      }
-      print((["format": 1, "grids": .array(listed)] as JSON).pretty())
-      return
-    }
-    var table = TextTable(
-      [("id", .right), ("grid", .left), ("priority", .right), ("runs", .right)]
-        + counts(GridCounts()).map { ($0.0, .right) })
-    for grid in grids {
-      table.add(
-        [String(grid.id), grid.grid, String(grid.priority), String(grid.runs)]
-          + counts(grid).map { String($0.1) })
-    }
-    print(table.isEmpty ? "No grids yet; jobctl submit FILE adds one." : table.text)
+        .integer("id") { $0.id }, .text("grid") { $0.grid }, .integer("priority") { $0.priority },
+        .integer("runs") { $0.runs },
+        // Each run is in one of these states.
+        .integer("finished") { $0.finished }, .integer("collapsed") { $0.collapsed },
+        .integer("diverged") { $0.diverged }, .integer("failed") { $0.failed },
+        .integer("parked") { $0.parked }, .integer("cancelled") { $0.cancelled },
+        .integer("running") { $0.running }, .integer("waiting") { $0.waiting },
+      ])
+    print(
+      json
+        ? document("grids", grids.json).pretty()
+        : grids.text(or: "No grids yet; jobctl submit FILE adds one."))
   }
 }
 
@@ -93,7 +51,9 @@ struct ShowCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let report = try await GridReport(of: grid.grid, from: database)
+    let queue = JobQueue(database)
+    let found = try await grid.find(in: queue)
+    let report = try await GridReport(of: found.id, found.name, from: database)
     guard let name = self.run else {
       print(
         json
@@ -104,7 +64,6 @@ struct ShowCommand: AsyncParsableCommand {
     guard let row = report.runs.first(where: { $0.name == name }) else {
       throw UnknownRun(grid: report.name, run: name, among: report.runs.map(\.name))
     }
-    let queue = JobQueue(database)
     let stages = try await queue.stages(ofRun: row.id)
     let measurements = try await queue.measurements(ofRun: row.id)
     guard json else {
@@ -121,33 +80,31 @@ struct ShowCommand: AsyncParsableCommand {
   private func asText(
     _ row: GridReport.RunRow, _ stages: [StageListing], _ points: [MeasurementListing]
   ) -> String {
-    var stageTable = TextTable([
-      ("stage", .right), ("state", .left), ("batch", .right), ("learning rate", .right),
-      ("updates", .right), ("done", .right), ("runs", .right), ("attempts", .right),
-      ("worker", .left), ("reason", .left),
-    ])
-    for stage in stages {
-      stageTable.add([
-        String(stage.id), stage.state, String(stage.batch), JSON.text(of: stage.learningRate),
-        String(stage.updates), stage.updatesDone.map(String.init) ?? "", String(stage.runs),
-        String(stage.attempt), stage.worker ?? "", stage.reason ?? "",
+    let stages = Listing(
+      stages,
+      [
+        .integer("stage") { $0.id }, .text("state") { $0.state }, .integer("batch") { $0.batch },
+        .figure("learning rate") {
+          span(JSON.text(of: $0.learningRate), JSON.text(of: $0.learningRateEnd))
+        },
+        .integer("updates") { $0.updates }, .integer("done") { $0.updatesDone },
+        .integer("runs") { $0.runs }, .integer("attempts") { $0.attempt },
+        .text("worker") { $0.worker }, .text("reason") { $0.reason },
       ])
-    }
-    var pointTable = TextTable([
-      ("epoch", .right), ("updates", .right), ("batch", .right), ("learning rate", .right),
-      ("train loss", .right), ("train %", .right), ("test loss", .right), ("test %", .right),
-    ])
-    for point in points {
-      pointTable.add([
-        number(point.epoch, 3), String(point.updates), String(point.batch),
-        JSON.text(of: point.learningRate), number(point.trainLoss, 4),
-        percent(point.trainAccuracy), number(point.testLoss, 4), percent(point.testAccuracy),
+    let points = Listing(
+      points,
+      [
+        .figure("epoch") { number($0.epoch, 3) }, .integer("updates") { $0.updates },
+        .integer("batch") { $0.batch }, .figure("learning rate") { JSON.text(of: $0.learningRate) },
+        .figure("train loss") { number($0.trainLoss, 4) },
+        .figure("train %") { percent($0.trainAccuracy) },
+        .figure("test loss") { number($0.testLoss, 4) },
+        .figure("test %") { percent($0.testAccuracy) },
       ])
-    }
     let digest = row.parametersDigest.map { "\nparameters \($0)" } ?? ""
     let reason = row.reason.map { "\n" + printable($0) } ?? ""
-    return
-      "\(row.name): \(row.stateOrCollapse)\(reason)\(digest)\n\n\(stageTable.text)\n\n\(pointTable.text)"
+    let title = "\(row.name): \(row.stateOrCollapse)\(reason)\(digest)"
+    return [title, stages.table.text, points.table.text].joined(separator: "\n\n")
   }
 }
 
@@ -156,13 +113,12 @@ struct StatusCommand: AsyncParsableCommand {
     commandName: "status", abstract: "Says how the queue and its workers are.")
 
   @OptionGroup var database: DatabaseOptions
-  @Option(help: "Only this grid.") var grid: String?
+  @OptionGroup var grid: GridOption
   @Flag(help: "JSON instead of text.") var json = false
 
   func run() async throws {
-    let database = try await database.open()
-    let found = grid == nil ? nil : try await findGrid(grid ?? "", in: database)
-    let status = try await QueueStatus(database, grid: found)
+    let queue = JobQueue(try await database.open())
+    let status = try await QueueStatus(queue, grid: try await grid.find(in: queue))
     print(json ? status.json.pretty() : status.text)
   }
 }
@@ -186,9 +142,9 @@ struct WaitCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let database = try await database.open()
-    let (id, name) = try await findGrid(grid.grid, in: database)
-    let queue = JobQueue(database)
+    let queue = JobQueue(try await database.open())
+    let found = try await grid.find(in: queue)
+    let (id, name) = (found.id, found.name)
     let start = ContinuousClock.now
     while !(try await queue.state(grid: name, patience: .upTo(.seconds(300)))).isEmpty {
       if let timeout, (ContinuousClock.now - start) / .seconds(1) > timeout {
@@ -222,16 +178,16 @@ struct DeleteCommand: AsyncParsableCommand {
   @Flag(help: "Delete, rather than say what would be deleted.") var yes = false
 
   func run() async throws {
-    let database = try await database.open()
-    let (id, name) = try await findGrid(grid.grid, in: database)
+    let queue = JobQueue(try await database.open())
+    let found = try await grid.find(in: queue)
+    let name = found.name
     guard yes else {
-      let runs = try await JobQueue(database).grids(id).first?.runs ?? 0
+      let runs = try await queue.grids(found.id).first?.runs ?? 0
       print(
         "This deletes grid \(name) with its \(runs) runs and every stage that no other "
           + "grid wants. Add --yes to do it.")
       return
     }
-    let queue = JobQueue(database)
     // A folder of another queue's is refused before anything is deleted; where there is none, no file is
     // here to remove.
     let isHere = try CheckpointStore.identity(at: self.store.path) != nil

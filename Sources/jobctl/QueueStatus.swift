@@ -1,8 +1,7 @@
 import Experiments
 import Foundation
 import JobQueue
-import Postgres
-import Reports
+import Tables
 import Values
 import Worker
 
@@ -22,9 +21,8 @@ struct QueueStatus {
   private let paused: [String]
   let isEmpty: Bool
 
-  /// `found` is a grid's number and name; of the whole queue where it is nil.
-  init(_ database: Database, grid found: (id: Int, name: String)?) async throws {
-    let queue = JobQueue(database)
+  /// The whole queue's where no grid is given.
+  init(_ queue: JobQueue, grid found: KnownGrid?) async throws {
     let state = try await queue.state(grid: found?.name)
     counts = [
       "ready", "running", "blocked", "done", "diverged", "failed", "parked", "skipped", "cancelled",
@@ -45,7 +43,7 @@ struct QueueStatus {
   /// Workers that were silent for more seconds are left out.
   private static let lately = 300
 
-  /// Why stages wait that nothing but a worker's surroundings keeps from training.
+  /// Why stages wait that are ready, and that the workers still cannot train: data, store or version.
   private var reasons: [String] {
     given.map { "\($0.stages) ready stages wait: \(printable($0.reason))" }
       + missing.map { row in
@@ -62,20 +60,20 @@ struct QueueStatus {
 
   var text: String {
     var parts = [line]
-    var table = TextTable([
-      ("run", .left), ("runs", .right), ("stage", .right), ("batch", .right),
-      ("learning rate", .right), ("updates", .right), ("samples/s", .right), ("test %", .right),
-      ("left", .right), ("worker", .left),
-    ])
-    for row in running {
-      table.add([
-        row.run, String(row.runs), "\(row.position) of \(row.ofRun)", String(row.batch),
-        JSON.text(of: row.learningRate), "\(row.updatesDone)/\(row.updates)",
-        number(row.samplesPerSecond, 0), percent(row.testAccuracy),
-        row.secondsLeft.map(GridProgress.words(seconds:)) ?? "", row.worker ?? "",
+    let trained = Listing(
+      running,
+      [
+        .text("run") { $0.run }, .integer("runs") { $0.runs },
+        .figure("stage") { "\($0.position) of \($0.ofRun)" }, .integer("batch") { $0.batch },
+        .figure("learning rate") {
+          span(JSON.text(of: $0.learningRate), JSON.text(of: $0.learningRateEnd))
+        },
+        .figure("updates") { "\($0.updatesDone)/\($0.updates)" },
+        .figure("samples/s") { number($0.samplesPerSecond, 0) },
+        .figure("test %") { percent($0.testAccuracy) },
+        .figure("left") { $0.secondsLeft.map(time(seconds:)) ?? "" }, .text("worker") { $0.worker },
       ])
-    }
-    if !table.isEmpty { parts.append(table.text) }
+    if !running.isEmpty { parts.append(trained.table.text) }
     let waiting = running.compactMap { row in
       row.reason.map { "Stage \(row.stage) waits: \($0)" }
     }
@@ -85,20 +83,20 @@ struct QueueStatus {
       parts.append(
         "\(collapsed) finished runs collapsed: their test accuracy is not above that of guessing.")
     }
-    var workerTable = TextTable([
-      ("worker", .left), ("state", .left), ("stages", .right), ("slots", .right),
-      ("threads", .right),
-      ("seen", .right),
-    ])
-    for row in workers {
-      workerTable.add([
-        row.worker, row.state, String(row.stages), String(row.slots), String(row.threads),
-        "\(row.silent)s ago",
-      ])
-    }
-    parts.append(
-      workerTable.isEmpty ? "No worker runs; jobctl worker starts one." : workerTable.text)
+    parts.append(workerListing.text(or: QueueStatus.noWorker))
     return parts.joined(separator: "\n\n")
+  }
+
+  static let noWorker = "No worker runs; jobctl worker starts one."
+
+  private var workerListing: Listing<WorkerListing> {
+    Listing(
+      workers,
+      [
+        .text("worker") { $0.worker }, .text("state") { $0.state }, .integer("stages") { $0.stages },
+        .figure("slots") { String($0.slots) }, .figure("threads") { String($0.threads) },
+        .figure("seen") { "\($0.silent) s ago" },
+      ])
   }
 
   var json: JSON {
@@ -106,13 +104,7 @@ struct QueueStatus {
       "format": 1, "empty": .bool(isEmpty), "collapsed_runs": .integer(collapsed),
       "waiting": .array(reasons.map(JSON.string)), "paused": .array(paused.map(JSON.string)),
       "stages": .object(counts.map { .init($0.state, .integer($0.count)) }),
-      "workers": .array(
-        workers.map {
-          [
-            "worker": .string($0.worker), "state": .string($0.state),
-            "stages": .integer($0.stages),
-          ]
-        }),
+      "workers": workerListing.json,
     ]
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import JobQueue
 import Reports
 import Values
 
@@ -10,7 +11,7 @@ extension Report.IntervalMethod: ExpressibleByArgument {}
 struct ReportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Reports grids: what reaches what accuracy in how many updates, how surely.",
+    abstract: "Reports grids: accuracy and updates of each setting, with intervals and tests.",
     discussion: """
       Several grids are compared with each other. With --output a page (HTML), tables (CSV, JSON) and \
       figures (SVG) are written to a folder.
@@ -22,7 +23,7 @@ struct ReportCommand: AsyncParsableCommand {
   @OptionGroup var database: DatabaseOptions
   @Option(
     help: ArgumentHelp(
-      "Points of accuracy that count as the same, in tests of equivalence and of where a rate breaks.",
+      "Differences of up to so many points count as the same, in tests of equivalence and of rate breaks.",
       valueName: "points"))
   var margin = 100 * Report.Options.defaultMargin
   @Option(help: "How intervals are made; the bootstrap needs 20 seeds.")
@@ -39,10 +40,15 @@ struct ReportCommand: AsyncParsableCommand {
 
   func run() async throws {
     let database = try await database.open()
-    let loaded = try await GridReport.load(grids, from: database)
-    guard Set(loaded.map(\.id)).count == loaded.count else {
-      throw ValidationError("A grid is named twice.")
+    var found: [(id: Int, name: String)] = []
+    for grid in grids {
+      let grid = try await JobQueue(database).grid(grid)
+      guard !found.contains(where: { $0.id == grid.id }) else {
+        throw ValidationError("grid \(grid.name) is named twice")
+      }
+      found.append((grid.id, grid.name))
     }
+    let loaded = try await GridReport.load(found, from: database)
     let report = Report(
       loaded, options: .init(margin: margin / 100, interval: interval))
     switch format {

@@ -4,7 +4,7 @@ import Foundation
 import JobQueue
 import Logging
 import Postgres
-import Reports
+import Tables
 import Values
 import Worker
 
@@ -32,22 +32,20 @@ struct CheckpointList: AsyncParsableCommand {
     commandName: "list", abstract: "Lists the checkpoints that the queue knows.")
 
   @OptionGroup var database: DatabaseOptions
-  @Option(help: "Only those of this grid's stages.") var grid: String?
+  @OptionGroup var grid: GridOption
 
   func run() async throws {
-    let database = try await database.open()
-    let id = grid == nil ? nil : try await findGrid(grid ?? "", in: database).0
-    var table = TextTable([
-      ("id", .right), ("stage", .right), ("samples", .right), ("updates", .right), ("end", .left),
-      ("bytes", .right), ("state", .left), ("file", .left),
-    ])
-    for row in try await JobQueue(database).checkpoints(grid: id) {
-      table.add([
-        String(row.id), String(row.stage), String(row.samples), String(row.updates),
-        row.isFinal ? "yes" : "", String(row.bytes), row.state.rawValue, row.file,
+    let queue = JobQueue(try await database.open())
+    let id = try await grid.find(in: queue)?.id
+    let checkpoints = Listing(
+      try await queue.checkpoints(grid: id),
+      [
+        .integer("id") { $0.id }, .integer("stage") { $0.stage },
+        .integer("samples") { $0.samples }, .integer("updates") { $0.updates },
+        .text("end") { $0.isFinal ? "yes" : "" }, .integer("bytes") { $0.bytes },
+        .text("state") { $0.state.rawValue }, .text("file") { $0.file },
       ])
-    }
-    print(table.isEmpty ? "No checkpoints." : table.text)
+    print(checkpoints.text(or: "No checkpoints."))
   }
 }
 
@@ -90,13 +88,13 @@ struct CheckpointExport: AsyncParsableCommand {
   @OptionGroup var store: StoreOptions
 
   func run() async throws {
-    let database = try await database.open()
-    let (id, name) = try await findGrid(grid.grid, in: database)
-    guard let end = try await JobQueue(database).end(ofRun: self.run, grid: id) else {
+    let queue = JobQueue(try await database.open())
+    let grid = try await grid.find(in: queue)
+    guard let end = try await queue.end(ofRun: self.run, grid: grid.id) else {
       throw ValidationError(
-        "run \(self.run) of grid \(name) has no final checkpoint, or none any more")
+        "run \(self.run) of grid \(grid.name) has no final checkpoint, or none any more")
     }
-    let store = try await openStore(store.path, of: JobQueue(database), for: .reading).store
+    let store = try await openStore(store.path, of: queue, for: .reading).store
     guard store.id == end.store else {
       throw ValidationError(
         "the checkpoint is in another store than \(store.path); see jobctl checkpoint list")

@@ -7,7 +7,7 @@ import Host
 import JobQueue
 import Logging
 import Postgres
-import Reports
+import Tables
 import Values
 import Worker
 
@@ -19,10 +19,11 @@ struct CollectCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "gc", abstract: "Removes checkpoints that nothing goes on from.",
     discussion: """
-      Says what it would remove unless --yes is given. Kept whatever the policy: all that a stage \
-      which may still be trained goes on from. Of what is done, `stage-ends` keeps the end of every \
-      stage, `last` what each run has reached last, `final` each run's own end. A later grid that \
-      needs an end which is gone trains that stage again, to the same bits.
+      Says what it would remove unless --yes is given. Every policy keeps the checkpoints from which \
+      a stage that may still be trained goes on. Of finished stages, `stage-ends` keeps the end of \
+      every stage, `last` the latest end that each run has reached, `final` only each run's own end. \
+      If a later grid needs an end that was removed, its stage is trained again and ends in the same \
+      bits.
       """)
 
   @Option(help: "What is kept: stage-ends, last or final.") var keep = JobQueue.Retention.stageEnds
@@ -50,16 +51,13 @@ struct CollectCommand: AsyncParsableCommand {
   }
 }
 
-private func megabytes(_ bytes: Int) -> String { megabytes(Double(bytes)) }
-private func megabytes(_ bytes: Double) -> String { number(bytes / 1e6, 1) + " MB" }
-
 struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fsck", abstract: "Compares the queue's rows with each other and with the files.",
     discussion: """
-      Exits with 1 when something is wrong. --repair removes files without a row that are older \
-      than a day, and unfinished ones older than an hour, and has the queue forget checkpoints whose \
-      files are gone or damaged; what goes on from these is trained again.
+      Exits with 1 when something is wrong. --repair removes files that are older than a day and \
+      have no row, and unfinished files that are older than an hour. It also makes the queue forget \
+      checkpoints whose files are gone or damaged; stages that need these are trained again.
       """)
 
   @OptionGroup var database: DatabaseOptions
@@ -124,7 +122,7 @@ struct CheckCommand: AsyncParsableCommand {
       let isRemoved = repair && isKnown && unlink(store.path + "/" + entry.file) == 0
       print(
         printable(
-          "\(entry.file): \(megabytes(entry.bytes)) without a row that counts"
+          "\(entry.file): \(megabytes(Double(entry.bytes))) without a row that counts"
             + (isRemoved ? "; removed" : "; not needed")))
     }
     print(
@@ -194,7 +192,7 @@ struct CheckCommand: AsyncParsableCommand {
 struct DoctorCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor", abstract: "Says whether all that jobctl needs is there.",
-    discussion: "Exits with 1 when something is not. No secret is printed.")
+    discussion: "Exits with 1 when something is missing or wrong. Prints no secret.")
 
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var store: StoreOptions
@@ -286,7 +284,7 @@ struct DoctorCommand: AsyncParsableCommand {
         ? "this user may" : "this user may not: \(String(cString: strerror(errno)))")
     let disk = try? FileManager.default.attributesOfFileSystem(forPath: store.path)
     if let free = disk?[.systemFreeSize] as? Int {
-      say("disk", free > 1 << 30, "\(megabytes(free)) free")
+      say("disk", free > 1 << 30, "\(megabytes(Double(free))) free")
     }
   }
 

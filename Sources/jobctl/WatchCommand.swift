@@ -1,8 +1,7 @@
 import ArgumentParser
 import Foundation
 import JobQueue
-import Postgres
-import Reports
+import Tables
 import Values
 
 /// `jobctl watch`: grids, what is trained and by whom, until nothing is left.
@@ -12,14 +11,14 @@ struct WatchCommand: AsyncParsableCommand {
     discussion: "On a terminal the picture is redrawn; elsewhere each change is a line.")
 
   @OptionGroup var database: DatabaseOptions
-  @Option(help: "Only this grid.") var grid: String?
+  @OptionGroup var grid: GridOption
 
   /// Of the time at most so much is spent asking, however large the queue.
   private static let share = 0.05
 
   func run() async throws {
-    let database = try await database.open()
-    let found = grid == nil ? nil : try await findGrid(grid ?? "", in: database)
+    let queue = JobQueue(try await database.open())
+    let found = try await grid.find(in: queue)
     let isTerminal = isatty(STDOUT_FILENO) == 1
     var last = ""
     var progress: GridProgress?
@@ -27,11 +26,11 @@ struct WatchCommand: AsyncParsableCommand {
     while true {
       // Grids of a million runs take a second to add up: they are asked for less often.
       let start = ContinuousClock.now
-      let status = try await QueueStatus(database, grid: found)
+      let status = try await QueueStatus(queue, grid: found)
       let took = ContinuousClock.now - start
       if ContinuousClock.now >= progressIsDue || status.isEmpty {
         let start = ContinuousClock.now
-        progress = try await GridProgress(database, grid: found?.id)
+        progress = try await GridProgress(queue, grid: found?.id)
         progressIsDue = .now + (ContinuousClock.now - start) / WatchCommand.share
       }
       let text = isTerminal ? picture(progress, status) : line(progress, status)
@@ -72,8 +71,8 @@ struct GridProgress {
     var left: Double?
   }
 
-  init(_ database: Database, grid: Int?) async throws {
-    rows = try await JobQueue(database).progress(grid: grid).map { row in
+  init(_ queue: JobQueue, grid: Int?) async throws {
+    rows = try await queue.progress(grid: grid).map { row in
       Row(
         grid: row.grid, isPaused: row.isPaused, stages: row.stages, over: row.over,
         parked: row.parked,
@@ -83,17 +82,18 @@ struct GridProgress {
   }
 
   var text: String {
-    var table = TextTable([
-      ("grid", .left), ("stages", .right), ("samples", .right), ("time left", .right),
-    ])
-    for row in rows {
-      table.add([
-        row.grid + (row.isPaused ? " (paused)" : "")
-          + (row.parked > 0 ? " (\(row.parked) parked)" : ""), "\(row.over)/\(row.stages)",
-        number(100 * row.share, 1) + " %", row.left.map(GridProgress.words(seconds:)) ?? "",
-      ])
-    }
-    return table.isEmpty ? "" : table.text
+    Listing(
+      rows,
+      [
+        .text("grid") { row in
+          row.grid + (row.isPaused ? " (paused)" : "")
+            + (row.parked > 0 ? " (\(row.parked) parked)" : "")
+        },
+        .figure("stages") { "\($0.over)/\($0.stages)" },
+        .figure("samples") { number(100 * $0.share, 1) + " %" },
+        .figure("time left") { $0.left.map(time(seconds:)) ?? "" },
+      ]
+    ).text(or: "")
   }
 
   /// For lines of a log, which are printed when they change: no time, which always does.
@@ -102,12 +102,5 @@ struct GridProgress {
       let share = Int(nearest: (100 * $0.share).rounded(.down))
       return "\($0.grid) \($0.over)/\($0.stages) stages, \(share) % of the samples"
     }
-  }
-
-  /// "3 h 20 min", "12 min", "45 s".
-  static func words(seconds: Double) -> String {
-    let seconds = Int(nearest: seconds)
-    if seconds >= 3600 { return "\(seconds / 3600) h \(seconds % 3600 / 60) min" }
-    return seconds >= 60 ? "\(seconds / 60) min" : "\(seconds) s"
   }
 }

@@ -5,7 +5,6 @@ import Host
 import JobQueue
 import Logging
 import Postgres
-import Reports
 import Values
 import Worker
 
@@ -23,7 +22,7 @@ struct WorkerCommand: AsyncParsableCommand {
   @OptionGroup var store: StoreOptions
   @Option(help: "Stages trained side by side; as many as cores by default.") var slots: Int?
   @Option(help: "Cores shared among the slots; all by default.") var threads: Int?
-  @Option(help: "Only stages of this grid.") var grid: String?
+  @OptionGroup var grid: GridOption
   @Flag(help: "Stop when nothing is left to do.") var untilEmpty = false
   @Option(help: "Seconds between checkpoints inside a stage.") var checkpointEvery = 120.0
   @Option(
@@ -65,7 +64,7 @@ struct WorkerCommand: AsyncParsableCommand {
     let logger = Logger(label: "worker")
     let database = try await database.open(.migrated, logger: logger)
     // A name that is no grid's would idle for ever.
-    let only = grid == nil ? nil : try await findGrid(grid ?? "", in: database).1
+    let only = try await grid.find(in: JobQueue(database))?.name
     let options = WorkerOptions(
       slots: slots ?? threads, threads: threads, grid: only, untilEmpty: untilEmpty,
       checkpointEvery: .milliseconds(Int(nearest: checkpointEvery * 1000)), checkpoints: store.path,

@@ -32,6 +32,19 @@ private func problems(_ rest: String) -> [String] {
       ])
   }
 
+  /// Reports look for the rate by its label.
+  @Test func onlyTheRunsOwnRateIsCalledLearningRate() throws {
+    let scaled = valid.replacing(
+      "\"size\": 128", with: "\"scaling\": {\"learning_rate\": 0.1, \"size\": 128}")
+    let grid = try Grid(
+      parsing: scaled
+        + #", "grid": {"optimizer.learning_rate": [0.2], "batch.scaling.learning_rate": [0.1]}}"#)
+    #expect(
+      grid.runs.map(\.name) == ["learning_rate=0.2,batch.scaling.learning_rate=0.1,seed=1"])
+    let alone = try Grid(parsing: scaled + #", "grid": {"batch.scaling.learning_rate": [0.1]}}"#)
+    #expect(alone.runs.map(\.name) == ["batch.scaling.learning_rate=0.1,seed=1"])
+  }
+
   @Test func aTypoIsAnsweredWithTheNearestName() {
     let text = valid.replacing("\"momentum\"", with: "\"momentun\"") + #", "shedule": 1}"#
     let found = problems(text)

@@ -48,6 +48,33 @@ import Values
     #expect(curved.value(at: 500) == 0.25)
   }
 
+  /// The bounds that the planner keeps, for stages that came without it.
+  @Test func aLawThatNoPlannerMakesSaysWhy() throws {
+    func problem(_ rate: RateLaw, momentum: String? = "0.9", _ name: OptimizerSpec.Name = .momentum)
+      -> String?
+    {
+      Law(batch: 32, momentum: momentum.flatMap { Rational($0) }, rate: rate).problem(for: name)
+    }
+    let sound = try law("polynomial", end: "1/100", warmUp: ["from": "0", "samples": 3])
+    #expect(problem(sound) == nil)
+    #expect(problem(sound, momentum: nil, .adam) == nil)
+    let unsound: [(String?, String)] = [
+      (problem(sound, .sgd), "sgd has no momentum"),
+      (problem(sound, momentum: nil, .lars), "lars needs momentum"),
+      (problem(sound, momentum: "99999/100000"), "momentum"), (problem(sound, momentum: "-1/2"), "momentum"),
+      (problem(try law("polynomial", end: "2")), "end 2"),
+      (problem(try law("polynomial", end: "-1")), "end -1"),
+      (problem(try law("polynomial", power: "0")), "power 0"),
+      (problem(try law("polynomial", power: "101")), "power 101"),
+      (problem(try law("exponential", end: "0")), "exponential"),
+      (problem(try law(warmUp: ["from": "-1", "samples": 3])), "begins at -1"),
+      (problem(RateLaw(base: try #require(Rational("-1")))), "rate is -1"),
+    ]
+    for (found, part) in unsound {
+      #expect(found?.contains(part) == true, "\(found ?? "nothing"), not \(part)")
+    }
+  }
+
   @Test func aLawSurvivesItsJSON() throws {
     let written = try law("cosine", end: "1/100", warmUp: ["from": "0", "samples": 3])
     #expect(RateLaw(written.json) == written)

@@ -64,7 +64,7 @@ import Values
       + unnoticedDamage(GridProgressRow()) + unnoticedDamage(CheckpointListing())
       + unnoticedDamage(StoredFile()) + unnoticedDamage(RunEnd()) + unnoticedDamage(Contradiction())
       + unnoticedDamage(StageListing()) + unnoticedDamage(MeasurementListing())
-      + unnoticedDamage(ServerFacts())
+      + unnoticedDamage(ServerFacts()) + unnoticedDamage(KnownGrid())
     #expect(unnoticed == [])
   }
 
@@ -87,6 +87,7 @@ import Values
   }
 
   @Test func viewsHaveTheTypesOfSwift() async throws {
+    try await compare(KnownGrid.self, with: "report.submission")
     try await compare(RunningStage.self, with: "report.running(null)")
     try await compare(ReasonToWait.self, with: "report.reason_to_wait(null)")
     try await compare(DataWanted.self, with: "report.data_wanted(null)")

@@ -43,7 +43,10 @@ import Values
 
   private func report(_ grids: [String], margin: Double = 0.005) async throws -> Report {
     var loaded: [GridReport] = []
-    for grid in grids { loaded.append(try await GridReport(of: grid, from: queue.database)) }
+    for grid in grids {
+      let grid = try await queue.grid(grid)
+      loaded.append(try await GridReport(of: grid.id, grid.name, from: queue.database))
+    }
     return Report(loaded, options: .init(margin: margin))
   }
 

@@ -28,7 +28,8 @@ import Values
         ]))
     try await queue.submit(plan)
     let report = Report(
-      [try await GridReport(of: "g", from: queue.database)], options: .init())
+      [try await GridReport(of: try await queue.grid("g").id, "g", from: queue.database)],
+      options: .init())
     let stages = plan.stages(of: plan.settings[0])
     let samplesPerEpoch = Double(stages[0].samplesPerEpoch)
     func figure(_ name: String) throws -> Figure {
@@ -65,8 +66,9 @@ import Values
       guard rate[0] * samplesPerEpoch < Double(stage.end) - 0.5, rate[0] == scale[0] else {
         continue
       }
-      let planned = NoiseScale.approximate(
-        rate: rate[1], samples: stage.samplesPerEpoch, batch: stage.law.batch, momentum: 0.9)
+      let planned = NoiseScale(
+        rate: rate[1], samples: stage.samplesPerEpoch, batch: stage.law.batch, momentum: 0.9
+      ).approximate
       #expect(
         abs(scale[1] / planned - 1) < 1e-5
           || stages.contains { Double($0.end) == (rate[0] * samplesPerEpoch).rounded() })

@@ -41,7 +41,10 @@ import Values
   }
 
   private func report(margin: Double = 0.005) async throws -> Report {
-    Report([try await GridReport(of: "g", from: queue.database)], options: .init(margin: margin))
+    let grid = try await queue.grid("g")
+    return Report(
+      [try await GridReport(of: grid.id, grid.name, from: queue.database)],
+      options: .init(margin: margin))
   }
 
   /// Gives each run an accuracy: its setting's, with noise of its seed and of its own.

@@ -32,13 +32,4 @@ extension RunsWorkers {
       logger: quietLogger, news: { _ in }
     ).run()
   }
-
-  /// Asks until the answer is this one, for five minutes at most.
-  func waits(_ queue: JobQueue, _ sql: String, for answer: String) async throws -> Bool {
-    for _ in 0..<15000 {
-      if try await queue.value(sql) == answer { return true }
-      try await Task.sleep(for: .milliseconds(20))
-    }
-    return false
-  }
 }

@@ -58,13 +58,11 @@ import Worker
     try await queue.submit(grid("before"))
     let (store, data) = (folder.path + "/store", [folder.path])
     let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }
-    #expect(
-      try await waits(queue, "select state from report.run where grid = 'before'", for: "finished"))
+    try await queue.until("select state from report.run where grid = 'before'", is: "finished")
     #expect(try await accuracy("before", in: queue) > 0.9)
     try write(rows: 1000, random: true)
     try await queue.submit(grid("after"))
-    #expect(
-      try await waits(queue, "select state from report.run where grid = 'after'", for: "finished"))
+    try await queue.until("select state from report.run where grid = 'after'", is: "finished")
     worker.cancel()
     _ = try? await worker.value
     #expect(try await accuracy("after", in: queue) < 0.7)
@@ -85,16 +83,11 @@ import Worker
     let data = [folder.path]
     let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }
     let reason = "select reason from report.waiting limit 1"
-    for _ in 0..<3000 where try await queue.value(reason) == nil {
-      try await Task.sleep(for: .milliseconds(20))
-    }
+    try await until("there is a reason to wait") { try await queue.value(reason) != nil }
     #expect(try await queue.value(reason)?.contains("not those of the plan") == true)
     try await queue.submit(plan(smallGrid("good", changing: [("grid", [:]), ("epochs", 3)])))
-    #expect(
-      try await waits(queue, "select state from report.run where grid = 'good'", for: "finished"))
-    #expect(
-      try await waits(
-        queue, "select count(*) from report.missing_data where path = 'data.csv'", for: "1"))
+    try await queue.until("select state from report.run where grid = 'good'", is: "finished")
+    try await queue.until("select count(*) from report.missing_data where path = 'data.csv'", is: "1")
     #expect(
       try await queue.value(
         "select state || failures || crashes from jobs.stage order by id limit 1") == "ready00")
@@ -126,9 +119,7 @@ import Worker
     let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }
     // The grid that was planned under the old name is trained from the new one.
     for name in ["late", "early"] {
-      #expect(
-        try await waits(
-          queue, "select state from report.run where grid = '\(name)'", for: "finished"))
+      try await queue.until("select state from report.run where grid = '\(name)'", is: "finished")
     }
     worker.cancel()
     _ = try? await worker.value
@@ -154,7 +145,7 @@ import Worker
       atPath: folder.path + "/data.csv", toPath: folder.path + "/other.csv")
     let (store, data) = (folder.path + "/store", [folder.path])
     let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }
-    #expect(try await waits(queue, "select count(*) > 0 from report.waiting", for: "t"))
+    try await queue.until("select count(*) > 0 from report.waiting")
     try await Task.sleep(for: .seconds(3))
     worker.cancel()
     _ = try? await worker.value
@@ -168,9 +159,7 @@ import Worker
     try FileManager.default.removeItem(atPath: folder.path + "/data.csv")
     let (store, data) = (folder.path + "/store", [folder.path])
     let worker = Task { try await work(queue, store, untilEmpty: false, data: data) }
-    #expect(
-      try await waits(
-        queue, "select reason like '%is not here%' from report.missing_data", for: "t"))
+    try await queue.until("select reason like '%is not here%' from report.missing_data")
     worker.cancel()
     _ = try? await worker.value
     #expect(try await queue.value("select count(*) from jobs.attempt") == "0")
@@ -258,10 +247,10 @@ import Worker
     let store = folder.path + "/store"
     let worker = Task { try await work(queue, store) }
     let isOver = "select bool_and(state = 'finished') from report.run where grid like 'good%'"
-    #expect(try await waits(queue, isOver, for: "t"))
+    try await queue.until(isOver)
     // Claims that come later leave it out.
     try await queue.submit(good("good-2", "0.02"))
-    #expect(try await waits(queue, isOver, for: "t"))
+    try await queue.until(isOver)
     worker.cancel()
     _ = try? await worker.value
     let reason = try await queue.value("select reason from report.waiting") ?? ""

@@ -48,11 +48,7 @@ import Worker
     #expect(
       try await queue.value("select string_agg(distinct state, ',') from report.run") == "finished")
     // Six stages; the last two find that nothing is left, and the worker may ask at the same time.
-    #expect(
-      try await waits(
-        queue,
-        "select calls >= 3 from pg_stat_user_functions where funcname = 'finish_and_claim'",
-        for: "t"))
+    try await queue.until("select calls >= 3 from pg_stat_user_functions where funcname = 'finish_and_claim'")
   }
 
   @Test func twoWorkersGiveTheSameBitsAsOne() async throws {
@@ -121,7 +117,7 @@ import Worker
     let text = try String(contentsOfFile: cluster.folder + "/data/postmaster.pid", encoding: .utf8)
     let process = try #require(text.split(separator: "\n").first.flatMap { Int32($0) })
     kill(process, SIGQUIT)
-    while cluster.isRunning { try await Task.sleep(for: .milliseconds(20)) }
+    try await until("the server has ended") { !cluster.isRunning }
   }
 
   @Test func aStoreThatIsAwayHoldsStagesBackAndLosesNothing() async throws {
@@ -132,7 +128,7 @@ import Worker
     try await work(queue, store)
     // A worker that has opened the store already: only then does it go away.
     let worker = Task { try await work(queue, store, untilEmpty: false) }
-    #expect(try await waits(queue, "select count(*) from jobs.worker", for: "2"))
+    try await queue.until("select count(*) from jobs.worker", is: "2")
     try FileManager.default.moveItem(atPath: store, toPath: elsewhere)
     try await queue.submit(
       plan(smallGrid("second", changing: [("grid", ["schedule.name": ["increase"]])])))
@@ -175,17 +171,13 @@ import Worker
     for crashes in [false, true] {
       // Only an outage in the middle of training proves something.
       let checkpoints = try await fact("select count(*) from jobs.checkpoint") ?? "0"
-      var isTraining = false
-      for _ in 0..<3000 where !isTraining {
-        isTraining =
-          try await fact(
-            """
-            select exists (select from jobs.stage where state = 'running')
-              and count(*) > \(checkpoints) from jobs.checkpoint
-            """) == "t"
-        if !isTraining { try await Task.sleep(for: .milliseconds(20)) }
+      try await until("a stage is in the middle of its training") {
+        try await fact(
+          """
+          select exists (select from jobs.stage where state = 'running')
+            and count(*) > \(checkpoints) from jobs.checkpoint
+          """) == "t"
       }
-      #expect(isTraining)
       if crashes {
         try await crash(cluster)
       } else {

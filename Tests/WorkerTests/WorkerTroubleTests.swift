@@ -19,12 +19,12 @@ import Worker
     settings.heartbeat = .milliseconds(200)
     let worker = Task { [settings] in try await work(queue, store, settings: settings) }
     let running = "select count(*) from jobs.stage where state = 'running'"
-    #expect(try await waits(queue, running, for: "1"))
+    try await queue.until(running, is: "1")
     try FileManager.default.moveItem(atPath: store, toPath: elsewhere)
     let reason =
       "select coalesce(bool_or(reason like '%store.json%'), false) from report.stage "
       + "where state = 'running'"
-    #expect(try await waits(queue, reason, for: "t"))
+    try await queue.until(reason)
     try FileManager.default.moveItem(atPath: elsewhere, toPath: store)
     try await worker.value
     #expect(try await queue.value("select state from report.run") == "finished")
@@ -70,11 +70,11 @@ import Worker
     let worker = Task { [settings] in
       try await work(queue, folder.path + "/store", untilEmpty: false, settings: settings)
     }
-    #expect(try await waits(queue, "select count(*) from jobs.worker", for: "1"))
+    try await queue.until("select count(*) from jobs.worker", is: "1")
     _ = try await queue.value("select api.retire_worker(max(id)) from jobs.worker")
-    #expect(try await waits(queue, "select count(*) from jobs.worker", for: "2"))
+    try await queue.until("select count(*) from jobs.worker", is: "2")
     try await queue.submit(plan(smallGrid("g", changing: decay)))
-    #expect(try await waits(queue, "select state from report.run", for: "finished"))
+    try await queue.until("select state from report.run", is: "finished")
     #expect(
       try await queue.value(
         "select count(distinct worker_id) || ' ' || min(worker_id) from jobs.attempt")

@@ -32,7 +32,7 @@ private struct Claimer: ActsAsWorker { let queue: JobQueue }
     try await queue.submit(plan(smallGrid("g")))
     let worker = try Program.worker(
       database: queue.database.target.string, home: folder.path, store: folder.path + "/store")
-    while worker.isRunning { try await Task.sleep(for: .milliseconds(20)) }
+    try await untilEnded(worker)
     #expect(worker.terminationStatus == 0)
 
     // One more is claimed, and its worker will run on.
@@ -59,6 +59,16 @@ private struct Claimer: ActsAsWorker { let queue: JobQueue }
       "select string_agg(run || state || parameters_digest, ' ' order by run) from report.run"
     let other = JobQueue(Database(target, logger: quietLogger))
     #expect(try await other.value(facts) == queue.value(facts))
+    // The queue's identity, and the texts that its digests can be computed from again.
+    for saved in [
+      "select id from report.queue", "select count(*) from report.stage where is_verifiable",
+      "select md5(string_agg(text, ' ' order by digest)) from jobs.identity",
+    ] {
+      let value = try await queue.value(saved)
+      #expect(value != nil && value != "0")
+      #expect(try await other.value(saved) == value, "\(saved)")
+    }
+    #expect(try await other.contradictions().isEmpty)
     // Whoever ran on is fenced, also from a stage that has been claimed again since.
     let claimer = Claimer(queue: other)
     let newer = try #require(try await claimer.claim(try await claimer.worker()).first)

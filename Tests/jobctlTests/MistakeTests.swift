@@ -103,7 +103,7 @@ import Values
           ])))
     let worker = try Program.worker(
       database: queue.database.target.string, home: home.path, store: home.path + "/store")
-    while worker.isRunning { try await Task.sleep(for: .milliseconds(20)) }
+    try await untilEnded(worker)
     let target = queue.database.target.string
     let list = try await Program.run(["list", "--json"], database: target)
     let grid = try JSON(parsing: list.output)["grids"]?.items?.first

@@ -51,9 +51,9 @@ import Values
     worker.standardError = FileHandle(forWritingAtPath: log)
     try worker.run()
     var text = ""
-    for _ in 0..<600 where !text.contains(word) {
-      try await Task.sleep(for: .milliseconds(100))
+    try await until("the log says \(word)") {
       text = try String(contentsOfFile: log, encoding: .utf8)
+      return text.contains(word)
     }
     worker.terminate()
     worker.waitUntilExit()

@@ -207,12 +207,7 @@ import Values
     ]
     worker.standardError = FileHandle.nullDevice
     try worker.run()
-    var ready: (status: Int, text: String)?
-    for _ in 0..<300 where ready?.status != 200 {
-      ready = try await get("ready", port: port)
-      try await Task.sleep(for: .milliseconds(100))
-    }
-    #expect(ready?.status == 200)
+    try await until("the worker is ready") { try await get("ready", port: port)?.status == 200 }
     #expect(try await get("health", port: port)?.text.contains("alive") == true)
     let metrics = try await get("metrics", port: port)?.text ?? ""
     #expect(metrics.contains("jobctl_worker_ready 1"))

@@ -46,28 +46,10 @@ import Values
       """)
   }
 
-  /// Waits on a fact in the queue, at most five minutes.
-  private func until(
-    _ what: String, _ sql: String, in queue: JobQueue? = nil, passing: Duration? = nil
-  ) async throws {
-    let queue = queue ?? self.queue
-    for _ in 0..<6000 {
-      if try await queue.value(sql) == "t" { return }
-      if let passing { try await queue.pass(passing) }
-      try await Task.sleep(for: .milliseconds(50))
-    }
-    Issue.record("waited in vain until \(what)")
-  }
-
   /// Lets leases run out until another attempt of a stage has begun.
   private func untilAnotherAttempt() async throws {
-    try await until(
-      "there is another attempt", "select exists (select from jobs.attempt where attempt = 2)",
-      passing: .seconds(11))
-  }
-
-  private func finished(_ process: Process) async {
-    while process.isRunning { try? await Task.sleep(for: .milliseconds(20)) }
+    try await queue.until(
+      "select exists (select from jobs.attempt where attempt = 2)", passing: .seconds(11))
   }
 
   /// The same grid, trained by one worker that nobody disturbs.
@@ -76,7 +58,7 @@ import Values
     try await calm.stopClock()
     try await calm.submit(plan(WorkerProcessTests.grid))
     let home = try TemporaryFolder()
-    await finished(
+    try await untilEnded(
       try Program.worker(
         database: calm.database.target.string, home: home.path, store: home.path + "/store"))
     return try await results(of: calm)
@@ -86,14 +68,13 @@ import Values
 
   @Test func killedInsideAStageItGoesOnToTheSameBits() async throws {
     let first = try start()
-    try await until("a checkpoint is there", hasCheckpoint)
+    try await queue.until(hasCheckpoint)
     kill(first.processIdentifier, SIGKILL)
     let second = try start()
     try await untilAnotherAttempt()
-    try await until(
-      "another attempt has made an update",
+    try await queue.until(
       "select exists (select from jobs.attempt where attempt = 2 and updates_to > updates_from)")
-    await finished(second)
+    try await untilEnded(second)
     #expect(try await queue.value("select max(crashes) from jobs.stage") == "1")
     #expect(try await results(of: queue) == undisturbed())
   }
@@ -103,14 +84,13 @@ import Values
       let worker = try start()
       let before =
         try await queue.value("select coalesce(max(samples_to), 0) from jobs.attempt") ?? "0"
-      try await until(
-        "it has trained",
+      try await queue.until(
         "select coalesce(max(samples), 0) > \(before) from jobs.checkpoint")
       kill(worker.processIdentifier, SIGTERM)
-      await finished(worker)
+      try await untilEnded(worker)
       #expect(worker.terminationStatus == 0)
     }
-    await finished(try start())
+    try await untilEnded(try start())
     #expect(
       try await queue.value("select sum(crashes) || '/' || sum(failures) from jobs.stage") == "0/0")
     #expect(try await queue.value("select updates_redone from report.run") == "0")
@@ -121,9 +101,9 @@ import Values
   @Test(arguments: [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU])
   func everySignalThatAsksItToEndDrainsIt(signal: Int32) async throws {
     let worker = try start()
-    try await until("a checkpoint is there", hasCheckpoint)
+    try await queue.until(hasCheckpoint)
     kill(worker.processIdentifier, signal)
-    await finished(worker)
+    try await untilEnded(worker)
     #expect(worker.terminationReason == .exit && worker.terminationStatus == 0)
     #expect(
       try await queue.value("select sum(crashes) || '/' || sum(failures) from jobs.stage") == "0/0")
@@ -132,14 +112,13 @@ import Values
 
   @Test func aSignalThatWasIgnoredAtItsStartStaysIgnored() async throws {
     let worker = try start(through: ["/usr/bin/nohup"])
-    try await until("a checkpoint is there", hasCheckpoint)
+    try await queue.until(hasCheckpoint)
     let before = try await queue.value("select count(*) from jobs.checkpoint") ?? ""
     kill(worker.processIdentifier, SIGHUP)
     // A worker that drains writes one more, and one may be under way.
-    try await until(
-      "it has trained on", "select count(*) > \(before) + 2 from jobs.checkpoint")
+    try await queue.until("select count(*) > \(before) + 2 from jobs.checkpoint")
     kill(worker.processIdentifier, SIGTERM)
-    await finished(worker)
+    try await untilEnded(worker)
     #expect(worker.terminationStatus == 0)
     #expect(try await queue.value("select max(attempt) from jobs.attempt") == "1")
   }
@@ -157,19 +136,18 @@ import Values
     let worker = try Program.worker(
       database: slow.database.target.string, home: folder.path, store: folder.path + "/slow")
     // The first update is reported within seconds of its end, when the next ghost batch is under way.
-    try await until(
-      "an update is made", "select coalesce(max(updates_to), 0) > 0 from jobs.attempt", in: slow)
+    try await slow.until("select coalesce(max(updates_to), 0) > 0 from jobs.attempt")
     kill(worker.processIdentifier, SIGINT)
     try await Task.sleep(for: .milliseconds(500))
     #expect(worker.isRunning)
     kill(worker.processIdentifier, SIGINT)
-    await finished(worker)
+    try await untilEnded(worker)
     #expect(worker.terminationStatus == 130)
   }
 
   @Test func stoppedPastItsLeaseAndContinuedItCanWriteNothing() async throws {
     let zombie = try start()
-    try await until("a checkpoint is there", hasCheckpoint)
+    try await queue.until(hasCheckpoint)
     kill(zombie.processIdentifier, SIGSTOP)
     let second = try start()
     try await untilAnotherAttempt()
@@ -179,9 +157,9 @@ import Values
       """
     let before = try await queue.value(written)
     kill(zombie.processIdentifier, SIGCONT)
-    await finished(second)
+    try await untilEnded(second)
     let results = try await results(of: queue)
-    await finished(zombie)
+    try await untilEnded(zombie)
     #expect(try await self.results(of: queue) == results)
     #expect(try await results == undisturbed())
     #expect(try await queue.value(written) == before)

@@ -1,5 +1,6 @@
-"""glibc's allocator, told to keep large blocks instead of giving them back after every step. Untuned,
-PyTorch loses up to a third on networks with large activations, which would flatter whoever compares."""
+"""Tells glibc's allocator to keep large blocks instead of giving them back after every step. Without this,
+PyTorch loses up to a third of its speed on networks with large activations, and the comparison would
+favour jobctl."""
 
 import os
 import sys

@@ -4,8 +4,8 @@
     ops/peers/compare.py [--rounds 5] [--only TEXT]     training steps
     ops/peers/compare.py --sweep                        the demo's sweep as a whole, 30 minutes
 
-Both sides stay as they are between rounds; what one round of a side meets, the next of the other one
-does. Prints a table in Markdown."""
+Rounds of the two sides take turns, so that other load on the machine slows both sides alike. Prints a
+table in Markdown."""
 
 import argparse
 import json

@@ -60,7 +60,7 @@ begin
   if cardinality(known) > 0 then
     revived := api.internal_revive(known);
     -- What is new stands below them, at whatever depth.
-    perform api.internal_settle(api.internal_unearth(known || array(
+    perform api.internal_settle(api.internal_train_again(known || array(
       with recursive below as (
         select s.id from pg_temp.new_stage n join jobs.stage s on s.id = n.id
         where s.parent_id = any (known)

@@ -1,6 +1,6 @@
--- Stages that are not what their digests are taken of, which no function makes. A view runs what
--- it calls with the rights of who reads it: this one reads the tables for every role that may
--- read views.
+-- Stages that differ from the text of their digest; no function of the queue makes such stages. A
+-- view calls a function with the rights of the role that reads the view. This function therefore
+-- runs with the owner's rights, so that every role that may read views gets its rows.
 create or replace function api.contradicting_digests()
 returns table (what text, stage_id bigint)
 language sql stable security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
@@ -14,8 +14,9 @@ language sql stable security definer set search_path = pg_catalog, jobs, api, pg
     || api.internal_stage_flaw(s, p.document, i.text), s.id
   from (
     select min(id) as id from jobs.stage where identity_id is not null
-    group by identity_id, spec_digest, dataset_digest, law, batch, end_samples,
-      start_updates + updates, numerics_version, backend, preparation) kind
+    group by identity_id, spec_digest, dataset_digest, law, batch, ghost, start_samples,
+      end_samples, start_updates + updates, epochs, learning_rate, learning_rate_end, momentum,
+      noise_scale, noise_scale_exact, numerics_version, backend, preparation) kind
   join jobs.stage s on s.id = kind.id
   join jobs.identity i on i.id = s.identity_id
   join jobs.spec p on p.digest = s.spec_digest
@@ -29,4 +30,9 @@ language sql stable security definer set search_path = pg_catalog, jobs, api, pg
   join jobs.identity i on i.id = kind.identity_id
   join jobs.identity p on p.id = kind.parent_identity
   where not api.internal_goes_on(i.text, p.text)
+  union all
+  select 'a stage whose epochs have other samples than those of the same data', min(s.id)
+  from jobs.stage s
+  group by s.spec_digest
+  having min(api.internal_samples_per_epoch(s)) <> max(api.internal_samples_per_epoch(s))
 $$;

@@ -1,4 +1,5 @@
--- An error. Where another try may help there are three, further and further apart.
+-- Records that an attempt failed. Unless the error is permanent, the stage is tried again, after a
+-- longer wait each time, until it has failed internal_failure_limit times.
 create or replace function api.fail(
   stage bigint, attempt int, reason text, permanent boolean, progress jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
@@ -12,7 +13,7 @@ begin
   perform api.internal_end_attempt(stage, attempt, 'failed', reason, progress);
   update jobs.stage s
   set failures = s.failures + 1, worker_id = null, reason = fail.reason,
-      state = case when permanent or s.failures + 1 >= 3 then 'failed'
+      state = case when permanent or s.failures + 1 >= api.internal_failure_limit() then 'failed'
         else api.internal_place(s.parent_id) end,
       not_before = api.internal_now() + least(60, 2 ^ (s.failures + 1)) * interval '1 second'
   where s.id = stage returning s.state = 'failed' into is_over;

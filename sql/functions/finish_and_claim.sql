@@ -1,5 +1,5 @@
--- Finishes a stage, and claims in the same transaction as if afterwards: one commit where there
--- were two. A write that is refused keeps nobody from claiming.
+-- Finishes a stage and then claims, in the same transaction: one commit instead of two. It claims
+-- even if the fence refuses the finish.
 create or replace function api.finish_and_claim(
   stage bigint, attempt int, checkpoint jsonb, measurements jsonb, progress jsonb, request jsonb,
   lease interval, out accepted boolean, out claimed jsonb)

@@ -1,10 +1,11 @@
--- Gives up checkpoints that nothing goes on from, by how much is to be kept of what is done:
---   stage-ends  every stage's end
---   last        of each run what it has reached last
---   final       of each run its own end
--- Whatever the policy, all that a stage which may still be trained goes on from is kept: the two
--- newest of its own, and its parent's end. Says which files are left without a row; they are to be
--- removed after this is committed.
+-- Gives up checkpoints from which no stage will go on. The policy says what is kept of finished
+-- stages:
+--   stage-ends  the end of every stage
+--   last        the latest end that each run has reached
+--   final       each run's own end
+-- Every policy keeps the checkpoints from which a stage that may still be trained goes on: the two
+-- newest of its own, and its parent's end. Returns the files that are left without a row; the
+-- caller removes them after this is committed.
 create or replace function api.gc(policy text, store text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable

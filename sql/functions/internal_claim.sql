@@ -1,11 +1,12 @@
 -- Takes up to `slots` ready stages for a worker, wherever they are in the order (internal_take).
 --
--- What was taken leaves dead entries at the head of the index, which vacuum removes unless a long
--- transaction somewhere keeps it from that. So a session goes on behind the stage that it took
--- last. It looks from the start when something was made ready out of order (internal_disorder), and
--- when there is nothing further on; and one of all sessions does after fifty times what the last
--- such look took, at most 10 s. What becomes ready behind their backs otherwise, or is committed
--- only after the disorder was seen, waits until then.
+-- Claimed stages leave dead entries at the head of the index, until vacuum removes them. A long
+-- transaction anywhere on the server keeps vacuum from that. So a session scans on from the stage
+-- that it took last. It scans from the start when a stage became ready out of order
+-- (internal_disorder), or when it finds too few stages further on. Besides, one session at a time
+-- scans from the start after fifty times the duration of the last such scan, at most after 10 s:
+-- it finds the stages that became ready in any other way, or were committed after the sessions had
+-- seen the disorder.
 create or replace function api.internal_claim(
   request api.claim_request, lease interval) returns jsonb[]
 language plpgsql as $$

@@ -13,6 +13,8 @@ begin
         when t.parent is not null and not api.internal_goes_on(t.identity, p.identity)
           then 'it does not go on from its parent'
         when api.internal_is_law(t.law, i.law) is not true then 'its law is another'
+        when api.internal_rate(t.law, i.end_samples - i.batch) is null
+          then 'its law has no learning rate'
         when api.internal_trained_spec(s.document::jsonb) is distinct from i.spec
           then 'its spec is another'
       end) as flaw
@@ -33,17 +35,15 @@ begin
       i.preparation, i.dataset, coalesce(p.end_samples, 0) as start_samples, i.end_samples,
       coalesce(p.updates, 0) as start_updates, i.updates - coalesce(p.updates, 0) as updates,
       i.batch, least(i.ghost, i.batch) as ghost,
-      api.internal_rate(t.law, coalesce(p.end_samples, 0)) as learning_rate,
-      api.internal_rate(t.law, i.end_samples - i.batch) as learning_rate_end,
-      api.internal_fraction(t.law ->> 'momentum')::real as momentum,
-      n.approximate as noise_scale, n.exact as noise_scale_exact, g.samples_per_epoch
+      f.learning_rate, f.learning_rate_end, f.momentum, f.noise_scale, f.noise_scale_exact,
+      g.samples_per_epoch
     from pg_temp.submitted_stage t
     join pg_temp.submitted_setting g on g.number = t.setting
     cross join lateral api.internal_identity(t.identity) i
     left join pg_temp.submitted_stage s on s.number = t.parent
     left join lateral api.internal_identity(s.identity) p on true
-    left join lateral api.internal_noise_scale(t.law, coalesce(p.end_samples, 0), i.batch,
-      g.samples_per_epoch) n on i.optimizer in ('sgd', 'momentum', 'nesterov');
+    cross join lateral api.internal_law_figures(t.law, i.optimizer, coalesce(p.end_samples, 0),
+      i.end_samples, g.samples_per_epoch) f;
   create temp table stage_digest on commit drop as
     select t.number as stage, d.number as seed,
       api.internal_digest(replace(t.identity, chr(127), d.seed::text)) as digest

@@ -1,5 +1,6 @@
--- What a write is told that does not hold its stage: true where its attempt has ended like this
--- already, since an accepted write may be sent twice; else false, and a note of it.
+-- The answer to a write of an attempt that does not hold its stage. It is true if the attempt has
+-- already ended in this way, since a worker may send an accepted write twice. Otherwise it is
+-- false, and an event records the refusal.
 create or replace function api.internal_fenced(stage bigint, attempt_number int, how text)
 returns boolean
 language plpgsql as $$

@@ -1,7 +1,7 @@
--- What the text says that a stage's digest is taken of (Experiments/StageIdentity.swift). DEL
--- stands where the seed goes. `updates` are all since sample 0; `law` is the stage's own. It
--- gives one row, and as a set it is planned together with the query around it (offset 0: the text
--- is read once).
+-- Reads the text of a stage's digest (Experiments/StageIdentity.swift), in which DEL stands for the
+-- seed. `updates` counts from sample 0; `law` is the stage's own law, the last one. It returns a
+-- set of one row, so that PostgreSQL plans it together with the query around it; with offset 0 the
+-- text is parsed once.
 create or replace function api.internal_identity(identity text)
 returns table (numerics_version int, backend text, preparation int, spec jsonb, dataset text,
   ghost bigint, optimizer text, laws jsonb, law jsonb, batch bigint, end_samples bigint,

@@ -5,8 +5,9 @@ language sql immutable as $$
   select law = jsonb_build_object('batch', identity -> 'batch', 'momentum', law -> 'momentum',
       'rate', case when jsonb_typeof(identity -> 'rate') = 'number'
         then jsonb_build_object('base', law #> '{rate,base}') else identity -> 'rate' end)
-    and (api.internal_fraction(law ->> 'momentum')::real)
+    and api.internal_real(api.internal_fraction(law ->> 'momentum'))
       is not distinct from (identity ->> 'momentum')::real
     and (jsonb_typeof(identity -> 'rate') <> 'number'
-      or api.internal_fraction(law #>> '{rate,base}')::real = (identity ->> 'rate')::real)
+      or api.internal_real(api.internal_fraction(law #>> '{rate,base}'))
+        = (identity ->> 'rate')::real)
 $$;

@@ -1,6 +1,7 @@
--- Locks stages and their parents, ancestors first. Whoever moves a stage by its parent's state
--- holds both, so that no child is left behind when the parent ends in the same moment. A parent's
--- id is below its children's: everybody locks by id, and nobody waits in a circle.
+-- Locks stages and their parents, in the order of their ids. A function that sets a stage's state
+-- by its parent's state holds both locks, so that no child is left behind when the parent ends at
+-- the same time. A parent's id is below those of its children; since all functions lock in the
+-- order of ids, there is no deadlock.
 create or replace function api.internal_lock(stages bigint[]) returns void
 language plpgsql as $$
 #variable_conflict use_variable

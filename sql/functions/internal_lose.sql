@@ -32,7 +32,7 @@ begin
       union
       select p.id, p.parent_id, p.state from jobs.stage p join line l on p.id = l.parent_id)
     select l.id from line l where l.state = 'done');
-  family := api.internal_unearth(family);
+  family := api.internal_train_again(family);
   perform api.internal_settle(family);
   perform api.internal_disorder();
   perform api.internal_notify();

@@ -1,5 +1,5 @@
--- Where a stage waits that nobody trains: by its parent's state. The parent is not locked: whoever
--- ends it moves its children afterwards.
+-- The state of a stage that is not being trained, by its parent's state: ready, blocked or skipped.
+-- The parent is not locked: the function that ends the parent moves its children afterwards.
 create or replace function api.internal_place(parent bigint) returns text
 language sql stable as $$
   select coalesce((select case when p.state = 'done' then 'ready'

@@ -1,24 +1,26 @@
 -- The learning rate of an update whose first sample is this one, as RateLaw.value
--- (Experiments/Law).
+-- (Experiments/Law.swift); null where the law has no such rate.
 create or replace function api.internal_rate(law jsonb, sample bigint) returns real
 language sql immutable as $$
-  select case
-    when rate -> 'curve' is null and rate -> 'warm_up' is null then base
+  select api.internal_real(case
+    when api.internal_is_constant(law) then base
     when sample >= coalesce((rate #>> '{warm_up,samples}')::bigint, 0) then base * curve
     else warm_from + (base * curve - warm_from) * sample
-      / (rate #>> '{warm_up,samples}')::float8
-    end::real
+      / nullif((rate #>> '{warm_up,samples}')::float8, 0)
+    end)
   from (
     select rate, api.internal_fraction(rate ->> 'base') as base,
       api.internal_fraction(rate #>> '{warm_up,from}') as warm_from,
-      case rate #>> '{curve,shape}'
-        when 'cosine' then curve_end + (1 - curve_end) * (1 + cos(pi() * t)) / 2
-        when 'exponential' then power(curve_end, t)
-        when 'polynomial' then curve_end + (1 - curve_end) * power(1 - t, curve_power)
-        else 1
+      case
+        when rate -> 'curve' is null then 1
+        when shape = 'cosine' then curve_end + (1 - curve_end) * (1 + cos(pi() * t)) / 2
+        when shape = 'exponential' then api.internal_power(curve_end, t)
+        when shape = 'polynomial'
+          then curve_end + (1 - curve_end) * api.internal_power(1 - t, curve_power)
       end as curve
     from (
-      select law -> 'rate' as rate, api.internal_fraction(law #>> '{rate,curve,end}') as curve_end,
+      select law -> 'rate' as rate, law #>> '{rate,curve,shape}' as shape,
+        api.internal_fraction(law #>> '{rate,curve,end}') as curve_end,
         api.internal_fraction(law #>> '{rate,curve,power}') as curve_power,
-        least(1, sample / (law #>> '{rate,curve,samples}')::float8) as t) arguments) evaluated
+        least(1, sample / nullif((law #>> '{rate,curve,samples}')::float8, 0)) as t) numbers) at
 $$;

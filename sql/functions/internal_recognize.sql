@@ -1,6 +1,6 @@
--- What an earlier version stored was not compared with its digest. Specs and stages that a
--- submission finds there are compared now: stages get the text of their digest, and the
--- submission ends where one of either is something else.
+-- An earlier version stored specs and stages without comparing them with their digests. This
+-- compares those that a submission reuses, and gives the stages the text of their digest. It raises
+-- an error if a spec or a stage is not what its digest says.
 create or replace function api.internal_recognize() returns void
 language plpgsql as $$
 declare

@@ -1,5 +1,5 @@
--- Frees those whose leases have run out of stages that are named with their attempts; skips what
--- somebody else writes. Five crashes in a row without progress park a stage.
+-- Takes stages, named with their attempts, from workers whose leases have run out; skips rows
+-- that another session writes. A stage that crashes again and again without progress is parked.
 create or replace function api.internal_rescue(stages bigint[], attempts int[]) returns int
 language plpgsql as $$
 #variable_conflict use_variable
@@ -7,7 +7,7 @@ declare
   at       timestamptz := api.internal_now();
   lost     record;
   before   record;
-  is_fifth boolean;
+  is_last  boolean;
   count    int := 0;
 begin
   for lost in
@@ -29,16 +29,17 @@ begin
     where a.stage_id = lost.stage and a.attempt = lost.attempt and a.lease_until < at
     for no key update skip locked;
     continue when not found;
-    is_fifth := before.crash_streak + 1 >= 5;
+    is_last := before.crash_streak + 1 >= api.internal_crash_limit();
     perform api.internal_end_attempt(lost.stage, lost.attempt, 'crashed', 'its lease ran out',
       null);
     update jobs.stage s
     set crashes = s.crashes + 1, crash_streak = s.crash_streak + 1, worker_id = null,
-        state = case when is_fifth then 'parked' else api.internal_place(s.parent_id) end,
-        reason = case when is_fifth
-          then 'crashed five times in a row without a checkpoint in between' end
+        state = case when is_last then 'parked' else api.internal_place(s.parent_id) end,
+        reason = case when is_last
+          then format('crashed %s times in a row without a checkpoint in between',
+            s.crash_streak + 1) end
     where s.id = lost.stage;
-    perform api.internal_event(case when is_fifth then 'parked' else 'rescued' end,
+    perform api.internal_event(case when is_last then 'parked' else 'rescued' end,
       stage => lost.stage, worker => before.worker_id,
       detail => jsonb_build_object('attempt', lost.attempt));
     count := count + 1;

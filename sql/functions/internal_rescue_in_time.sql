@@ -1,10 +1,10 @@
--- Rescues once a second, whoever asks, and one at a time: with many workers the look would else be
--- most of the work. It is at the stages of workers that have been silent for half a lease, and once
--- a minute at all that runs, should a stage's worker be gone. Where it takes long it comes more
--- seldom, at a twentieth of the time at most, as long as nobody waits for more than four seconds.
--- The moments are kept in sequences, which are neither locked nor left behind in old versions.
--- After a restart of the server workers have a lease's time to say that they live: no lease could
--- be renewed while it was away. Says whether it looked.
+-- Rescues at most once a second, in one session at a time: with many workers the scan would
+-- otherwise be most of the work. It scans the stages of workers that have been silent for half a
+-- lease, and once a minute all running stages, in case a stage's worker is gone. After a slow
+-- scan the next one waits twenty times as long as the scan took, at most four seconds. The times of
+-- the next scans are kept in sequences, which are not locked and leave no dead rows. For ten
+-- seconds after a restart of the server nothing is rescued: no worker could renew a lease while the
+-- server was away. Returns whether it scanned.
 create or replace function api.internal_rescue_in_time(lease interval) returns boolean
 language plpgsql as $$
 declare

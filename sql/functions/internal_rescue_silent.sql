@@ -1,6 +1,7 @@
--- Rescues from the workers that have been silent for so long. Who is heard renews all leases of its
--- stages, or gives them back, so that only the stages of the silent are looked at: where somebody's
--- transaction stays open, ended stages stay among the running ones, and reading them all is long.
+-- Rescues stages of workers that have been silent for so long. A worker that is heard renews the
+-- leases of all its stages or gives them back, so its stages need no check. Reading all running
+-- stages would be slow: while a transaction stays open, dead entries of ended stages stay among
+-- them in the index.
 create or replace function api.internal_rescue_silent(silence interval) returns int
 language plpgsql as $$
 #variable_conflict use_variable

@@ -1,5 +1,6 @@
--- A grid of this name once more, as pg_temp holds it: cancelled runs live again. Null where there
--- is none, and an error where there is another, or where its runs were planned otherwise.
+-- Handles a submission whose grid is in the queue already: its cancelled runs become live again.
+-- Returns null if there is no grid of this name. Raises an error if the grid of this name comes
+-- from another file, or if its runs were planned otherwise.
 create or replace function api.internal_resubmit(submission jsonb) returns jsonb
 language plpgsql as $$
 #variable_conflict use_variable
@@ -40,7 +41,7 @@ begin
   where grid_id = grid_row.id and cancelled_at is not null;
   chain := api.internal_chain(grid_row.id);
   revived := api.internal_revive(chain);
-  perform api.internal_settle(api.internal_unearth(chain));
+  perform api.internal_settle(api.internal_train_again(chain));
   perform api.internal_prioritize(chain);
   perform api.internal_event('resubmitted', grid => grid_row.id,
     detail => jsonb_build_object('revived', revived));

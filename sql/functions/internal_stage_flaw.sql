@@ -13,6 +13,16 @@ language sql immutable as $$
     when (stage.numerics_version, stage.backend, stage.preparation)
         is distinct from (i.numerics_version, i.backend, i.preparation)
       then 'its numerics are of another version'
+    when stage.ghost <> least(i.ghost, i.batch) then 'its ghost batch is another'
+    when not (api.internal_is_near(stage.learning_rate, f.learning_rate)
+        and api.internal_is_near(stage.learning_rate_end, f.learning_rate_end)
+        and api.internal_is_near(stage.momentum, f.momentum))
+      then 'its learning rate or momentum is not that of its law'
+    when not (api.internal_is_near(stage.noise_scale, f.noise_scale)
+        and api.internal_is_near(stage.noise_scale_exact, f.noise_scale_exact))
+      then 'its noise scale is not that of its law'
   end
   from api.internal_identity(identity) i
+  cross join lateral api.internal_law_figures(stage.law, i.optimizer, stage.start_samples,
+    stage.end_samples, api.internal_samples_per_epoch(stage)) f
 $$;

@@ -1,4 +1,5 @@
--- Given back in good order: a drained worker, or a store without room. Costs nothing.
+-- Gives a stage back that its worker stopped in good order: the worker drains, or its store has no
+-- room. It counts as a preemption and never makes the stage fail.
 create or replace function api.release(
   stage bigint, attempt int, reason text, delay interval, progress jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$

@@ -29,7 +29,7 @@ begin
   -- The end of the parent is lost: it is trained again from what it still has.
   update jobs.stage p set state = 'blocked', checkpoint_id = null, finished_at = null
   where p.id = owner_id and p.id <> stage and p.checkpoint_id = checkpoint;
-  perform api.internal_settle(api.internal_unearth(family));
+  perform api.internal_settle(api.internal_train_again(family));
   perform api.internal_event('damaged', stage => owner_id,
     detail => jsonb_build_object('checkpoint', checkpoint, 'reason', reason));
   perform api.internal_disorder();

@@ -35,7 +35,7 @@ begin
   set state = 'blocked', reason = null, failures = 0, crash_streak = 0, not_before = null
   where id = any (chain) and state in ('failed', 'parked', 'cancelled');
   get diagnostics n = row_count;
-  perform api.internal_settle(api.internal_unearth(touched));
+  perform api.internal_settle(api.internal_train_again(touched));
   perform api.internal_prioritize(chain);
   perform api.internal_event('retried', grid => grid_number,
     detail => jsonb_build_object('run', retry.run, 'stages', n, 'revived', revived));

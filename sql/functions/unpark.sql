@@ -28,7 +28,7 @@ begin
   perform api.internal_lock(touched);
   update jobs.stage set state = 'blocked', reason = null, crash_streak = 0, not_before = null
   where id = any (chosen) and state = 'parked';
-  perform api.internal_settle(api.internal_unearth(touched));
+  perform api.internal_settle(api.internal_train_again(touched));
   perform api.internal_event('unparked', grid => grid_number, stage => stage,
     detail => jsonb_build_object('stages', cardinality(chosen)));
   perform api.internal_disorder();

@@ -1,5 +1,6 @@
--- How the functions that workers call are planned. Plans are kept, and may be made while a table is
--- still empty or little seems to be ready: whatever would read a table as a whole is switched off.
+-- Settings of the query planner for the functions that workers call. Sessions keep their plans, and
+-- a plan may be made while a table is still empty or few stages seem to be ready. So these settings
+-- switch off the plans that would read a whole table.
 do $$
 declare
   called regprocedure;

@@ -1,4 +1,4 @@
--- What can not be, found by looking: empty where all is well.
+-- Rows that contradict each other. No function makes such rows: empty where all is well.
 create or replace view report.contradiction as
 select 'a ready stage whose parent is not done' as what, s.id as stage_id
 from jobs.stage s join jobs.stage p on p.id = s.parent_id

@@ -196,9 +196,9 @@ void ck_normalize_backward(float *dx, const float *g, const float *x, ck_norm_gr
 // the window (row-major). Padding never wins.
 void ck_max_pool(float *y, uint8_t *arg, const float *x, ck_view view, ck_window w);
 void ck_max_pool_backward(float *dx, const float *dy, const uint8_t *arg, ck_window w, int add);
-// Lines [first, last) of the outputs where a norm with these gammas, and perhaps a ReLU, follows:
-// since these never turn an order round but by gamma's sign, the largest values behind them are the
-// largest ones here, or the smallest ones where gamma is negative.
+// Lines [first, last) of the outputs of a pool before a norm with these gammas, and perhaps a ReLU.
+// Norm and ReLU keep the order of a channel's values, and a negative gamma reverses it. So the pool
+// takes the largest value of each window, or the smallest one where gamma is negative.
 void ck_max_pool_before_norm(float *y, uint8_t *arg, const float *x, const float *gamma,
                              ck_window w, int first, int last);
 // From the gradient dy of the pooled values behind that norm, lines [first, last) of that of x,

@@ -77,6 +77,7 @@ struct QueueModel: Sendable {
   private var sweptAt: [Int: Int] = [:]
   private var names: [String: Int] = [:]
 
+  /// As the queue's functions internal_crash_limit and internal_failure_limit give them (a test).
   static let crashLimit = 5
   static let failureLimit = 3
 

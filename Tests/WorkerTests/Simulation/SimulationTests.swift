@@ -36,6 +36,14 @@ import Testing
     #expect(one.queue.picture == two.queue.picture && one.log.count == two.log.count)
   }
 
+  @Test func theModelHasTheServersLimits() async throws {
+    let queue = try await TestCluster.queue()
+    #expect(
+      try await queue.value(
+        "select api.internal_crash_limit() || ' ' || api.internal_failure_limit()")
+        == "\(QueueModel.crashLimit) \(QueueModel.failureLimit)")
+  }
+
   @Test func theModelAndTheServerAgree() async throws {
     for seed in seeds(8).prefix(200) {
       var simulator = Simulator(seed: seed)

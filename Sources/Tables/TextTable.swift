@@ -76,19 +76,3 @@ package struct TextTable {
       .joined()
   }
 }
-
-/// Text without control characters, which would be commands to a terminal.
-package func printable(_ text: String) -> String {
-  if text.utf8.allSatisfy({ 0x20..<0x7F ~= $0 }) { return text }
-  return String(
-    String.UnicodeScalarView(
-      text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
-}
-
-/// Text inside a page's elements.
-package func escaped(_ text: String) -> String {
-  let text = printable(text)
-  guard text.utf8.contains(where: { "&<>\"".utf8.contains($0) }) else { return text }
-  return text.replacing("&", with: "&amp;").replacing("<", with: "&lt;")
-    .replacing(">", with: "&gt;").replacing("\"", with: "&quot;")
-}

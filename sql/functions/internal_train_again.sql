@@ -1,7 +1,8 @@
--- Ends that stages need to go on from, and that were given up, are to be trained again: their
--- stages wait anew, and so do those before them where theirs were given up too. Gives all that is
--- touched.
-create or replace function api.internal_unearth(stages bigint[]) returns bigint[]
+-- Blocks done stages again, so that workers train them again, if a child needs the checkpoint at
+-- their end and that checkpoint was given up or is damaged. A stage's parent is blocked too if the
+-- stage needs its end and that checkpoint is gone as well. Returns the stages given, the blocked
+-- ones and their children.
+create or replace function api.internal_train_again(stages bigint[]) returns bigint[]
 language plpgsql as $$
 #variable_conflict use_variable
 declare

@@ -142,7 +142,9 @@ let package = Package(
     tests("jobctl", ["jobctl", "JobQueue", "Postgres", "Values", subprocess, system]),
     tests("Checkpoints", ["Checkpoints", subprocess, system]),
     tests("Datasets", ["Datasets", "Experiments", "Tensors", "Values"]),
-    tests("Reports", ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "Values"]),
+    tests(
+      "Reports",
+      ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "Tables", "Values"]),
     tests("Tables", ["Tables", "Values"]),
     tests("Statistics", ["Statistics"]),
     tests("Tidy", []),

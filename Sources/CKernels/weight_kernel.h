@@ -1,17 +1,18 @@
-// The parts that the transforms of all 3x3 windows share, for the instruction set that is being compiled.
-// The including file has defined weight_line (G: three taps to six positions) and weight_gradient_line,
-// its transpose.
+// The parts that the transforms of all 3x3 windows share, for the instruction set that is being
+// compiled. The including file has defined weight_line (G: three taps to six positions) and
+// weight_gradient_line, its transpose.
 
-// Stores one pixel's channels, or adds them to what is there; `left` of them where the channels end.
+// Stores one pixel's channels, or adds them to what is there; `left` of them where the channels
+// end.
 INLINE void ISA(put_output)(float *at, vec v, int left, int add) {
   if (left >= LANES) store(at, add ? load(at) + v : v);
   else store_part(at, add ? load_part(at, left) + v : v, left);
 }
 
-// Weights [3][3][rows][columns] to six by six positions, each as products take their right operand; of the
-// rows from `first` to `last`.
+// Weights [3][3][rows][columns] to six by six positions, each as products take their right operand;
+// of the rows from `first` to `last`.
 static void ISA(weights)(float *u, long position, const float *w, int rows, int columns,
-                                  int first, int last) {
+                         int first, int last) {
   const long tap = (long)rows * columns;
   for (int k = first; k < last; k++)
     for (int n = 0; n < (columns + PANEL - 1) / PANEL * PANEL; n += LANES) {
@@ -36,8 +37,8 @@ static void ISA(weights)(float *u, long position, const float *w, int rows, int 
 }
 
 // The gradient of the weights, from that of their six by six positions.
-static void ISA(weight_gradient)(float *dw, long tap, long row, const float *u,
-                                          long position, long stride, int rows, int columns) {
+static void ISA(weight_gradient)(float *dw, long tap, long row, const float *u, long position,
+                                 long stride, int rows, int columns) {
   for (int k = 0; k < rows; k++)
     for (int c = 0; c < columns; c += LANES) {
       const int left = columns - c;

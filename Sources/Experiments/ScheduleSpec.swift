@@ -128,8 +128,8 @@ package struct ScheduleSpec: Hashable, Sendable {
     /// Paid by the batch: it grows by this factor whenever the curve has fallen by it.
     package var factor: Rational
 
-    static let endBounds = Shape.Bounds.from(0, to: 1)
-    static let powerBounds = Shape.Bounds.above(0, to: 100)
+    static let endBounds = Values.Shape.Bounds.from(0, to: 1)
+    static let powerBounds = Values.Shape.Bounds.above(0, to: 100)
 
     static let end = DocumentField.number(
       "end", endBounds, default: "0", "Final over initial noise scale")

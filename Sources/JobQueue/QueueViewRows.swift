@@ -31,7 +31,8 @@ package struct RunningStage: TypedRow {
     .init("stage_id", \.stage), .init("run", \.run), .init("runs", \.runs),
     .init("position", \.position, type: "integer"), .init("of_run", \.ofRun),
     .init("batch", \.batch), .init("learning_rate", \.learningRate),
-    .init("learning_rate_end", \.learningRateEnd), .init("updates_done", \.updatesDone), .init("updates", \.updates),
+    .init("learning_rate_end", \.learningRateEnd), .init("updates_done", \.updatesDone),
+    .init("updates", \.updates),
     .init("samples_per_second", \.samplesPerSecond), .init("test_accuracy", \.testAccuracy),
     .init("seconds_left", \.secondsLeft), .init("worker", \.worker), .init("reason", \.reason),
   ]

@@ -79,7 +79,8 @@ extension Report {
         options: range + "set logscale y; set format y '%g'; set key tmargin center horizontal",
         series: paths { stage, law, sample in
           guard stage.hasNoiseScale else { return nil }
-          return law.noiseScale(at: sample, samples: Int(nearest: stage.samplesPerEpoch)).approximate
+          return law.noiseScale(at: sample, samples: Int(nearest: stage.samplesPerEpoch))
+            .approximate
         } + measured),
     ]
   }

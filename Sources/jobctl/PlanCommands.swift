@@ -186,7 +186,8 @@ struct SubmitCommand: AsyncParsableCommand {
 
   @OptionGroup var grid: GridFileArgument
   @OptionGroup var database: DatabaseOptions
-  @Option(help: "Higher goes first; 0 by default. Changes the priority of a grid that is there already.")
+  @Option(
+    help: "Higher goes first; 0 by default. Changes the priority of a grid that is there already.")
   var priority: Int?
   @Flag(help: "Check and plan, but submit nothing.") var dryRun = false
   @Flag(help: "JSON instead of text (docs/JSON.md).") var json = false

@@ -3,6 +3,7 @@ import Checkpoints
 import Experiments
 import Foundation
 import JobQueue
+import Postgres
 import Reports
 import Tables
 import Values

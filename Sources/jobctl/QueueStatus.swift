@@ -1,6 +1,7 @@
 import Experiments
 import Foundation
 import JobQueue
+import Postgres
 import Tables
 import Values
 import Worker
@@ -93,7 +94,8 @@ struct QueueStatus {
     Listing(
       workers,
       [
-        .text("worker") { $0.worker }, .text("state") { $0.state }, .integer("stages") { $0.stages },
+        .text("worker") { $0.worker }, .text("state") { $0.state },
+        .integer("stages") { $0.stages },
         .figure("slots") { String($0.slots) }, .figure("threads") { String($0.threads) },
         .figure("seen") { "\($0.silent) s ago" },
       ])

@@ -61,7 +61,8 @@ import Values
     let unsound: [(String?, String)] = [
       (problem(sound, .sgd), "sgd has no momentum"),
       (problem(sound, momentum: nil, .lars), "lars needs momentum"),
-      (problem(sound, momentum: "99999/100000"), "momentum"), (problem(sound, momentum: "-1/2"), "momentum"),
+      (problem(sound, momentum: "99999/100000"), "momentum"),
+      (problem(sound, momentum: "-1/2"), "momentum"),
       (problem(try law("polynomial", end: "2")), "end 2"),
       (problem(try law("polynomial", end: "-1")), "end -1"),
       (problem(try law("polynomial", power: "0")), "power 0"),

@@ -218,7 +218,11 @@ import Values
           ("grid", ["schedule": .array(schedules)]), ("optimizer.learning_rate", .number("1e-5")),
         ]))
     #expect(
-      plan.stages.map { $0.digest(seed: 3).map { String($0.prefix(16)) } ?? "" } == [])
+      plan.stages.map { $0.digest(seed: 3).map { String($0.prefix(16)) } ?? "" } == [
+        "32ac936611b9226c", "b54554f2897870f2", "7e256dc313c8cae5", "a27ac647338502a1",
+        "e531563849e8e869", "eb6dae4534fac56f", "176fe2c759fc6515", "4a83e3d9d3791850",
+        "95177c2ca2631596",
+      ])
   }
 
   /// A digest names the state at an end, however the way there was cut.

@@ -3,6 +3,7 @@ import JobQueue
 import Postgres
 import Reports
 import Statistics
+import Tables
 import TestSupport
 import Testing
 import Values

@@ -20,7 +20,8 @@ import Values
       [Worker(name: "a", stages: 12, speed: 1.25), Worker(stages: 3, speed: 10)], columns)
     #expect(
       listing.text(or: "none")
-        == "last worker  stages  samples/s\na                12        1.2\n                  3       10.0")
+        == "last worker  stages  samples/s\na                12        1.2\n                  3       10.0"
+    )
     #expect(
       listing.json.encoded()
         == #"[{"last_worker":"a","stages":12,"pid":7},{"last_worker":null,"stages":3,"pid":7}]"#)

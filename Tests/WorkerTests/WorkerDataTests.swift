@@ -87,7 +87,8 @@ import Worker
     #expect(try await queue.value(reason)?.contains("not those of the plan") == true)
     try await queue.submit(plan(smallGrid("good", changing: [("grid", [:]), ("epochs", 3)])))
     try await queue.until("select state from report.run where grid = 'good'", is: "finished")
-    try await queue.until("select count(*) from report.missing_data where path = 'data.csv'", is: "1")
+    try await queue.until(
+      "select count(*) from report.missing_data where path = 'data.csv'", is: "1")
     #expect(
       try await queue.value(
         "select state || failures || crashes from jobs.stage order by id limit 1") == "ready00")

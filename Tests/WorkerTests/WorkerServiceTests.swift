@@ -48,7 +48,8 @@ import Worker
     #expect(
       try await queue.value("select string_agg(distinct state, ',') from report.run") == "finished")
     // Six stages; the last two find that nothing is left, and the worker may ask at the same time.
-    try await queue.until("select calls >= 3 from pg_stat_user_functions where funcname = 'finish_and_claim'")
+    try await queue.until(
+      "select calls >= 3 from pg_stat_user_functions where funcname = 'finish_and_claim'")
   }
 
   @Test func twoWorkersGiveTheSameBitsAsOne() async throws {

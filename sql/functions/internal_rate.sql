@@ -22,5 +22,6 @@ language sql immutable as $$
       select law -> 'rate' as rate, law #>> '{rate,curve,shape}' as shape,
         api.internal_fraction(law #>> '{rate,curve,end}') as curve_end,
         api.internal_fraction(law #>> '{rate,curve,power}') as curve_power,
-        least(1, sample / nullif((law #>> '{rate,curve,samples}')::float8, 0)) as t) numbers) at
+        case when (law #>> '{rate,curve,samples}')::bigint > 0
+          then least(1, sample / (law #>> '{rate,curve,samples}')::float8) end as t) numbers) at
 $$;

@@ -83,8 +83,12 @@ package struct SettingResult: Sendable {
       .sorted { place($0.key) < place($1.key) }
       .map { member in
         // A number has one text, however a grid file spells it: settings of several grids are compared by it.
-        let value = member.value.canonical
-        return (member.key, value.stringValue ?? value["name"]?.stringValue ?? value.encoded())
+        let value = member.value
+        return (
+          member.key,
+          value.stringValue ?? value["name"]?.stringValue
+            ?? value.doubleValue.map { JSON.text(of: $0) } ?? value.encoded()
+        )
       }
   }
 

@@ -76,7 +76,9 @@ package struct BestSetting: Sendable {
     rivals = compared.map { other, test in
       Rival(
         place: other, difference: test.difference,
-        interval: test.estimate?.interval(confidence: 1 - BestSetting.level / Double(count)))
+        interval: test.estimate?.interval(
+          confidence: 1 - BestSetting.level / Double(count)
+        ).ofDifferences)
     }.sorted { settings[$0.place].mean > settings[$1.place].mean }
     let updates = settings[best].updates
     let tests = compared.compactMap { other, _ -> (Int, PairedComparison, NonInferiority)? in

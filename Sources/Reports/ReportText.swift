@@ -93,13 +93,13 @@ extension Report {
         table.add(
           names + [
             number(100 * test.difference, 2)
-              + (test.estimate.map { " " + range($0.interval()) } ?? ""),
+              + (test.estimate.map { " " + range($0.interval().ofDifferences) } ?? ""),
             test.estimate.map { Report.text(p: $0.twoSidedP()) } ?? "no scatter",
             comparison.adjustedP.map(Report.text(p:)) ?? "",
             test.words
               + (subject.isComplete && reference.isComplete
                 ? "" : " of \(max(subject.runs.count, reference.runs.count))"),
-            range(comparison.equivalence?.interval), range(comparison.simultaneous),
+            range(comparison.equivalence?.interval.ofDifferences), range(comparison.simultaneous),
             words(of: comparison), comparison.equivalence.map { Report.text(p: $0.p) } ?? "",
           ])
       }
@@ -244,15 +244,15 @@ extension Report {
     switch comparison.test {
     case .failure(let reason): members.append(.init("refused", .string(reason.description)))
     case .success(let test):
-      let interval = test.estimate?.interval()
+      let interval = test.estimate?.interval().ofDifferences
       members += [
         .init("difference", .real(test.difference)),
         .init("low", interval.map { .real($0.low) } ?? .null),
         .init("high", interval.map { .real($0.high) } ?? .null),
         .init("simultaneous_low", comparison.simultaneous.map { .real($0.low) } ?? .null),
         .init("simultaneous_high", comparison.simultaneous.map { .real($0.high) } ?? .null),
-        .init("equivalence_low", comparison.equivalence.map { .real($0.interval.low) } ?? .null),
-        .init("equivalence_high", comparison.equivalence.map { .real($0.interval.high) } ?? .null),
+        .init("equivalence_low", comparison.equivalence.map { .real($0.interval.ofDifferences.low) } ?? .null),
+        .init("equivalence_high", comparison.equivalence.map { .real($0.interval.ofDifferences.high) } ?? .null),
         .init("p", test.estimate.map { .real($0.twoSidedP()) } ?? .null),
         .init("p_holm", comparison.adjustedP.map(JSON.real) ?? .null),
         .init("equivalence_p", comparison.equivalence.map { .real($0.p) } ?? .null),

@@ -64,6 +64,7 @@ extension Report {
 
   /// "0.35 points [95 % interval: 0.10 to 0.60]".
   private func difference(_ value: Double, _ interval: Interval, _ what: String = "") -> String {
+    let interval = interval.ofDifferences
     let level = JSON.text(of: Float(100 * interval.confidence))
     return "\(number(100 * value, 2)) points [\(what.isEmpty ? "\(level) % interval" : what): "
       + "\(number(100 * interval.low, 2)) to \(number(100 * interval.high, 2))]"
@@ -320,8 +321,8 @@ extension Report {
           + "\(next) collapsed or diverged; \(chosen)."
       case .notShown(let test):
         let interval =
-          "90 % interval of the difference: \(number(100 * test.interval.low, 2)) to "
-          + "\(number(100 * test.interval.high, 2)) points"
+          "90 % interval of the difference: \(number(100 * test.interval.ofDifferences.low, 2)) to "
+          + "\(number(100 * test.interval.ofDifferences.high, 2)) points"
         return test.verdict == .inferior
           ? "\(name) breaks above \(largest): \(next) is inferior [\(interval)]; \(chosen)."
           : "\(name) holds up to \(largest); that \(next) is not inferior is not shown [\(interval)]; "
@@ -337,8 +338,9 @@ extension Report {
 
   private func lastInterval(_ found: LearningRateBreak) -> String {
     guard case .nonInferior(let test)? = found.steps.last?.finding else { return "" }
-    return " [90 % interval of the last difference: \(number(100 * test.interval.low, 2)) to "
-      + "\(number(100 * test.interval.high, 2)) points]"
+    let interval = test.interval.ofDifferences
+    return " [90 % interval of the last difference: \(number(100 * interval.low, 2)) to "
+      + "\(number(100 * interval.high, 2)) points]"
   }
 
   package static func text(p: Double) -> String { p < 0.0001 ? "< 0.0001" : number(p, 4) }

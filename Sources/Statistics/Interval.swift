@@ -25,6 +25,11 @@ package struct Interval: Equatable, Sendable {
     Interval(low: min(max(low, 0), 1), high: min(max(high, 0), 1), confidence: confidence)
   }
 
+  /// The interval of a difference of two shares, cut to -1 and 1.
+  package var ofDifferences: Interval {
+    Interval(low: min(max(low, -1), 1), high: min(max(high, -1), 1), confidence: confidence)
+  }
+
   package func contains(_ value: Double) -> Bool { low <= value && value <= high }
 }
 

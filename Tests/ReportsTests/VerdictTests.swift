@@ -87,6 +87,23 @@ import Values
     #expect(said["unknown"] == nil)
   }
 
+  /// Two seeds that differ widely have intervals of any width; accuracies lie between 0 and 100 %.
+  @Test func noDifferenceExceedsAHundredPoints() async throws {
+    try await trained(seeds: 2)
+    _ = try await queue.database.query(
+      "update jobs.measurement m set test_accuracy = case when s.seed = 1 then 0.3 else 0.9 end, "
+        + "above_guessing = true from jobs.stage s where s.id = m.stage_id and s.learning_rate > 0.1")
+    let report = try await report()
+    let texts = report.verdict + [report.comparisonTable.text]
+    var widest = 0.0
+    for text in texts {
+      for match in text.matches(of: /(-?\d+\.\d\d)(?: to |, )(-?\d+\.\d\d)/) {
+        widest = max(widest, abs(Double(match.1) ?? 0), abs(Double(match.2) ?? 0))
+      }
+    }
+    #expect(widest == 100, "\(texts)")
+  }
+
   /// Checks a sentence and gives its kind.
   private func check(_ sentence: String, _ report: Report) -> String {
     let margin = 100 * report.options.margin

@@ -111,9 +111,10 @@ package struct Comparison: Sendable {
     }
     for (place, _) in tested {
       guard case .success(let test) = comparisons[place].test else { continue }
-      corrected[place].simultaneous = test.estimate?.interval(
-        confidence: 1 - 0.05 / Double(tested.count)
-      ).ofDifferences
+      corrected[place].simultaneous =
+        test.estimate?.interval(
+          confidence: 1 - 0.05 / Double(tested.count)
+        ).ofDifferences
     }
     let claims = comparisons.indices.compactMap { place in
       comparisons[place].equivalence.map { (place, $0.p) }

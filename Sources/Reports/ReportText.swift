@@ -251,8 +251,12 @@ extension Report {
         .init("high", interval.map { .real($0.high) } ?? .null),
         .init("simultaneous_low", comparison.simultaneous.map { .real($0.low) } ?? .null),
         .init("simultaneous_high", comparison.simultaneous.map { .real($0.high) } ?? .null),
-        .init("equivalence_low", comparison.equivalence.map { .real($0.interval.ofDifferences.low) } ?? .null),
-        .init("equivalence_high", comparison.equivalence.map { .real($0.interval.ofDifferences.high) } ?? .null),
+        .init(
+          "equivalence_low",
+          comparison.equivalence.map { .real($0.interval.ofDifferences.low) } ?? .null),
+        .init(
+          "equivalence_high",
+          comparison.equivalence.map { .real($0.interval.ofDifferences.high) } ?? .null),
         .init("p", test.estimate.map { .real($0.twoSidedP()) } ?? .null),
         .init("p_holm", comparison.adjustedP.map(JSON.real) ?? .null),
         .init("equivalence_p", comparison.equivalence.map { .real($0.p) } ?? .null),

@@ -47,12 +47,16 @@ let package = Package(
   targets: [
     // C: vectorized kernels, and the libraries of the system.
     .target(name: "CKernels"),
+    .target(name: "CPictures", dependencies: ["CJPEG", "CSpng"]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
     .systemLibrary(
       name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CSpng", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
@@ -69,7 +73,7 @@ let package = Package(
     module("Tensors", ["CKernels", "COpenBLAS"]),
     module("NeuralNet", ["Experiments", "Tensors", "Values"]),
     module("Checkpoints", ["CZstd", "Values"]),
-    module("Datasets", ["CZlib", "Experiments", "Tensors", "Values", csv]),
+    module("Datasets", ["CPictures", "CZlib", "Experiments", "Tensors", "Values", csv]),
     module(
       "Training",
       [
@@ -126,22 +130,24 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "Experiments", "JobQueue", "Postgres", "Tensors", "Values", logging, subprocess, system,
+        "Datasets", "Experiments", "JobQueue", "Postgres", "Tensors", "Values", logging, subprocess,
+        system,
       ],
       path: "Tests/TestSupport", swiftSettings: strict),
     tests("Values", ["Values"]),
-    tests("Experiments", ["Experiments", "Values"]),
+    tests("Experiments", ["Datasets", "Experiments", "Values"]),
     tests("Tensors", ["CKernels", "Tensors", "Values"]),
     tests(
       "Training",
       ["Checkpoints", "Datasets", "Experiments", "NeuralNet", "Tensors", "Training", "Values"]),
-    tests("JobQueue", ["Experiments", "JobQueue", "Postgres", "Values", subprocess, system]),
+    tests(
+      "JobQueue", ["Datasets", "Experiments", "JobQueue", "Postgres", "Values", subprocess, system]),
     tests(
       "Worker",
       ["Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Values", "Worker"]),
     tests("jobctl", ["jobctl", "JobQueue", "Postgres", "Values", subprocess, system]),
     tests("Checkpoints", ["Checkpoints", subprocess, system]),
-    tests("Datasets", ["Datasets", "Experiments", "Tensors", "Values"]),
+    tests("Datasets", ["CPictures", "Datasets", "Experiments", "Tensors", "Values"]),
     tests(
       "Reports",
       ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "Tables", "Values"]),
@@ -149,6 +155,6 @@ let package = Package(
     tests("Statistics", ["Statistics"]),
     tests("Tidy", []),
     tests("fuzz", ["fuzz", subprocess, system]),
-    tests("NeuralNet", ["Experiments", "NeuralNet", "Tensors", "Values"]),
+    tests("NeuralNet", ["Datasets", "Experiments", "NeuralNet", "Tensors", "Values"]),
   ]
 )

@@ -1,32 +1,54 @@
 import Experiments
+import Values
 
 /// CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in their binary layout: label bytes, then 1024 bytes of
 /// red, green and blue each.
-enum CIFAR {
+package struct CIFAR: DatasetKind {
+  /// 10 or 100.
+  let classes: Int
+
+  package var name: String { "cifar-\(classes)" }
+  package let fields = [PictureAugmentation.field]
+  package let uses: Set = [PictureAugmentation.key]
+
+  package init(classes: Int) { self.classes = classes }
+
   /// Published channel means and deviations of CIFAR-10's and CIFAR-100's training pictures.
-  private static let constants: [DatasetSpec.Name: (mean: [Float], deviation: [Float])] = [
-    .cifar10: ([125.3, 123.0, 113.9], [63.0, 62.1, 66.7]),
-    .cifar100: ([129.3, 124.1, 112.4], [68.2, 65.4, 70.4]),
-  ]
+  private var constants: (mean: [Float], deviation: [Float]) {
+    classes == 10
+      ? ([125.3, 123.0, 113.9], [63.0, 62.1, 66.7]) : ([129.3, 124.1, 112.4], [68.2, 65.4, 70.4])
+  }
+
+  package func members(
+    of node: JSON, at path: String, problems: inout [Problem]
+  ) -> [JSON.Member] { PictureAugmentation(node[PictureAugmentation.key]).members }
+
+  package func published(_ spec: DatasetSpec) -> DatasetFacts? {
+    pictures(spec, train: 50_000, test: 10_000, side: 32, channels: 3, classes: classes)
+  }
+
+  package func memory(
+    _ spec: DatasetSpec, _ facts: DatasetFacts
+  ) -> (loaded: Int, loading: Int) { memoryOfPictures(spec, facts) }
 
   /// CIFAR-100's largest file has 153,700,000 bytes.
   private static let sizeLimit = 256 << 20
 
   /// Training files, then the test file. The set is absent where its folder is; a folder that lacks
   /// one of the files is damaged.
-  static func files(_ name: DatasetSpec.Name, in folders: DataFolders) throws(DatasetError)
-    -> [String]
-  {
-    let hundred = name == .cifar100
+  package func files(
+    of spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [String] {
+    let hundred = classes == 100
     let folder = hundred ? "cifar-100-binary" : "cifar-10-batches-bin"
     let names =
       hundred
       ? ["train.bin", "test.bin"] : (1...5).map { "data_batch_\($0).bin" } + ["test_batch.bin"]
-    let place = try folders.find(folder, of: name.rawValue)
+    let place = try folders.find(folder, of: name)
     var files: [String] = []
     for file in names {
       do throws(DatasetError) {
-        files.append(try folders.find("\(folder)/\(file)", of: name.rawValue))
+        files.append(try folders.find("\(folder)/\(file)", of: name))
       } catch {
         guard case .absent = error else { throw error }
         throw .damaged(file: place, reason: "lacks \(file)")
@@ -36,14 +58,14 @@ enum CIFAR {
   }
 
   /// Insists on a digest where one is given.
-  static func load(
-    _ spec: DatasetSpec, _ planned: String?, _ folders: DataFolders
+  package func load(
+    _ spec: DatasetSpec, digest planned: String?, from folders: DataFolders
   ) throws(DatasetError) -> Dataset {
-    let layout = Layout(spec.name)
-    let files = try files(spec.name, in: folders)
+    let layout = Layout(classes: classes)
+    let files = try files(of: spec, in: folders)
     var parts: [[UInt8]] = []
     for file in files {
-      let bytes = try contents(of: file, limit: sizeLimit)
+      let bytes = try contents(of: file, limit: CIFAR.sizeLimit)
       try layout.check(bytes, file)
       parts.append(bytes)
     }
@@ -57,21 +79,17 @@ enum CIFAR {
     let facts = DatasetFacts(
       train: train.count, test: test.count, height: 32, width: 32, channels: 3,
       classes: layout.classes, digest: digest)
-    let (mean, deviation) = constants[spec.name] ?? ([], [])
+    let (mean, deviation) = constants
     return try Dataset(
       spec: spec, facts: facts, train: train, test: test, mean: mean, deviation: deviation)
   }
 
   /// How records stand in a file.
   private struct Layout {
-    /// CIFAR-100 has a coarse label in front of the fine one, which is the one to learn.
-    let labelBytes: Int
     let classes: Int
+    /// CIFAR-100 has a coarse label in front of the fine one, which is the one to learn.
+    var labelBytes: Int { classes == 100 ? 2 : 1 }
     var record: Int { 3072 + labelBytes }
-
-    init(_ name: DatasetSpec.Name) {
-      (labelBytes, classes) = name == .cifar100 ? (2, 100) : (1, 10)
-    }
 
     func records(_ parts: ArraySlice<[UInt8]>) -> Int {
       parts.reduce(0) { $0 + $1.count / record }

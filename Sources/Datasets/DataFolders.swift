@@ -6,13 +6,18 @@ import Values
 /// Where data sets may be: the folders that a worker allows, and nothing outside of them.
 package struct DataFolders: Sendable {
   package let roots: [String]
+  /// Where indices of folders are kept; nil keeps none.
+  package let indices: String?
 
-  package init(roots: [String]) { self.roots = roots }
+  package init(roots: [String], indices: String? = nil) {
+    (self.roots, self.indices) = (roots, indices)
+  }
 
-  /// JOBCTL_DATA (folders separated by colons), then where Debian's packages put data sets.
-  package init(environment: [String: String]) {
+  /// JOBCTL_DATA (folders separated by colons), then where Debian's packages put data sets. Indices are kept
+  /// in jobctl's home.
+  package init(environment: [String: String], home: String) {
     let own = environment["JOBCTL_DATA"]?.split(separator: ":").map(String.init) ?? []
-    roots = own + ["/usr/share/datasets"]
+    self.init(roots: own + ["/usr/share/datasets"], indices: home + "/indices")
   }
 
   /// The first root that has a file or folder of this relative path; symbolic links may not lead out.

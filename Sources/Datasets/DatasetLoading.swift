@@ -1,21 +1,13 @@
 import Experiments
 import Values
 
-/// From a description to a data set in memory, whatever its format.
+/// From a description to a data set in memory, whatever its kind.
 extension Dataset {
   /// Loads a data set and, where a digest is given, insists on it.
   package static func load(
     _ spec: DatasetSpec, digest: String? = nil, from folders: DataFolders
   ) throws(DatasetError) -> Dataset {
-    let dataset: Dataset
-    switch spec.source {
-    case .fashionMNIST: dataset = try FashionMNIST.load(spec, folders)
-    case .cifar10, .cifar100: dataset = try CIFAR.load(spec, digest, folders)
-    case .csv(let path, let label):
-      dataset = try Table.load(path, label, spec, digest, folders)
-    case .synthetic(let shape): dataset = try SyntheticData.load(shape, spec)
-    case .imageNet: throw .absent(dataset: spec.name.rawValue, looked: folders.roots)
-    }
+    let dataset = try spec.reader.load(spec, digest: digest, from: folders)
     if let digest { try dataset.insist(on: digest, of: spec) }
     return dataset
   }
@@ -27,48 +19,54 @@ extension Dataset {
 }
 
 extension DatasetSpec {
-  /// Throws where the content is not what was planned. Files are compared before anything is made of
-  /// them: other files need not fit the plan.
+  /// Reads a description from outside: its shape is checked first.
+  package init(checking node: JSON) throws(InvalidDocument) {
+    self = try DatasetVocabulary.all.spec(of: node)
+  }
+
+  var reader: any DatasetKind {
+    guard let reader = kind as? any DatasetKind else {
+      preconditionFailure("the data set \(name) can be described and not be read")
+    }
+    return reader
+  }
+
+  /// Throws where the content is not what was planned.
   func insist(_ found: String, is expected: String?) throws(DatasetError) {
     guard let expected, found != expected else { return }
     throw .differs(dataset: words, expected: expected, found: found)
   }
 
-  /// The files of the set, found but not opened; none for data that are made up.
+  /// The files of the set, found but not opened; none of data that are made up.
   package func files(in folders: DataFolders) throws(DatasetError) -> [String] {
-    switch source {
-    case .fashionMNIST: try FashionMNIST.files(in: folders)
-    case .cifar10, .cifar100: try CIFAR.files(name, in: folders)
-    case .csv(let path, _): [try folders.find(path, of: name.rawValue)]
-    case .synthetic: []
-    case .imageNet: throw .absent(dataset: name.rawValue, looked: folders.roots)
-    }
+    try reader.files(of: self, in: folders)
+  }
+
+  /// Bytes once it is there, and at most while it is read.
+  package func memory(_ facts: DatasetFacts) -> (loaded: Int, loading: Int) {
+    reader.memory(self, facts)
+  }
+
+  /// Bytes that training takes for batches on their way to the network.
+  package func feeding(_ facts: DatasetFacts, ghost: Int, threads: Int) -> Int {
+    reader.feeding(facts, ghost: ghost, threads: threads)
   }
 
   /// The facts that planning needs: published ones, or those of the files. Files that are
   /// there and damaged are an error; only the files of a named set may be absent.
   package func facts(from folders: DataFolders) throws(InvalidDocument) -> DatasetFacts {
-    switch name {
-    case .fashionMNIST:
-      // Its facts are published; a folder that lacks a file is damaged all the same.
-      do throws(DatasetError) { _ = try files(in: folders) } catch {
-        guard case .absent = error else {
-          throw InvalidDocument([Problem("dataset", error.description)])
-        }
-      }
-      if let facts = builtInFacts { return facts }
-    case .synthetic, .imageNet:
-      if let facts = builtInFacts { return facts }
-    case .cifar10, .cifar100, .csv: break
-    }
-    // The plan says by itself where too many samples are held out.
-    var whole = self
-    whole.validation = 0
-    do throws(DatasetError) { return try Dataset.load(whole, from: folders).facts } catch {
+    let published = publishedFacts
+    do throws(DatasetError) {
+      // A folder that lacks a file is damaged, whatever is published of the set.
+      _ = try files(in: folders)
+      if let published, published.digest != nil { return published }
+      // The plan says by itself where too many samples are held out.
+      return try Dataset.load(samplesAlone, from: folders).facts
+    } catch {
       switch error {
       case .absent:
         // Planned without the files, then without a digest.
-        if let facts = builtInFacts { return facts }
+        if let published { return published }
         throw InvalidDocument([Problem("dataset", error.description)])
       case .tooFew(let member, let asked, let available):
         throw InvalidDocument([
@@ -78,4 +76,18 @@ extension DatasetSpec {
       }
     }
   }
+}
+
+// Grids and specs as this program reads them, with all the kinds of data sets that it has.
+
+extension Grid {
+  package init(parsing text: String) throws(InvalidDocument) { try self.init(parsing: text, .all) }
+  package init(document: JSON) throws(InvalidDocument) { try self.init(document: document, .all) }
+
+  /// The JSON Schema of grid files.
+  package static var schema: JSON { schema(.all) }
+}
+
+extension TrainingSpec {
+  package init(_ document: JSON) throws(InvalidDocument) { try self.init(document, .all) }
 }

@@ -1,17 +1,42 @@
 import Experiments
+import Values
 
 /// Fashion-MNIST (Xiao et al. 2017): four IDX files, gzip-compressed or not.
-enum FashionMNIST {
+package struct FashionMNIST: DatasetKind {
+  package let name = "fashion-mnist"
+  package let fields = [PictureAugmentation.field]
+  package let uses: Set = [PictureAugmentation.key]
+
+  /// SHA-256 over the four files as published, decompressed, in the order training images, training
+  /// labels, test images, test labels.
+  package static let digest = "14410854cf7a289477dcfc7df3f8ec24741e281cdcc425ede0d9a748ca630214"
+
+  package func members(
+    of node: JSON, at path: String, problems: inout [Problem]
+  ) -> [JSON.Member] { PictureAugmentation(node[PictureAugmentation.key]).members }
+
+  package func published(_ spec: DatasetSpec) -> DatasetFacts? {
+    pictures(
+      spec, train: 60_000, test: 10_000, side: 28, channels: 1, classes: 10,
+      digest: FashionMNIST.digest)
+  }
+
+  package func memory(
+    _ spec: DatasetSpec, _ facts: DatasetFacts
+  ) -> (loaded: Int, loading: Int) { memoryOfPictures(spec, facts) }
+
   /// Of the 60,000 training pictures, in units of their bytes.
-  static let mean: [Float] = [72.94]
-  static let deviation: [Float] = [90.02]
+  private static let mean: [Float] = [72.94]
+  private static let deviation: [Float] = [90.02]
 
   /// The largest file has 47,040,016 bytes.
   private static let sizeLimit = 64 << 20
 
   /// Training images, training labels, test images, test labels. The set is absent where its folder
   /// is; a folder that lacks one of the files is damaged.
-  static func files(in folders: DataFolders) throws(DatasetError) -> [String] {
+  package func files(
+    of spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [String] {
     let place = try folders.find("fashion-mnist", of: "fashion-mnist")
     var files: [String] = []
     for name in [
@@ -34,21 +59,25 @@ enum FashionMNIST {
     return files
   }
 
-  static func load(_ spec: DatasetSpec, _ folders: DataFolders) throws(DatasetError) -> Dataset {
+  package func load(
+    _ spec: DatasetSpec, digest planned: String?, from folders: DataFolders
+  ) throws(DatasetError) -> Dataset {
     var parts: [[UInt8]] = []
-    for file in try files(in: folders) { parts.append(try contents(of: file, limit: sizeLimit)) }
-    let digest = contentDigest(parts)
-    guard digest == DatasetSpec.fashionMNISTDigest else {
-      throw .differs(
-        dataset: spec.name.rawValue, expected: DatasetSpec.fashionMNISTDigest, found: digest)
+    for file in try files(of: spec, in: folders) {
+      parts.append(try contents(of: file, limit: FashionMNIST.sizeLimit))
     }
-    let train = try samples(images: parts[0], labels: parts[1], .train(spec.train), "train")
-    let test = try samples(images: parts[2], labels: parts[3], .test(spec.test), "t10k")
+    let digest = contentDigest(parts)
+    try spec.insist(digest, is: FashionMNIST.digest)
+    let train = try FashionMNIST.samples(
+      images: parts[0], labels: parts[1], .train(spec.train), "train")
+    let test = try FashionMNIST.samples(
+      images: parts[2], labels: parts[3], .test(spec.test), "t10k")
     let facts = DatasetFacts(
       train: train.count, test: test.count, height: 28, width: 28, channels: 1, classes: 10,
       digest: digest)
     return try Dataset(
-      spec: spec, facts: facts, train: train, test: test, mean: mean, deviation: deviation)
+      spec: spec, facts: facts, train: train, test: test, mean: FashionMNIST.mean,
+      deviation: FashionMNIST.deviation)
   }
 
   private static func samples(

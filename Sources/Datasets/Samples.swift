@@ -8,6 +8,8 @@ package struct Samples: Sendable {
     case bytes([UInt8])
     /// [n][height][width][channels], already normalized.
     case floats([Float])
+    /// In files, decoded as they are wanted.
+    case pictures(PictureFolder)
   }
 
   package let storage: Storage
@@ -29,7 +31,7 @@ package struct Dataset: Sendable {
   /// Indices of the training split that are trained on, and those that are held out.
   package let trainIndices: [Int32]
   package let validationIndices: [Int32]
-  private let augment: DatasetSpec.Augment
+  private let augment: PictureAugmentation
   private let mean: [Float]
   private let inverseDeviation: [Float]
 
@@ -42,7 +44,7 @@ package struct Dataset: Sendable {
     self.facts = facts
     self.train = train
     self.test = test
-    augment = spec.augment
+    augment = PictureAugmentation(spec)
     self.mean = mean
     inverseDeviation = deviation.map { 1 / $0 }
     (trainIndices, validationIndices) = (held.trained, held.validation)
@@ -60,15 +62,9 @@ package struct Dataset: Sendable {
     team.run(cut.pieces) { piece, _ in
       for i in cut[piece] {
         let sample = Int(trainIndices[draws[i].index])
-        var (dy, dx, flip) = (0, 0, false)
-        if augment != .none {
-          let words = random.words(UInt64(sample), stream: UInt32(draws[i].epoch))
-          let span = UInt32(2 * augment.cropPadding + 1)
-          dy = Int(words[0] % span) - augment.cropPadding
-          dx = Int(words[1] % span) - augment.cropPadding
-          flip = augment.flip && words[2] & 1 == 1
-        }
-        write(out + i * sampleSize, train, sample, dy: dy, dx: dx, flip: flip)
+        let draw = augment.draw(sample, epoch: draws[i].epoch, random)
+        write(
+          out + i * sampleSize, train, sample, dy: draw.dy, dx: draw.dx, flip: draw.isFlipped)
       }
     }
     return draws.map { train.labels[Int(trainIndices[$0.index])] }
@@ -87,6 +83,21 @@ package struct Dataset: Sendable {
     return indices.map { samples.labels[Int($0)] }
   }
 
+  /// Pictures of bytes, as a network takes them.
+  func normalize(
+    _ out: FloatPointer, _ pixels: UnsafePointer<UInt8>, count: Int, team: Team
+  ) {
+    let cut = Cut(count)
+    team.run(cut.pieces) { piece, _ in
+      for i in cut[piece] {
+        Picture.write(
+          out + i * sampleSize, image: pixels + i * sampleSize, height: facts.height,
+          width: facts.width, channels: facts.channels, mean: mean,
+          inverseDeviation: inverseDeviation, dy: 0, dx: 0, flip: false)
+      }
+    }
+  }
+
   private func write(
     _ out: FloatPointer, _ samples: Samples, _ index: Int, dy: Int, dx: Int, flip: Bool
   ) {
@@ -99,6 +110,7 @@ package struct Dataset: Sendable {
           channels: facts.channels, mean: mean, inverseDeviation: inverseDeviation, dy: dy, dx: dx,
           flip: flip)
       }
+    case .pictures: preconditionFailure("pictures in files are decoded by a feed")
     case .floats(let floats):
       floats.withUnsafeBufferPointer {
         let sample = $0.baseAddress! + index * sampleSize

@@ -3,21 +3,54 @@ import Tensors
 import Values
 
 /// CSV files with a header: numeric columns are features, one column is the label.
-enum Table {
+package struct Table: DatasetKind {
+  package let name = "csv"
+  package let places: Set = ["path"]
+  package let fields: [ObjectShape.Field] = [
+    .init("path", .text, "csv: the file, relative to a data folder of the worker."),
+    .init("label", .text, "csv: the label's column; the last one by default."),
+  ]
+
+  package init() {}
+
+  package func members(
+    of node: JSON, at path: String, problems: inout [Problem]
+  ) -> [JSON.Member] {
+    let file = DatasetSpec.place(node, "path", of: name, at: path, problems: &problems)
+    return [
+      file.map { .init("path", .string($0)) },
+      node["label"]?.stringValue.map { .init("label", .string($0)) },
+    ].compactMap { $0 }
+  }
+
+  /// A field as text: its characters, the string's header, its place in a row.
+  private static let textMemory = 40
+
+  package func memory(
+    _ spec: DatasetSpec, _ facts: DatasetFacts
+  ) -> (loaded: Int, loading: Int) {
+    let numbers = (facts.train + facts.test) * facts.sampleSize
+    let loaded = 4 * numbers + facts.labelBytes
+    return (loaded, loaded + Table.textMemory * numbers)
+  }
+
+  package func files(
+    of spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [String] { [try folders.find(spec.words, of: name)] }
+
   /// Larger files do not belong into memory as text.
   private static let sizeLimit = 512 << 20
 
   /// Insists on a digest where one is given.
-  static func load(
-    _ path: String, _ label: String?, _ spec: DatasetSpec, _ planned: String?,
-    _ folders: DataFolders
+  package func load(
+    _ spec: DatasetSpec, digest planned: String?, from folders: DataFolders
   ) throws(DatasetError) -> Dataset {
-    let file = try folders.find(path, of: spec.name.rawValue)
-    let bytes = try contents(of: file, limit: sizeLimit)
+    let file = try files(of: spec, in: folders)[0]
+    let bytes = try contents(of: file, limit: Table.sizeLimit)
     let digest = contentDigest([bytes])
     try spec.insist(digest, is: planned)
     let table = try TableText(bytes, file: file)
-    let label = try labelColumn(table.header, label, file)
+    let label = try Table.labelColumn(table.header, spec["label"]?.stringValue, file)
     guard table.rows.count >= 2 else {
       throw .damaged(file: file, reason: "has fewer than two rows")
     }
@@ -27,7 +60,7 @@ enum Table {
     let columns = table.header.indices.filter { $0 != label }
     var features: [[Float]] = []
     for column in columns {
-      features.append(try feature(column, of: table, trainedOn: split.trained, file))
+      features.append(try Table.feature(column, of: table, trainedOn: split.trained, file))
     }
     func samples(_ rows: [Int]) -> Samples {
       Samples(

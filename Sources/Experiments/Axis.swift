@@ -14,7 +14,9 @@ struct Axis {
   private static let mostAxes = 100
 
   /// All axes in file order but the seeds.
-  static func all(in document: JSON, problems: inout [Problem]) -> [Axis] {
+  static func all(
+    in document: JSON, of run: Shape, problems: inout [Problem]
+  ) -> [Axis] {
     var axes: [Axis] = []
     let count = ["grid", "zip"].reduce(0) { $0 + (document[$1]?.members?.count ?? 0) }
     guard count <= mostAxes else {
@@ -27,15 +29,15 @@ struct Axis {
       case "grid":
         for axis in member.value.members ?? [] {
           let label = label(of: axis.key, among: paths)
-          let values = checked(axis, under: "grid", problems: &problems)
+          let values = checked(axis, under: "grid", of: run, problems: &problems)
           axes.append(
             Axis(
               points: values.map {
                 Point(overrides: [(axis.key.path, $0)], labels: [.init(label, $0)])
               }))
         }
-      case "zip": axes += zipped(member.value, among: paths, problems: &problems)
-      case "variants": axes.append(variants(member.value, problems: &problems))
+      case "zip": axes += zipped(member.value, among: paths, of: run, problems: &problems)
+      case "variants": axes.append(variants(member.value, of: run, problems: &problems))
       default: break
       }
     }
@@ -51,11 +53,11 @@ struct Axis {
     return document["seeds"]?.items?.compactMap(\.intValue) ?? [1]
   }
 
-  private static func zipped(_ node: JSON, among paths: [String], problems: inout [Problem])
-    -> [Axis]
-  {
+  private static func zipped(
+    _ node: JSON, among paths: [String], of run: Shape, problems: inout [Problem]
+  ) -> [Axis] {
     let members = node.members ?? []
-    let lists = members.map { checked($0, under: "zip", problems: &problems) }
+    let lists = members.map { checked($0, under: "zip", of: run, problems: &problems) }
     guard let count = lists.first?.count else { return [] }
     for (member, list) in zip(members, lists) where list.count != count {
       problems.append(
@@ -75,13 +77,14 @@ struct Axis {
     return [Axis(points: points)]
   }
 
-  private static func variants(_ node: JSON, problems: inout [Problem]) -> Axis {
+  private static func variants(_ node: JSON, of run: Shape, problems: inout [Problem]) -> Axis {
     let points = (node.members ?? []).map { variant in
       let path = join("variants", variant.key)
       if !isValidName(variant.key) { problems.append(Problem(path, "is not \(Shape.name.words)")) }
       for override in variant.value.members ?? [] {
         check(
-          override.value, at: override.key, shownAs: join(path, override.key), problems: &problems)
+          override.value, at: override.key, of: run, shownAs: join(path, override.key),
+          problems: &problems)
       }
       return Point(
         overrides: (variant.value.members ?? []).map { ($0.key.path, $0.value) },
@@ -90,12 +93,13 @@ struct Axis {
     return Axis(points: points)
   }
 
-  private static func checked(_ axis: JSON.Member, under key: String, problems: inout [Problem])
-    -> [JSON]
-  {
+  private static func checked(
+    _ axis: JSON.Member, under key: String, of run: Shape, problems: inout [Problem]
+  ) -> [JSON] {
     let values = axis.value.items ?? []
     for (index, value) in values.enumerated() {
-      check(value, at: axis.key, shownAs: "\(key).\(axis.key)[\(index)]", problems: &problems)
+      check(
+        value, at: axis.key, of: run, shownAs: "\(key).\(axis.key)[\(index)]", problems: &problems)
     }
     if let long = values.firstIndex(where: { text(of: $0).utf8.count > longestRunName }) {
       problems.append(
@@ -127,10 +131,10 @@ struct Axis {
   }
 
   private static func check(
-    _ value: JSON, at path: String, shownAs shown: String, problems: inout [Problem]
+    _ value: JSON, at path: String, of run: Shape, shownAs shown: String,
+    problems: inout [Problem]
   ) {
-    let root = Shape.object(ObjectShape(fields: RunSpec.fields))
-    switch root.shape(at: path.path[...]) {
+    switch run.shape(at: path.path[...]) {
     case .success(let shape): shape.check(value, at: shown, partial: true, into: &problems)
     case .failure(let unknown):
       let allowed = unknown.allowed.isEmpty ? "nothing" : unknown.allowed.joined(separator: ", ")

@@ -1,87 +1,76 @@
 import Values
 
-/// What a grid file says about its data, and what is known of a data set without opening it.
+/// What a grid file says about its data, and what is known of a data set without opening it. The kinds of
+/// data sets are given from outside (`DatasetVocabulary`): planning knows none of them.
 
-package struct DatasetSpec: Hashable, Sendable {
-  package enum Name: String, CaseIterable, Sendable {
-    case fashionMNIST = "fashion-mnist"
-    case cifar10 = "cifar-10"
-    case cifar100 = "cifar-100"
-    case imageNet = "imagenet"
-    case csv
-    case synthetic
-  }
-
-  /// The data set, with what belongs to its kind alone.
-  package enum Source: Hashable, Sendable {
-    case fashionMNIST, cifar10, cifar100, imageNet
-    /// `path` is the file with the samples, beneath a data folder that the worker allows; `label` the
-    /// column with the label, the last one when nil.
-    case csv(path: String, label: String?)
-    case synthetic(Synthetic)
-  }
-
-  package var source: Source
+package struct DatasetSpec: Sendable {
+  package let kind: any DatasetDescription
+  /// The kind's own members with their defaults, in its order.
+  package internal(set) var members: [JSON.Member]
   /// How many training samples to use: the first ones of the set. Nil: all.
   package var train: Int?
-  /// How many test samples to use. Nil: all (CSV: a fifth of the rows).
+  /// How many test samples to use. Nil: all (of one table: a fifth of the rows).
   package var test: Int?
   /// Training samples held out for validation.
   package var validation: Int
-  package var augment: Augment
 
-  package var name: Name {
-    switch source {
-    case .fashionMNIST: .fashionMNIST
-    case .cifar10: .cifar10
-    case .cifar100: .cifar100
-    case .imageNet: .imageNet
-    case .csv: .csv
-    case .synthetic: .synthetic
-    }
-  }
+  package var name: String { kind.name }
 
-  /// The file or the name, for messages.
+  package subscript(key: String) -> JSON? { members.first { $0.key == key }?.value }
+
+  /// The place that the description names, or the set's name, for messages.
   package var words: String {
-    if case .csv(let path, _) = source, !path.isEmpty { path } else { name.rawValue }
+    members.first { kind.places.contains($0.key) }?.value.stringValue ?? name
   }
 
-  /// The same data from the file of another description.
+  /// The same data at the place of another description.
   package func at(_ other: DatasetSpec) -> DatasetSpec {
-    guard case .csv(_, let label) = source, case .csv(let path, _) = other.source else {
-      return self
-    }
-    var copy = self
-    copy.source = .csv(path: path, label: label)
+    guard other.name == name, !kind.places.isEmpty else { return self }
+    var copy = withoutPlace
+    copy.members = other.members.filter { kind.places.contains($0.key) } + copy.members
     return copy
   }
 
-  /// The same data, wherever their file is.
-  package var withoutPath: DatasetSpec {
-    guard case .csv(_, let label) = source else { return self }
-    var copy = self
-    copy.source = .csv(path: "", label: label)
+  /// The same data, wherever their files are.
+  package var withoutPlace: DatasetSpec { without(kind.places) }
+
+  /// The samples, whatever is held out of them or done to them in training.
+  package var samplesAlone: DatasetSpec {
+    var copy = without(kind.uses)
+    copy.validation = 0
     return copy
   }
 
-  package struct Augment: Hashable, Sendable {
-    /// Pixels of reflection padding around a random crop of the picture's own size.
-    package var cropPadding: Int
-    /// Mirror left and right with probability one half.
-    package var flip: Bool
-
-    package static let none = Augment(cropPadding: 0, flip: false)
+  private func without(_ keys: Set<String>) -> DatasetSpec {
+    var copy = self
+    copy.members.removeAll { keys.contains($0.key) }
+    return copy
   }
 
-  /// Pictures drawn from one smooth prototype a class, shifted and covered with noise.
-  package struct Synthetic: Hashable, Sendable {
-    package var height: Int
-    package var width: Int
-    package var channels: Int
-    package var classes: Int
-    /// Standard deviation of the noise over that of the prototypes.
-    package var noise: Rational
-    package var seed: Int
+  /// What is known of the set by its publication.
+  package var publishedFacts: DatasetFacts? { kind.published(self) }
+
+  package var json: JSON {
+    var all: [JSON.Member] = [.init("name", .string(name))]
+    if let train { all.append(.init("train", .integer(train))) }
+    if let test { all.append(.init("test", .integer(test))) }
+    if validation > 0 { all.append(DatasetSpec.validation.member(validation)) }
+    return .object(all + members)
+  }
+}
+
+extension DatasetSpec: Hashable {
+  package static func == (a: DatasetSpec, b: DatasetSpec) -> Bool {
+    a.name == b.name && a.members == b.members && a.train == b.train && a.test == b.test
+      && a.validation == b.validation
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(name)
+    hasher.combine(members)
+    hasher.combine(train)
+    hasher.combine(test)
+    hasher.combine(validation)
   }
 }
 
@@ -109,110 +98,121 @@ package struct DatasetFacts: Hashable, Sendable {
   }
 }
 
-extension DatasetSpec {
-  static let shape: Shape = {
-    let name = Shape.choice(Name.allCases.map(\.rawValue))
-    let count = Shape.integer(1...(.max))
-    return .either([
-      name,
-      .object(
-        ObjectShape(
-          fields: [
-            .init("name", name, required: true, "The data set."),
-            .init("path", .text, "csv: the file, relative to a data folder of the worker."),
-            .init("label", .text, "csv: the label's column; the last one by default."),
-            .init("train", count, "Use the first so many training samples only."),
-            .init("test", count, "Use the first so many test samples only; csv: rows to hold out."),
-            validation.field,
-            .init(
-              "augment",
-              .object(ObjectShape(fields: [Augment.cropPadding.field, Augment.flip.field])),
-              "Augmentation of training pictures; none by default."),
-          ] + Synthetic.fields)),
-    ])
-  }()
+/// A kind of data set as grid files describe it. Its samples are read elsewhere.
+package protocol DatasetDescription: Sendable {
+  /// Its name in grid files.
+  var name: String { get }
+  /// Its own members, beside those that every kind has. Kinds may have a member in common.
+  var fields: [ObjectShape.Field] { get }
+  /// Members that say where the samples are and not which ones they are: no digest depends on them.
+  var places: Set<String> { get }
+  /// Members that say what training does with the samples.
+  var uses: Set<String> { get }
+  /// Its members with their defaults, as digests have them. Notes what the shape of each cannot say.
+  func members(of node: JSON, at path: String, problems: inout [Problem]) -> [JSON.Member]
+  /// True of data that exist only as a function of their description.
+  var isMadeUp: Bool { get }
+  /// What is known without opening files; nil where only they tell.
+  func published(_ spec: DatasetSpec) -> DatasetFacts?
+}
 
-  private static let validation = DocumentField.integer(
-    "validation", 0...(.max), default: 0, "Training samples held out for validation")
+extension DatasetDescription {
+  package var fields: [ObjectShape.Field] { [] }
+  package var places: Set<String> { [] }
+  package var uses: Set<String> { [] }
+  package var isMadeUp: Bool { false }
+  package func members(of node: JSON, at path: String, problems: inout [Problem]) -> [JSON.Member] {
+    []
+  }
+  package func published(_ spec: DatasetSpec) -> DatasetFacts? { nil }
+}
+
+/// The kinds of data sets that a program knows.
+package struct DatasetVocabulary: Sendable {
+  private let kinds: [any DatasetDescription]
+
+  package init(_ kinds: [any DatasetDescription]) { self.kinds = kinds }
+
+  package var names: [String] { kinds.map(\.name) }
+
+  /// Of the member `dataset` of a grid file: a name, or an object.
+  package var shape: Shape {
+    let name = Shape.choice(names)
+    let count = Shape.integer(1...(.max))
+    var fields: [ObjectShape.Field] = [
+      .init("name", name, required: true, "The data set."),
+      .init("train", count, "Use the first so many training samples only."),
+      .init(
+        "test", count, "Use the first so many test samples only; of one table: rows to hold out."),
+      DatasetSpec.validation.field,
+    ]
+    var places: [String: Int] = [:]
+    for field in kinds.flatMap(\.fields) {
+      if let place = places[field.key] {
+        fields[place] = fields[place].joined(with: field)
+      } else {
+        places[field.key] = fields.count
+        fields.append(field)
+      }
+    }
+    return .either([name, .object(ObjectShape(fields: fields))])
+  }
 
   /// Nil where the name is none; the shape has said so.
-  init?(_ node: JSON, at path: String, problems: inout [Problem]) {
+  func read(_ node: JSON, at path: String, problems: inout [Problem]) -> DatasetSpec? {
     let written = node.stringValue ?? node["name"]?.stringValue
-    guard let name = written.flatMap(Name.init(rawValue:)) else { return nil }
-    let file = node["path"]?.stringValue
-    source =
-      switch name {
-      case .fashionMNIST: .fashionMNIST
-      case .cifar10: .cifar10
-      case .cifar100: .cifar100
-      case .imageNet: .imageNet
-      case .csv: .csv(path: file ?? "", label: node["label"]?.stringValue)
-      case .synthetic: .synthetic(Synthetic(node))
-      }
-    train = node["train"]?.intValue
-    test = node["test"]?.intValue
-    validation = DatasetSpec.validation.value(in: node)
-    augment = Augment(node["augment"] ?? .null)
-    refuseForeignKeys(node, at: path, problems: &problems)
-    switch (name, file) {
-    case (.csv, nil): problems.append(Problem(join(path, "path"), "is missing: csv needs a file"))
-    case (.csv, let file?) where !DatasetSpec.staysInside(file):
-      problems.append(
-        Problem(
-          join(path, "path"),
-          "found \"\(file)\"; allowed: a path inside a data folder, not absolute and without \"..\""
-        ))
-    default: break
-    }
-    if let facts = builtInFacts, name == .synthetic {
-      // The shape may not have been checked yet: sizes may be anything.
-      let (samples, overflow) = facts.train.addingReportingOverflow(facts.test)
-      let size = [facts.width, facts.channels].reduce(facts.height) {
-        $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1
-      }
-      // Each class has a prototype, in double precision.
-      let (rows, more) = samples.addingReportingOverflow(2 * max(0, min(facts.classes, 1000)))
-      if overflow || more || rows > DatasetSpec.mostSyntheticNumbers / max(size, 1) {
-        problems.append(
-          Problem(
-            join(path, "train"),
-            "\(facts.train) and \(facts.test) samples and \(facts.classes) prototypes of \(size) "
-              + "numbers do not fit in memory; at most \(DatasetSpec.mostSyntheticNumbers) numbers")
-        )
+    guard let kind = kinds.first(where: { $0.name == written }) else { return nil }
+    let own = Set(kind.fields.map(\.key))
+    for other in kinds {
+      for key in other.fields.map(\.key) where !own.contains(key) && node[key] != nil {
+        let problem = Problem(
+          join(path, key), "belongs to \(owners(of: key)), not to \(kind.name)")
+        if !problems.contains(problem) { problems.append(problem) }
       }
     }
-    if augment != .none, name == .csv {
-      problems.append(Problem(join(path, "augment"), "csv rows are not pictures; leave it out"))
-    }
-    refuseMoreThanPublished(at: path, problems: &problems)
+    let members = kind.members(of: node, at: path, problems: &problems)
+    let spec = DatasetSpec(
+      kind: kind, members: members, train: node["train"]?.intValue, test: node["test"]?.intValue,
+      validation: DatasetSpec.validation.value(in: node))
+    refuseMoreThanPublished(spec, at: path, problems: &problems)
+    return spec
   }
 
-  /// Two gibibytes as floats: what is made up need not be larger.
-  private static let mostSyntheticNumbers = 1 << 29
+  /// Reads a description from outside: its shape is checked first.
+  package func spec(of node: JSON) throws(InvalidDocument) -> DatasetSpec {
+    var problems: [Problem] = []
+    shape.check(node, at: "dataset", into: &problems)
+    guard problems.isEmpty, let spec = read(node, at: "dataset", problems: &problems),
+      problems.isEmpty
+    else { throw InvalidDocument(problems) }
+    return spec
+  }
+
+  private func owners(of key: String) -> String {
+    kinds.filter { $0.fields.contains { $0.key == key } }.map(\.name).joined(separator: " and ")
+  }
 
   /// Refuses more samples than a named set is published with.
-  private func refuseMoreThanPublished(at path: String, problems: inout [Problem]) {
-    var whole = self
+  private func refuseMoreThanPublished(
+    _ spec: DatasetSpec, at path: String, problems: inout [Problem]
+  ) {
+    var whole = spec
     (whole.train, whole.test) = (nil, nil)
-    guard name != .synthetic, let facts = whole.builtInFacts else { return }
-    for (key, asked, published) in [("train", train, facts.train), ("test", test, facts.test)] {
+    guard !spec.kind.isMadeUp, let facts = whole.publishedFacts else { return }
+    for (key, asked, published) in [
+      ("train", spec.train, facts.train), ("test", spec.test, facts.test),
+    ] {
       if let asked, asked > published {
         problems.append(
-          Problem(join(path, key), "found \(asked); \(name.rawValue) has \(published)"))
+          Problem(join(path, key), "found \(asked); \(spec.name) has \(published)"))
       }
     }
   }
+}
 
-  private func refuseForeignKeys(_ node: JSON, at path: String, problems: inout [Problem]) {
-    let onlyCSV = ["path", "label"]
-    let onlySynthetic = Synthetic.fields.map(\.key)
-    for (keys, owner) in [(onlyCSV, Name.csv), (onlySynthetic, .synthetic)] where name != owner {
-      for key in keys where node[key] != nil {
-        problems.append(
-          Problem(join(path, key), "belongs to \(owner.rawValue), not to \(name.rawValue)"))
-      }
-    }
-  }
+extension DatasetSpec {
+  static let validation = DocumentField.integer(
+    "validation", 0...(.max), default: 0, "Training samples held out for validation")
 
   /// A relative path that cannot climb out of its folder.
   package static func staysInside(_ path: String) -> Bool {
@@ -220,113 +220,22 @@ extension DatasetSpec {
       && !path.split(separator: "/", omittingEmptySubsequences: false).contains("..")
   }
 
-  /// What is known of the named sets by their publication, with the digests that are pinned.
-  package var builtInFacts: DatasetFacts? {
-    func pictures(
-      _ train: Int, _ test: Int, side: Int, _ channels: Int, _ classes: Int, _ digest: String?
-    )
-      -> DatasetFacts
-    {
-      DatasetFacts(
-        train: min(self.train ?? train, train), test: min(self.test ?? test, test), height: side,
-        width: side, channels: channels, classes: classes, digest: digest)
+  /// A file or folder that a kind needs, inside of a data folder: notes where it is missing or leads out.
+  package static func place(
+    _ node: JSON, _ key: String, of kind: String, at path: String, problems: inout [Problem]
+  ) -> String? {
+    guard let place = node[key]?.stringValue else {
+      problems.append(Problem(join(path, key), "is missing: \(kind) needs it"))
+      return nil
     }
-    switch source {
-    case .fashionMNIST:
-      return pictures(60_000, 10_000, side: 28, 1, 10, DatasetSpec.fashionMNISTDigest)
-    case .cifar10: return pictures(50_000, 10_000, side: 32, 3, 10, nil)
-    case .cifar100: return pictures(50_000, 10_000, side: 32, 3, 100, nil)
-    case .imageNet: return pictures(1_281_167, 50_000, side: 224, 3, 1000, nil)
-    case .csv: return nil
-    case .synthetic(let synthetic):
-      return DatasetFacts(
-        train: train ?? 4096, test: test ?? 1024, height: synthetic.height, width: synthetic.width,
-        channels: synthetic.channels, classes: synthetic.classes,
-        digest: Digest.sha256(of: "synthetic " + json.encoded(sorted: true)))
+    guard staysInside(place) else {
+      problems.append(
+        Problem(
+          join(path, key),
+          "found \"\(place)\"; allowed: a path inside a data folder, not absolute and without \"..\""
+        ))
+      return nil
     }
-  }
-
-  /// SHA-256 over the four files of Fashion-MNIST as published, decompressed, in the order training
-  /// images, training labels, test images, test labels.
-  package static let fashionMNISTDigest =
-    "14410854cf7a289477dcfc7df3f8ec24741e281cdcc425ede0d9a748ca630214"
-
-  package var json: JSON {
-    var members: [JSON.Member] = [.init("name", .string(name.rawValue))]
-    func add(_ key: String, _ value: JSON?) {
-      if let value { members.append(.init(key, value)) }
-    }
-    if case .csv(let path, let label) = source {
-      add("path", path.isEmpty ? nil : .string(path))
-      add("label", label.map(JSON.string))
-    }
-    add("train", train.map(JSON.integer))
-    add("test", test.map(JSON.integer))
-    if validation > 0 { members.append(DatasetSpec.validation.member(validation)) }
-    if augment != .none { add("augment", augment.json) }
-    if case .synthetic(let synthetic) = source { members += synthetic.members }
-    return .object(members)
-  }
-}
-
-extension DatasetSpec {
-  /// Reads a description from outside: its shape is checked first.
-  package init(checking node: JSON) throws(InvalidDocument) {
-    var problems: [Problem] = []
-    DatasetSpec.shape.check(node, at: "dataset", into: &problems)
-    guard problems.isEmpty, let spec = DatasetSpec(node, at: "dataset", problems: &problems),
-      problems.isEmpty
-    else { throw InvalidDocument(problems) }
-    self = spec
-  }
-}
-
-extension DatasetSpec.Augment {
-  static let cropPadding = DocumentField.integer(
-    "crop_padding", 0...64, default: 0, "Random crop: pixels of reflection padding")
-  static let flip = DocumentField.flag("flip", "Random horizontal flip")
-
-  init(_ node: JSON) {
-    cropPadding = Self.cropPadding.value(in: node)
-    flip = Self.flip.value(in: node)
-  }
-
-  var json: JSON { .object([Self.cropPadding.member(cropPadding), Self.flip.member(flip)]) }
-}
-
-extension DatasetSpec.Synthetic {
-  private static let height = DocumentField.integer(
-    "height", 1...1024, default: 8, "synthetic: pixels")
-  private static let width = DocumentField.integer(
-    "width", 1...1024, default: 8, "synthetic: pixels")
-  private static let channels = DocumentField.integer(
-    "channels", 1...64, default: 1, "synthetic: channels")
-  private static let classes = DocumentField.integer(
-    "classes", 2...1000, default: 10, "synthetic: classes")
-  private static let noise = DocumentField.number(
-    "noise", .from(0, to: 100), default: "1", "synthetic: noise over signal")
-  private static let seed = DocumentField.integer(
-    "seed", 0...(.max), default: 0, "synthetic: the seed of the data")
-
-  static let fields = [
-    height.field, width.field, channels.field, classes.field, noise.field, seed.field,
-  ]
-
-  init(_ node: JSON) {
-    height = Self.height.value(in: node)
-    width = Self.width.value(in: node)
-    channels = Self.channels.value(in: node)
-    classes = Self.classes.value(in: node)
-    noise = Self.noise.value(in: node)
-    seed = Self.seed.value(in: node)
-  }
-
-  var members: [JSON.Member] {
-    [
-      Self.height.member(height), Self.width.member(width), Self.channels.member(channels),
-      Self.classes.member(classes),
-      // In double precision: digests of made-up data have it so.
-      .init("noise", .real(noise.double)), Self.seed.member(seed),
-    ]
+    return place
   }
 }

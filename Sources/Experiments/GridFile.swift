@@ -51,47 +51,53 @@ extension Grid {
   static let axisShape = Shape.map(
     .list(.anything, count: 1...runLimit), keys: "dotted paths, each with a list of values")
 
-  static let fileShape = ObjectShape(
-    fields: [
-      .init("format", .integer(1...1), "The version of this format: 1."),
-      .init(
-        "name", .name, required: true, "The grid's name, unique in the queue; not digits alone."),
-      .init("description", .text, "What the grid is for."),
-      .init(
-        "share_stages", .bool,
-        "Whether stages that runs have in common are trained once (the default), or by each run alone."
-      ),
-    ] + RunSpec.fields + [
-      .init(
-        "seeds",
-        .either([
-          .list(.integer(0...SeedRange.largest), count: 1...runLimit),
-          .word(
-            allowed: "a range such as \"1-10\"", pattern: "^[0-9]+-[0-9]+$", near: [],
-            accepts: { SeedRange($0) != nil }),
-        ]), "One run a seed, as a list or a range \"1-10\"; [1] by default."),
-      .init("grid", axisShape, "Axes: every combination of values becomes a run."),
-      .init("zip", axisShape, "Axes in lockstep: lists of one length, the n-th values together."),
-      .init(
-        "variants", .map(.map(.anything, keys: "dotted paths with values"), keys: "named variants"),
-        "Named sets of overrides."),
-    ])
+  /// What a file has before the members of its runs.
+  private static let head: [ObjectShape.Field] = [
+    .init("format", .integer(1...1), "The version of this format: 1."),
+    .init(
+      "name", .name, required: true, "The grid's name, unique in the queue; not digits alone."),
+    .init("description", .text, "What the grid is for."),
+    .init(
+      "share_stages", .bool,
+      "Whether stages that runs have in common are trained once (the default), or by each run alone."
+    ),
+  ]
+
+  private static let axes: [ObjectShape.Field] = [
+    .init(
+      "seeds",
+      .either([
+        .list(.integer(0...SeedRange.largest), count: 1...runLimit),
+        .word(
+          allowed: "a range such as \"1-10\"", pattern: "^[0-9]+-[0-9]+$", near: [],
+          accepts: { SeedRange($0) != nil }),
+      ]), "One run a seed, as a list or a range \"1-10\"; [1] by default."),
+    .init("grid", axisShape, "Axes: every combination of values becomes a run."),
+    .init("zip", axisShape, "Axes in lockstep: lists of one length, the n-th values together."),
+    .init(
+      "variants", .map(.map(.anything, keys: "dotted paths with values"), keys: "named variants"),
+      "Named sets of overrides."),
+  ]
+
+  static func fileShape(_ datasets: DatasetVocabulary) -> ObjectShape {
+    ObjectShape(fields: head + RunSpec.fields(datasets) + axes)
+  }
 
   /// The JSON Schema (draft 2020-12) of grid files.
-  package static var schema: JSON {
+  package static func schema(_ datasets: DatasetVocabulary) -> JSON {
     var members: [JSON.Member] = [
       .init("$schema", "https://json-schema.org/draft/2020-12/schema"),
       .init("title", "jobctl grid file"),
     ]
     // Keys that an axis may supply are not required of the file itself.
     let required: JSON = ["name"]
-    for member in Shape.object(fileShape).schema.members ?? [] {
+    for member in Shape.object(fileShape(datasets)).schema.members ?? [] {
       members.append(member.key == "required" ? .init("required", required) : member)
     }
     return .object(members)
   }
 
-  package init(parsing text: String) throws(InvalidDocument) {
+  package init(parsing text: String, _ datasets: DatasetVocabulary) throws(InvalidDocument) {
     let document: JSON
     do { document = try JSON(parsing: text) } catch {
       let start = text.drop { $0.isWhitespace || $0 == "\u{FEFF}" }
@@ -107,13 +113,14 @@ extension Grid {
       }
       throw InvalidDocument([Problem("", "this is not JSON: \(error.description)")])
     }
-    try self.init(document: document)
+    try self.init(document: document, datasets)
   }
 
-  package init(document: JSON) throws(InvalidDocument) {
+  package init(document: JSON, _ datasets: DatasetVocabulary) throws(InvalidDocument) {
     var problems: [Problem] = []
-    Shape.object(Grid.fileShape).check(document, at: "", partial: true, into: &problems)
-    let axes = Axis.all(in: document, problems: &problems)
+    Shape.object(Grid.fileShape(datasets)).check(document, at: "", partial: true, into: &problems)
+    let run = Shape.object(ObjectShape(fields: RunSpec.fields(datasets)))
+    let axes = Axis.all(in: document, of: run, problems: &problems)
     if document["name"] == nil {
       problems.append(Problem("name", "is missing: \(Shape.name.words)"))
     }
@@ -124,13 +131,13 @@ extension Grid {
           "found \"\(name)\"; digits alone are a grid's number in commands: add a letter"))
     }
     guard problems.isEmpty else {
-      throw InvalidDocument(problems + Grid.further(document, than: problems))
+      throw InvalidDocument(problems + Grid.further(document, datasets, than: problems))
     }
     self.document = document
     name = document["name"]?.stringValue ?? ""
     sharesStages = document["share_stages"]?.boolValue ?? true
     seeds = Axis.seeds(in: document)
-    settings = try Grid.expand(document, along: axes, seeds: seeds)
+    settings = try Grid.expand(document, datasets, along: axes, seeds: seeds)
   }
 
   package var runCount: Int { settings.count * seeds.count }
@@ -141,17 +148,19 @@ extension Grid {
   }
 
   /// What else is wrong in the sections whose shape is right, so that nothing is left for a second try.
-  private static func further(_ document: JSON, than problems: [Problem]) -> [Problem] {
+  private static func further(
+    _ document: JSON, _ datasets: DatasetVocabulary, than problems: [Problem]
+  ) -> [Problem] {
     let broken = Set(problems.map(\.section))
     var found: [Problem] = []
     // The network has no influence on batches and rates: where it is broken, any other will do.
     let readable =
       broken.contains("network") ? document.setting(["network"], to: "cnn") : document
-    let spec = RunSpec(readable, problems: &found)
+    let spec = RunSpec(readable, datasets, problems: &found)
     // Sizes that the data set does not have may be beyond arithmetic.
     if let spec, broken.isDisjoint(with: ["dataset", "epochs", "batch", "optimizer", "schedule"]),
       !found.contains(where: { $0.section == "dataset" }),
-      let facts = spec.training.dataset.builtInFacts
+      let facts = spec.training.dataset.publishedFacts
     {
       _ = spec.phases(samples: facts.train, problems: &found)
     }
@@ -160,7 +169,7 @@ extension Grid {
   }
 
   private static func expand(
-    _ document: JSON, along axes: [Axis], seeds: [Int]
+    _ document: JSON, _ datasets: DatasetVocabulary, along axes: [Axis], seeds: [Int]
   ) throws(InvalidDocument) -> [Setting] {
     let count = axes.reduce(1) {
       $0 * min($1.points.count, runLimit + 1) > runLimit ? runLimit + 1 : $0 * $1.points.count
@@ -168,14 +177,14 @@ extension Grid {
     guard count * seeds.count <= runLimit else {
       throw InvalidDocument([Problem("", "the axes span more than \(runLimit) runs")])
     }
+    let fields = RunSpec.fields(datasets)
     let base = JSON.object(
-      (document.members ?? []).filter { member in RunSpec.fields.contains { $0.key == member.key } }
-    )
+      (document.members ?? []).filter { member in fields.contains { $0.key == member.key } })
     let longestSeed = String(seeds.max() ?? 1)
     var found = RunProblems()
     var settings: [Setting] = []
     var names = RunNames()
-    let shape = Shape.object(ObjectShape(fields: RunSpec.fields))
+    let shape = Shape.object(ObjectShape(fields: fields))
     for index in 0..<count {
       var (rest, node, labels) = (index, base, [JSON.Member]())
       var points: [Axis.Point] = []
@@ -191,7 +200,7 @@ extension Grid {
       let setting = Setting.name(labels)
       names.add(Setting.runName(setting, seed: longestSeed))
       shape.check(node, at: "", into: &problems)
-      if problems.isEmpty, let spec = RunSpec(node, problems: &problems) {
+      if problems.isEmpty, let spec = RunSpec(node, datasets, problems: &problems) {
         settings.append(Setting(labels: labels, spec: spec))
       }
       found.add(problems, of: Setting.runName(setting, seed: String(seeds[0])), seeds.count)

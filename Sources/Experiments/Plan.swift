@@ -104,8 +104,7 @@ extension Plan {
     for var setting in grid.settings {
       let dataset = setting.spec.training.dataset
       // The same files, whatever is held out of them or done to their pictures.
-      var data = dataset
-      (data.validation, data.augment) = (0, .none)
+      let data = dataset.samplesAlone
       if known[data] == nil { known[data] = try facts(data) }
       guard let fact = known[data] else { continue }
       setting.spec.training.datasetDigest = fact.digest

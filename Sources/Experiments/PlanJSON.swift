@@ -43,12 +43,9 @@ extension Plan {
     var reasons: [String] = []
     for planned in settings {
       let spec = planned.setting.spec.training
-      if spec.dataset.name == .imageNet {
-        reasons.append("the data set imagenet can only be planned")
-      }
-      if spec.dataset.name != .imageNet, spec.datasetDigest == nil {
+      if spec.datasetDigest == nil {
         reasons.append(
-          "the files of the data set \(spec.dataset.name.rawValue) are not here, so its digest is unknown; "
+          "the files of the data set \(spec.dataset.words) are not here, so its digest is unknown; "
             + "set JOBCTL_DATA to the folder that holds them")
       }
     }

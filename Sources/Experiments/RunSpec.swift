@@ -24,8 +24,12 @@ package struct RunSpec: Hashable, Sendable {
   static let labelSmoothing = DocumentField.number(
     "label_smoothing", .from(0, to: 0.999), default: "0", "The share that other classes get")
 
-  static let fields: [ObjectShape.Field] = [
-    .init("dataset", DatasetSpec.shape, required: true, "The data, by name or as an object."),
+  static func fields(_ datasets: DatasetVocabulary) -> [ObjectShape.Field] {
+    [.init("dataset", datasets.shape, required: true, "The data, by name or as an object.")]
+      + others
+  }
+
+  private static let others: [ObjectShape.Field] = [
     .init("network", NetworkSpec.shape, required: true, "The network, by name or as an object."),
     .init(
       "epochs", .number(.above(0, to: Double(mostEpochs))), required: true, "How long to train."),
@@ -43,11 +47,11 @@ package struct RunSpec: Hashable, Sendable {
 
   /// Reads a run's document, which has been checked by its shape. Nil where a part has a name that
   /// is none.
-  init?(_ node: JSON, problems: inout [Problem]) {
+  init?(_ node: JSON, _ datasets: DatasetVocabulary, problems: inout [Problem]) {
     func part(_ key: String) -> JSON { node[key] ?? .null }
     // All of them, so that each says what is wrong with it.
     let batch = BatchSpec(part("batch"), at: "batch", problems: &problems)
-    let dataset = DatasetSpec(part("dataset"), at: "dataset", problems: &problems)
+    let dataset = datasets.read(part("dataset"), at: "dataset", problems: &problems)
     let network = NetworkSpec(part("network"), at: "network", problems: &problems)
     let optimizer = OptimizerSpec(part("optimizer"), at: "optimizer", problems: &problems)
     let schedule = ScheduleSpec(part("schedule"), at: "schedule", problems: &problems)

@@ -35,17 +35,19 @@ package struct TrainingSpec: Hashable, Sendable {
 
   /// Reads what the queue has stored. A submitter may have sent it without the planner, so all of the
   /// planner's shapes are checked.
-  package init(_ document: JSON) throws(InvalidDocument) {
+  package init(_ document: JSON, _ datasets: DatasetVocabulary) throws(InvalidDocument) {
     let node = TrainingSpec.withoutRate(document)
     var problems: [Problem] = []
     for (key, shape) in [
-      ("dataset", DatasetSpec.shape), ("network", NetworkSpec.shape), ("loss", RunSpec.lossShape),
+      ("dataset", datasets.shape), ("network", NetworkSpec.shape), ("loss", RunSpec.lossShape),
       ("optimizer", OptimizerSpec.constantsShape), ("ghost", BatchSpec.ghost.shape),
     ] {
       shape.check(node[key] ?? .null, at: key, into: &problems)
     }
     guard problems.isEmpty else { throw InvalidDocument(problems) }
-    guard let dataset = DatasetSpec(node["dataset"] ?? .null, at: "dataset", problems: &problems),
+    guard
+      let dataset = datasets.read(
+        node["dataset"] ?? .null, at: "dataset", problems: &problems),
       let network = NetworkSpec(node["network"] ?? .null, at: "network", problems: &problems),
       let optimizer = OptimizerSpec(
         node["optimizer"] ?? .null, at: "optimizer", problems: &problems),
@@ -66,10 +68,10 @@ package struct TrainingSpec: Hashable, Sendable {
     return document.setting(["optimizer"], to: .object(constants))
   }
 
-  /// Without what says nothing of the numbers: a file's path, for which its content digest stands.
+  /// Without what says nothing of the numbers: the place of the data, for which their digest stands.
   package var content: TrainingSpec {
     var content = self
-    content.dataset = dataset.withoutPath
+    content.dataset = dataset.withoutPlace
     return content
   }
 }

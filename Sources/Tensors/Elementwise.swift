@@ -84,29 +84,6 @@ package enum CrossEntropy {
   }
 }
 
-/// One picture's way from bytes to a network's input.
-package enum Picture {
-  /// Normalizes, shifts by (dy, dx) with reflection at the border, and mirrors when `flip`.
-  package static func write(
-    _ out: FloatPointer, image: UnsafePointer<UInt8>, height: Int, width: Int, channels: Int,
-    mean: [Float], inverseDeviation: [Float], dy: Int, dx: Int, flip: Bool
-  ) {
-    ck_image(
-      out, image, Int32(height), Int32(width), Int32(channels), mean, inverseDeviation, Int32(dy),
-      Int32(dx), flip ? 1 : 0)
-  }
-
-  /// The same of pixels that are normalized already.
-  package static func write(
-    _ out: FloatPointer, normalized image: UnsafePointer<Float>, height: Int, width: Int,
-    channels: Int, dy: Int, dx: Int, flip: Bool
-  ) {
-    ck_image_floats(
-      out, image, Int32(height), Int32(width), Int32(channels), Int32(dy), Int32(dx),
-      flip ? 1 : 0)
-  }
-}
-
 /// Which kernels this machine runs: part of the numerics fingerprint.
 package var kernelDescription: String {
   "\(String(cString: ck_instruction_set())), \(BLAS.description)"

@@ -30,7 +30,8 @@ extension TrainingSpec {
     let state = 4 * (network.parameterCount * (1 + slots) + network.statisticCount)
     let data = dataset.memory(facts)
     // A checkpoint is a copy of the state, made while training goes on.
-    let most = max(data.loading, data.loaded + training + state)
+    let feeding = dataset.feeding(facts, ghost: ghost, threads: threads)
+    let most = max(data.loading, data.loaded + feeding + training + state)
     return RunCost(
       memoryBytes: TrainingSpec.idleWorker + most,
       checkpointBytes: Int(TrainingSpec.compressed * Double(state)))

@@ -41,7 +41,7 @@ package final class StageTrainer {
   private let network: Network
   private let executor: Executor
   private let state: TrainingState
-  private var stream: SampleStream
+  private let reader: BatchReader
   private let samplesPerEpoch: Int
   private let guessing: Guessing
   private var since = ContinuousClock.now
@@ -63,7 +63,7 @@ package final class StageTrainer {
     state = TrainingState(work, network: network)
     samplesPerEpoch = dataset.trainIndices.count
     guessing = Guessing(labels: dataset.test.labels)
-    stream = SampleStream(seed: work.seed, count: samplesPerEpoch)
+    reader = BatchReader(dataset, seed: work.seed, ghost: work.ghost, threads: max(1, threads))
     if let checkpoint {
       try state.restore(checkpoint, for: work)
     } else if work.start != 0 {
@@ -116,8 +116,8 @@ package final class StageTrainer {
     while state.ghosts < work.ghostsPerUpdate {
       try goOn()
       if hooks.wantsCheckpoint() { hooks.checkpointed(snapshot().content) }
-      if isProbeDue { probe() }
-      if let reason = ghostBatch() { return .diverged(reason: reason) }
+      if isProbeDue { try probe() }
+      if let reason = try ghostBatch() { return .diverged(reason: reason) }
     }
     if let reason = applyUpdate(rate) { return .diverged(reason: reason) }
     state.clock += work.law.batch
@@ -138,9 +138,9 @@ package final class StageTrainer {
   }
 
   /// Adds one ghost batch's gradient; says why where the run has diverged.
-  private func ghostBatch() -> String? {
+  private func ghostBatch() throws(Stopped) -> String? {
     let from = state.clock + state.ghosts * work.ghost
-    let (loss, correct) = gradient(from: from)
+    let (loss, correct) = try gradient(from: from)
     guard loss.isFinite else { return "the training loss is no longer finite at sample \(from)" }
     executor.foldStatistics(into: state.statistics)
     state.lossSum += loss
@@ -152,9 +152,10 @@ package final class StageTrainer {
   }
 
   /// The gradient of the ghost batch that starts at a sample, with its summed loss.
-  private func gradient(from: Int) -> (loss: Double, correct: Int) {
-    let labels = dataset.writeTraining(
-      executor.input, stream.draws(from..<from + work.ghost), seed: work.seed, team: team)
+  private func gradient(from: Int) throws(Stopped) -> (loss: Double, correct: Int) {
+    let labels = try read { () throws(DatasetError) in
+      try reader.training(executor.input, from: from, team: team)
+    }
     executor.forward(
       .training, images: work.ghost, parameters: state.parameters, statistics: state.statistics)
     let result = executor.loss(
@@ -167,6 +168,13 @@ package final class StageTrainer {
     return (loss, result.correct.reduce(0) { $0 + Int($1) })
   }
 
+  /// What cannot be read ends the training: the state before it can be gone on from.
+  private func read(_ body: () throws(DatasetError) -> [Int32]) throws(Stopped) -> [Int32] {
+    do throws(DatasetError) { return try body() } catch {
+      throw Stopped(outcome: .unreadable(error, snapshot()))
+    }
+  }
+
   // MARK: - Gradient noise
 
   /// Where an update is one ghost batch, there is nothing to compare its gradient with.
@@ -177,14 +185,14 @@ package final class StageTrainer {
 
   /// Gradients of the next ghost batches at the weights of now, for the noise scale alone. Touches
   /// nothing that training goes on from: the sums of an update that has not begun are free.
-  private func probe() {
+  private func probe() throws(Stopped) {
     let start = ContinuousClock.now
     let ghosts = work.probe?.ghostBatches ?? 0
     var noise = state.noise
     for ghost in 0..<ghosts {
       let from = state.clock + ghost * work.ghost
       // Training meets these samples at other weights: whether it diverges is for it to say.
-      guard gradient(from: from).loss.isFinite else { return }
+      guard try gradient(from: from).loss.isFinite else { return }
       noise.ghostSquares += squareSum(executor.gradients)
       Elementwise.copy(
         state.segment.base, from: executor.gradients.base, adding: ghost > 0,
@@ -277,12 +285,14 @@ package final class StageTrainer {
     -> (score: Measurement.Score, correct: Int)
   {
     var (loss, correct) = (0.0, 0)
+    let batches = reader.inOrder(samples, indices, by: executor.capacity)
     for start in stride(from: 0, to: indices.count, by: executor.capacity) {
       try goOn()
-      let chosen = Array(indices[start..<min(start + executor.capacity, indices.count)])
-      let labels = dataset.write(executor.input, samples, chosen, team: team)
+      let labels = try read { () throws(DatasetError) in
+        try batches.write(executor.input, from: start, team: team)
+      }
       executor.forward(
-        .inference, images: chosen.count, parameters: state.parameters, statistics: state.statistics
+        .inference, images: labels.count, parameters: state.parameters, statistics: state.statistics
       )
       let result = executor.loss(labels: labels, smoothing: 0, training: false)
       for value in result.loss { loss += value }

@@ -1,3 +1,4 @@
+import Datasets
 import Experiments
 import Values
 
@@ -105,6 +106,8 @@ package enum StageOutcome: Sendable {
   case finished(Checkpoint)
   case drained(Checkpoint)
   case abandoned
+  /// Data could not be read; the checkpoint is of the moment before.
+  case unreadable(DatasetError, Checkpoint)
   /// A result, not a failure: the loss, a gradient or a statistic was no longer finite.
   case diverged(reason: String)
 

@@ -61,6 +61,15 @@ extension DocumentField<Bool> {
   }
 }
 
+extension DocumentField<String> {
+  package static func word(
+    _ key: String, _ words: [String], default fallback: String, _ doc: String
+  ) -> DocumentField {
+    DocumentField(
+      key, .choice(words), default: fallback, doc, read: \.stringValue, written: JSON.string)
+  }
+}
+
 extension DocumentField<[Int]> {
   package static func integers(
     _ key: String, _ range: ClosedRange<Int>, count: ClosedRange<Int>, default fallback: [Int],

@@ -56,6 +56,13 @@ package struct ObjectShape: Sendable {
       self.isRequired = required
       self.doc = doc
     }
+
+    /// A member that two owners have in common: what either allows, and what both say of it.
+    package func joined(with other: Field) -> Field {
+      return Field(
+        key, shape.joined(with: other.shape),
+        required: isRequired && other.isRequired, doc == other.doc ? doc : "\(doc) \(other.doc)")
+    }
   }
 
   let fields: [Field]
@@ -74,6 +81,17 @@ package struct ObjectShape: Sendable {
       }
     }
     return nil
+  }
+}
+
+extension Shape {
+  /// What either of two allows: of two objects one with the members of both.
+  fileprivate func joined(with other: Shape) -> Shape {
+    if case .object(let own) = self, case .object(let others) = other {
+      let more = others.fields.filter { own[$0.key] == nil }
+      return .object(ObjectShape(fields: own.fields + more))
+    }
+    return words == other.words ? self : .either([self, other])
   }
 }
 

@@ -14,7 +14,7 @@ actor DatasetShelf {
     let spec: DatasetSpec
 
     init(_ spec: DatasetSpec, _ digest: String) {
-      (self.digest, self.spec) = (digest, spec.withoutPath)
+      (self.digest, self.spec) = (digest, spec.withoutPlace)
     }
   }
 

@@ -43,6 +43,8 @@ struct StageRunner: Sendable {
     case diverged(String)
     /// The store could not take the checkpoint.
     case unwritten(String)
+    /// A file of the data could not be read; with a checkpoint of the moment before where there was room.
+    case unreadable(String, CheckpointRow?)
     /// The stage cannot be trained from what there is.
     case failed(String)
   }
@@ -130,7 +132,7 @@ struct StageRunner: Sendable {
   private func prepared() async throws -> (StageWork, Dataset) {
     let work = try StageWork(claimed)
     // Before anything is opened: a submitter may have sent data of any size.
-    try work.check(work.spec.dataset.builtInFacts, planned: claimed.memoryBytes)
+    try work.check(work.spec.dataset.publishedFacts, planned: claimed.memoryBytes)
     guard let digest = work.spec.datasetDigest else { throw UnsoundStage.namesNoData }
     let dataset: Dataset
     do throws(DatasetError) {
@@ -213,6 +215,13 @@ struct StageRunner: Sendable {
       return .failed(reason)
     case .unwritten(let reason):
       return try await holdBack(reason, delay: StageRunner.fullDiskDelay)
+    case .unreadable(let reason, let checkpoint):
+      if let checkpoint {
+        _ = try await queue.registerCheckpoint(
+          claimed.lease, checkpoint: checkpoint, measurements: measurements, progress: progress())
+      }
+      if let digest = claimed.spec["dataset_digest"]?.stringValue { lacks(digest) }
+      return try await holdBack(reason)
     }
   }
 
@@ -284,6 +293,9 @@ struct StageRunner: Sendable {
     case .drained(let end): drain(end.content)
     case .abandoned: .abandoned
     case .diverged(let reason): .diverged(reason)
+    case .unreadable(let error, let end):
+      // Without room the stage goes on from the checkpoint before.
+      .unreadable("\(error)", try? write(end.content))
     }
   }
 

@@ -1,3 +1,4 @@
+import Datasets
 import Experiments
 import Foundation
 import JobQueue
@@ -181,7 +182,7 @@ extension QueueUnderLoad {
       """
     let start = ContinuousClock.now
     let plan = try Plan(Grid(parsing: text)) { dataset throws(InvalidDocument) in
-      guard let facts = dataset.builtInFacts else {
+      guard let facts = dataset.publishedFacts else {
         throw InvalidDocument([Problem("dataset", "is not built in")])
       }
       return facts

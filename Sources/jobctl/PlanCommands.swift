@@ -42,7 +42,7 @@ struct GridFileArgument: ParsableArguments {
       guard let text = String(validating: data, as: UTF8.self) else {
         throw InvalidDocument([Problem("", "it is not UTF-8 text")])
       }
-      let folders = DataFolders(environment: ProcessInfo.processInfo.environment)
+      let folders = DataFolders.ofProcess
       return try Plan(Grid(parsing: text)) { dataset throws(InvalidDocument) in
         try dataset.facts(from: folders)
       }
@@ -67,7 +67,8 @@ private final class Costs {
     var kind = spec
     // No constant of the optimizer changes what it takes.
     kind.optimizer.weightDecay = .zero
-    (kind.labelSmoothing, kind.dataset.augment) = (.zero, .none)
+    kind.labelSmoothing = .zero
+    kind.dataset = kind.dataset.samplesAlone
     let key = Key(spec: kind, facts: facts)
     if let cost = known[key] { return cost }
     let cost = spec.cost(facts, threads: 1)
@@ -96,6 +97,13 @@ struct PlanCommand: ParsableCommand {
     let plan = try grid.plan()
     let costs = Costs()
     print(json ? plan.json { members(costs.cost($0, $1)) }.pretty() : plan.text)
+  }
+}
+
+extension DataFolders {
+  static var ofProcess: DataFolders {
+    DataFolders(
+      environment: ProcessInfo.processInfo.environment, home: DatabaseOptions.home)
   }
 }
 

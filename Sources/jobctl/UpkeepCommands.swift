@@ -289,20 +289,20 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   private func askData(_ say: Say) {
-    let folders = DataFolders(environment: ProcessInfo.processInfo.environment)
+    let folders = DataFolders.ofProcess
     for root in folders.roots {
       let exists = FileManager.default.fileExists(atPath: root)
       say("data folder", true, root + (exists ? "" : " (not there)"))
     }
-    for name in [DatasetSpec.Name.fashionMNIST, .cifar10, .cifar100] {
+    for name in ["fashion-mnist", "cifar-10", "cifar-100"] {
       do {
-        _ = try DatasetSpec(checking: .string(name.rawValue)).files(in: folders)
-        say("data set", true, name.rawValue)
+        _ = try DatasetSpec(checking: .string(name)).files(in: folders)
+        say("data set", true, name)
       } catch {
         if case DatasetError.absent = error {
-          say("data set", true, "\(name.rawValue) (absent: grids of it wait)")
+          say("data set", true, "\(name) (absent: grids of it wait)")
         } else {
-          say("data set", false, "\(name.rawValue): \(error)")
+          say("data set", false, "\(name): \(error)")
         }
       }
     }

@@ -68,7 +68,7 @@ struct WorkerCommand: AsyncParsableCommand {
     let options = WorkerOptions(
       slots: slots ?? threads, threads: threads, grid: only, untilEmpty: untilEmpty,
       checkpointEvery: .milliseconds(Int(nearest: checkpointEvery * 1000)), checkpoints: store.path,
-      dataFolders: DataFolders(environment: ProcessInfo.processInfo.environment),
+      dataFolders: .ofProcess,
       version: Jobctl.version)
     let display = ProgressDisplay(isShown: progress)
     let monitor = WorkerMonitor(version: Jobctl.version)

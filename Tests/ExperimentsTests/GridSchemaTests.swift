@@ -1,3 +1,4 @@
+import Datasets
 import Experiments
 import Foundation
 import TestSupport
@@ -39,7 +40,7 @@ import Values
       let text = try String(contentsOf: folder.appending(path: file), encoding: .utf8)
       let grid = try Grid(parsing: text)
       // What a CSV file holds is known where it is only.
-      if grid.settings.allSatisfy({ $0.spec.training.dataset.builtInFacts != nil }) {
+      if grid.settings.allSatisfy({ $0.spec.training.dataset.publishedFacts != nil }) {
         _ = try plan(JSON(parsing: text))
       }
     }

@@ -1,3 +1,4 @@
+import Datasets
 import Experiments
 import Foundation
 import TestSupport
@@ -9,7 +10,7 @@ import Values
   private func problems(_ text: String) -> [Problem] {
     do {
       _ = try Plan(Grid(parsing: text)) { spec throws(InvalidDocument) in
-        guard let facts = spec.builtInFacts else {
+        guard let facts = spec.publishedFacts else {
           throw InvalidDocument([Problem("dataset", "?")])
         }
         return facts

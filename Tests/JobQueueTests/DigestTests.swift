@@ -1,3 +1,4 @@
+import Datasets
 import Experiments
 import Foundation
 import JobQueue
@@ -37,7 +38,7 @@ import Values
     let document = try JSON(parsing: String(contentsOfFile: path, encoding: .utf8))
     return try Plan(Grid(document: document)) { dataset throws(InvalidDocument) in
       var facts =
-        dataset.builtInFacts
+        dataset.publishedFacts
         ?? DatasetFacts(
           train: 100_000, test: 100, height: 32, width: 32, channels: 3, classes: 10, digest: nil)
       facts.digest = facts.digest ?? Digest.sha256(of: dataset.json.encoded(sorted: true))

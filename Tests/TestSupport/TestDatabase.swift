@@ -1,3 +1,4 @@
+import Datasets
 import Experiments
 import Foundation
 import JobQueue
@@ -108,7 +109,7 @@ package func smallGrid(_ name: String, changing changes: [(String, JSON)] = []) 
 
 package func plan(_ document: JSON) throws -> Plan {
   try Plan(Grid(document: document)) { dataset throws(InvalidDocument) in
-    guard let facts = dataset.builtInFacts else {
+    guard let facts = dataset.publishedFacts else {
       throw InvalidDocument([Problem("dataset", "unknown")])
     }
     return facts

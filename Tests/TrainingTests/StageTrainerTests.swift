@@ -87,7 +87,7 @@ struct SmallRun {
           isDone = true
         case .drained(let end):
           checkpoint = try passThroughFile(end.content.sealed().checkpoint, store)
-        case .abandoned, .diverged:
+        case .abandoned, .diverged, .unreadable:
           Issue.record("a small run must finish")
           isDone = true
         }

@@ -249,16 +249,6 @@ void ck_lars(float *w, float *v, const float *g, size_t n, float rate, float m, 
 void ck_adam(float *w, float *p, float *q, const float *g, size_t n, double rate, double beta1,
              double beta2, double epsilon, double decay, double correction1, double correction2);
 
-// ---- input -------------------------------------------------------------------------------------
-
-// One image of bytes [height][width][channels] becomes floats (v - mean) / deviation, shifted by
-// (dy, dx) with reflection at the border, mirrored left to right when flip.
-void ck_image(float *out, const uint8_t *image, int height, int width, int channels,
-              const float *mean, const float *inverse_deviation, int dy, int dx, int flip);
-// The same of pixels that are normalized already.
-void ck_image_floats(float *out, const float *image, int height, int width, int channels, int dy,
-                     int dx, int flip);
-
 #ifdef __cplusplus
 }
 #endif

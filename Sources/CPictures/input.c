@@ -1,5 +1,5 @@
 // From stored bytes to a network's input: normalization, crop and flip in one pass.
-#include "CKernels.h"
+#include "CPictures.h"
 
 static int reflect(int i, int n) {
   // 0 1 2 3 with one pixel of padding reads 1 | 0 1 2 3 | 2; wider paddings go back and forth.
@@ -9,7 +9,7 @@ static int reflect(int i, int n) {
   return i < n ? i : period - i;
 }
 
-void ck_image(float *out, const uint8_t *image, int height, int width, int channels,
+void cp_image(float *out, const uint8_t *image, int height, int width, int channels,
               const float *mean, const float *inverse_deviation, int dy, int dx, int flip) {
   for (int y = 0; y < height; y++) {
     const uint8_t *line = image + (long)reflect(y + dy, height) * width * channels;
@@ -22,7 +22,7 @@ void ck_image(float *out, const uint8_t *image, int height, int width, int chann
   }
 }
 
-void ck_image_floats(float *out, const float *image, int height, int width, int channels, int dy,
+void cp_image_floats(float *out, const float *image, int height, int width, int channels, int dy,
                      int dx, int flip) {
   for (int y = 0; y < height; y++) {
     const float *line = image + (long)reflect(y + dy, height) * width * channels;

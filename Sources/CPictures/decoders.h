@@ -1,0 +1,20 @@
+// What pictures.c asks of the decoder of each type; a new type has these three functions.
+#ifndef CPICTURES_DECODERS_H
+#define CPICTURES_DECODERS_H
+
+#include <stdlib.h>
+
+#include "CPictures.h"
+
+cp_status jpeg_probe(const uint8_t *bytes, long count, cp_facts *facts, char *message, int size);
+cp_status jpeg_decode(const uint8_t *bytes, long count, cp_box box, int out_width, int out_height,
+                      int most_scale, uint8_t **pixels, int *width, int *height, double at[4],
+                      char *message, int size);
+cp_status jpeg_verify(const uint8_t *bytes, long count, char *message, int size);
+
+cp_status png_probe(const uint8_t *bytes, long count, cp_facts *facts, char *message, int size);
+cp_status png_decode(const uint8_t *bytes, long count, cp_box box, uint8_t **pixels, int *width,
+                     int *height, double at[4], char *message, int size);
+cp_status png_verify(const uint8_t *bytes, long count, char *message, int size);
+
+#endif

@@ -1,0 +1,210 @@
+import Experiments
+import Foundation
+import Tensors
+import Values
+
+/// Pictures in folders, one a class: `train/<class>/*`, and `val/<class>/*` or `test/<class>/*`. They stay in
+/// their files, and are decoded as they are trained on. ImageNet is such a folder at 224 pixels.
+package struct ImageFolder: DatasetKind {
+  /// "image-folder", or "imagenet" with its sizes and its usual place.
+  package let name: String
+  private let isImageNet: Bool
+
+  package static let general = ImageFolder(name: "image-folder", isImageNet: false)
+  package static let imageNet = ImageFolder(name: "imagenet", isImageNet: true)
+
+  package let places: Set = ["path"]
+  package let uses: Set = [PictureAugmentation.key]
+
+  private static let sizes = 8...1024
+  private static let damaged = DocumentField.word(
+    "damaged", ["refuse", "skip"], default: "refuse",
+    "image-folder: what becomes of files that cannot be decoded")
+  private static let held = DocumentField.number(
+    "test_share", .from(0, to: 0.9), default: "0.2",
+    "image-folder: the share of train/ that is the test split where there is no val/ or test/")
+
+  package var fields: [ObjectShape.Field] {
+    [
+      .init("path", .text, "image-folder: the folder, relative to a data folder of the worker."),
+      .init(
+        "size", .integer(ImageFolder.sizes),
+        "image-folder: pixels of a side of the network's input; imagenet has 224 by default."),
+      ResizedCrop.field, ImageFolder.damaged.field, ImageFolder.held.field,
+    ]
+  }
+
+  package func members(
+    of node: JSON, at path: String, problems: inout [Problem]
+  ) -> [JSON.Member] {
+    var members: [JSON.Member] = []
+    if isImageNet, node["path"] == nil {
+      members.append(.init("path", "imagenet"))
+    } else if let place = DatasetSpec.place(node, "path", of: name, at: path, problems: &problems) {
+      members.append(.init("path", .string(place)))
+    }
+    let size = node["size"]?.intValue ?? (isImageNet ? 224 : nil)
+    if let size {
+      members.append(.init("size", .integer(size)))
+    } else {
+      problems.append(
+        Problem(
+          join(path, "size"), "is missing: pixels of a side of the network's input, such as 64"))
+    }
+    members.append(ImageFolder.damaged.member(ImageFolder.damaged.value(in: node)))
+    members.append(ImageFolder.held.member(ImageFolder.held.value(in: node)))
+    return members + ResizedCrop(node[PictureAugmentation.key]).members
+  }
+
+  package func published(_ spec: DatasetSpec) -> DatasetFacts? {
+    guard isImageNet else { return nil }
+    return pictures(
+      spec, train: 1_281_167, test: 50_000, side: side(of: spec), channels: 3, classes: 1000)
+  }
+
+  private func side(of spec: DatasetSpec) -> Int { spec["size"]?.intValue ?? 224 }
+
+  // MARK: - Files
+
+  private static let train = "train"
+  private static let testNames = ["val", "test"]
+
+  /// The folder, with the splits that it has.
+  private func find(
+    _ spec: DatasetSpec, _ folders: DataFolders
+  ) throws(DatasetError) -> (folder: String, splits: [String]) {
+    let folder = try folders.find(spec.words, of: name)
+    guard PictureIndex.isFolder(folder) else {
+      throw .damaged(file: folder, reason: "is a file, not a folder of pictures")
+    }
+    guard PictureIndex.isFolder(folder + "/" + ImageFolder.train) else {
+      throw .damaged(
+        file: folder, reason: "has no folder train/ with a folder of pictures for each class")
+    }
+    let tests = ImageFolder.testNames.filter { PictureIndex.isFolder("\(folder)/\($0)") }
+    guard tests.count < 2 else {
+      throw .damaged(file: folder, reason: "has val/ and test/; keep the one to test on")
+    }
+    return (folder, [ImageFolder.train] + tests)
+  }
+
+  package func files(
+    of spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [String] { [try find(spec, folders).folder] }
+
+  /// The index of the folder as it is now: made where there is none, or where files have changed.
+  static func index(
+    _ folder: String, splits: [String], keptIn indices: String?, threads: Int,
+    progress: @escaping @Sendable (PictureIndex.Progress) -> Void = { _ in }
+  ) throws(DatasetError) -> PictureIndex {
+    let found = try PictureIndex.list(folder, splits: splits)
+    let kept = indices.map { "\($0)/\(Digest.sha256(of: folder).prefix(32)).index" }
+    if let kept, let index = PictureIndex.current(PictureIndex.read(kept), found) { return index }
+    do {
+      return try PictureIndex.make(
+        of: folder, found, keptIn: kept, threads: threads, progress: progress)
+    } catch {
+      throw .damaged(file: kept ?? folder, reason: "the index cannot be written: \(error)")
+    }
+  }
+
+  package func load(
+    _ spec: DatasetSpec, digest planned: String?, from folders: DataFolders
+  ) throws(DatasetError) -> Dataset {
+    let (folder, splits) = try find(spec, folders)
+    let index = try ImageFolder.index(
+      folder, splits: splits, keptIn: folders.indices,
+      threads: ProcessInfo.processInfo.activeProcessorCount)
+    if ImageFolder.damaged.value(in: .object(spec.members)) == "refuse",
+      let first = index.damaged.first
+    {
+      let others = index.damaged.count - 1
+      throw .damaged(
+        file: folder + "/" + first.path,
+        reason: (first.fault ?? "")
+          + (others > 0 ? " (\(others) more files are damaged)" : "")
+          + "; \"damaged\": \"skip\" leaves such files out")
+    }
+    let digest = index.digest
+    try spec.insist(digest, is: planned)
+    return try dataset(spec, folder, index, digest)
+  }
+
+  /// Splits of the index's files, with their classes.
+  private func dataset(
+    _ spec: DatasetSpec, _ folder: String, _ index: PictureIndex, _ digest: String
+  ) throws(DatasetError) -> Dataset {
+    let usable = index.entries.filter { $0.fault == nil }
+    func part(_ entry: PictureIndex.Entry, _ place: Int) -> Substring {
+      entry.path.split(separator: "/", maxSplits: 2)[place]
+    }
+    let training = usable.filter { part($0, 0) == ImageFolder.train[...] }
+    let classes = Set(training.map { String(part($0, 1)) })
+      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    guard classes.count >= 2 else {
+      throw .damaged(
+        file: folder + "/train",
+        reason: "has \(classes.count) folders with pictures; a class is a folder")
+    }
+    let numbers = Dictionary(
+      classes.enumerated().map { ($1, Int32($0)) }, uniquingKeysWith: { first, _ in first })
+    var testing = usable.filter { part($0, 0) != ImageFolder.train[...] }
+    var trained = training
+    if testing.isEmpty {
+      let share = ImageFolder.held.value(in: .object(spec.members)).double
+      let held = max(1, Int((share * Double(training.count)).rounded()))
+      let order = Philox(seed: 0, purpose: .holdOut).permutation(of: training.count, stream: 0)
+      trained = order.dropLast(held).sorted().map { training[Int($0)] }
+      testing = order.suffix(held).sorted().map { training[Int($0)] }
+    }
+    func samples(
+      _ entries: [PictureIndex.Entry], _ wanted: Wanted
+    ) throws(DatasetError) -> Samples {
+      let chosen = Array(entries.prefix(try wanted.count(of: entries.count)))
+      var labels: [Int32] = []
+      for entry in chosen {
+        let label = String(part(entry, 1))
+        guard let number = numbers[label] else {
+          throw .damaged(
+            file: "\(folder)/\(entry.path)",
+            reason: "the class \"\(label)\" has no folder in train/")
+        }
+        labels.append(number)
+      }
+      let files = PictureFolder(
+        folder, chosen, side: side(of: spec), crop: ResizedCrop(spec))
+      return Samples(storage: .pictures(files), labels: labels)
+    }
+    let train = try samples(trained, .train(spec.train))
+    let test = try samples(testing, .test(spec.test))
+    let facts = DatasetFacts(
+      train: train.count, test: test.count, height: side(of: spec), width: side(of: spec),
+      channels: 3, classes: classes.count, digest: digest)
+    return try Dataset(
+      spec: spec, facts: facts, train: train, test: test, mean: ImageFolder.mean,
+      deviation: ImageFolder.deviation)
+  }
+
+  /// Of ImageNet's training pictures, in units of their bytes, as the field uses them for all photographs.
+  private static let mean: [Float] = [123.675, 116.28, 103.53]
+  private static let deviation: [Float] = [58.395, 57.12, 57.375]
+
+  /// The index's entry of a file, with its strings.
+  private static let bytesOfAFile = 256
+
+  package func memory(
+    _ spec: DatasetSpec, _ facts: DatasetFacts
+  ) -> (loaded: Int, loading: Int) {
+    let index = (facts.train + facts.test) * ImageFolder.bytesOfAFile
+    return (index + facts.labelBytes, 2 * index + facts.labelBytes)
+  }
+
+  /// A file and the pixels that are decoded of it: of photographs a part, at a small scale.
+  private static let bytesOfADecoder = 24 << 20
+
+  package func feeding(_ facts: DatasetFacts, ghost: Int, threads: Int) -> Int {
+    // One feed for training, and while a stage is measured one for testing; the trainer's own threads
+    // decode too.
+    2 * PictureFeed.depth * ghost * facts.sampleSize + 2 * threads * ImageFolder.bytesOfADecoder
+  }
+}

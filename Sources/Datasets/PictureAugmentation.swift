@@ -1,0 +1,62 @@
+import Experiments
+import Tensors
+import Values
+
+/// What training does with a stored picture: a crop of its own size out of the padded picture, and a
+/// mirror, both drawn from the run's seed, the epoch and the sample.
+struct PictureAugmentation: Hashable, Sendable {
+  /// Pixels of reflection padding around a random crop of the picture's own size.
+  let cropPadding: Int
+  /// Mirror left and right with probability one half.
+  let flip: Bool
+
+  private static let cropPadding = DocumentField.integer(
+    "crop_padding", 0...64, default: 0, "Random crop: pixels of reflection padding")
+  private static let flip = DocumentField.flag("flip", "Random horizontal flip")
+
+  static let key = "augment"
+
+  /// The member of kinds whose samples are pictures in memory.
+  static let field = ObjectShape.Field(
+    key, .object(ObjectShape(fields: [cropPadding.field, flip.field])),
+    "Augmentation of training pictures; none by default.")
+
+  init(_ node: JSON?) {
+    let node = node ?? .null
+    cropPadding = PictureAugmentation.cropPadding.value(in: node)
+    flip = PictureAugmentation.flip.value(in: node)
+  }
+
+  init(_ spec: DatasetSpec) { self.init(spec[PictureAugmentation.key]) }
+
+  var isNone: Bool { cropPadding == 0 && !flip }
+
+  /// Nothing where nothing is done: digests say so by leaving it out.
+  var members: [JSON.Member] {
+    guard !isNone else { return [] }
+    return [
+      .init(
+        PictureAugmentation.key,
+        .object([
+          PictureAugmentation.cropPadding.member(cropPadding),
+          PictureAugmentation.flip.member(flip),
+        ]))
+    ]
+  }
+
+  /// How a sample is moved and turned in an epoch.
+  struct Draw {
+    var dy = 0
+    var dx = 0
+    var isFlipped = false
+  }
+
+  func draw(_ sample: Int, epoch: Int, _ random: Philox) -> Draw {
+    guard !isNone else { return Draw() }
+    let words = random.words(UInt64(sample), stream: UInt32(epoch))
+    let span = UInt32(2 * cropPadding + 1)
+    return Draw(
+      dy: Int(words[0] % span) - cropPadding, dx: Int(words[1] % span) - cropPadding,
+      isFlipped: flip && words[2] & 1 == 1)
+  }
+}

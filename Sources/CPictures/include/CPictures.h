@@ -40,7 +40,8 @@ cp_status cp_probe(const uint8_t *bytes, long count, cp_facts *facts, char *mess
 
 // Decodes what `box` shows, to be resized to `out_width` x `out_height` pixels. A JPEG is decoded
 // at a scale of 1, 1/2, 1/4 or 1/8: the smallest one at which the box still has so many pixels, and
-// not below 1 / `most_scale`. Gives pixels of four bytes: red, green, blue, and one without meaning.
+// not below 1 / `most_scale`. Gives pixels of four bytes: red, green, blue, and one that means
+// nothing.
 // `at` gets the box in pixels of the result, which has those around the box too that the filter
 // reads: at[0], at[1] its corner, at[2], at[3] its size. Free the result.
 //

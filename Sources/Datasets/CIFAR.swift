@@ -21,7 +21,9 @@ package struct CIFAR: DatasetKind {
 
   package func members(
     of node: JSON, at path: String, problems: inout [Problem]
-  ) -> [JSON.Member] { PictureAugmentation(node[PictureAugmentation.key]).members }
+  ) -> [JSON.Member] {
+    PictureAugmentation.members(of: node, of: name, at: path, problems: &problems)
+  }
 
   package func published(_ spec: DatasetSpec) -> DatasetFacts? {
     pictures(spec, train: 50_000, test: 10_000, side: 32, channels: 3, classes: classes)

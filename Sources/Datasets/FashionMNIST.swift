@@ -13,7 +13,9 @@ package struct FashionMNIST: DatasetKind {
 
   package func members(
     of node: JSON, at path: String, problems: inout [Problem]
-  ) -> [JSON.Member] { PictureAugmentation(node[PictureAugmentation.key]).members }
+  ) -> [JSON.Member] {
+    PictureAugmentation.members(of: node, of: name, at: path, problems: &problems)
+  }
 
   package func published(_ spec: DatasetSpec) -> DatasetFacts? {
     pictures(

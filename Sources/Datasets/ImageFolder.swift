@@ -53,7 +53,7 @@ package struct ImageFolder: DatasetKind {
     }
     members.append(ImageFolder.damaged.member(ImageFolder.damaged.value(in: node)))
     members.append(ImageFolder.held.member(ImageFolder.held.value(in: node)))
-    return members + ResizedCrop(node[PictureAugmentation.key]).members
+    return members + ResizedCrop.members(of: node, of: name, at: path, problems: &problems)
   }
 
   package func published(_ spec: DatasetSpec) -> DatasetFacts? {

@@ -29,6 +29,27 @@ struct PictureAugmentation: Hashable, Sendable {
 
   init(_ spec: DatasetSpec) { self.init(spec[PictureAugmentation.key]) }
 
+  /// Members of `augment` that another kind of data has would be left out in silence.
+  static func refuseForeign(
+    _ node: JSON, own: [String], of kind: String, at path: String, problems: inout [Problem]
+  ) {
+    for member in node[key]?.members ?? [] where !own.contains(member.key) {
+      problems.append(
+        Problem(
+          join(join(path, key), member.key),
+          "does not belong to \(kind), which has \(own.joined(separator: ", "))"))
+    }
+  }
+
+  /// The members of a description's `augment`, as digests have them.
+  static func members(
+    of node: JSON, of kind: String, at path: String, problems: inout [Problem]
+  ) -> [JSON.Member] {
+    refuseForeign(
+      node, own: [cropPadding.key, flip.key], of: kind, at: path, problems: &problems)
+    return PictureAugmentation(node[key]).members
+  }
+
   var isNone: Bool { cropPadding == 0 && !flip }
 
   /// Nothing where nothing is done: digests say so by leaving it out.

@@ -34,6 +34,15 @@ package struct ResizedCrop: Hashable, Sendable {
 
   init(_ spec: DatasetSpec) { self.init(spec[PictureAugmentation.key]) }
 
+  /// The members of a description's `augment`, as digests have them.
+  static func members(
+    of node: JSON, of kind: String, at path: String, problems: inout [Problem]
+  ) -> [JSON.Member] {
+    PictureAugmentation.refuseForeign(
+      node, own: [crop.key, flip.key, jitter.key], of: kind, at: path, problems: &problems)
+    return ResizedCrop(node[PictureAugmentation.key]).members
+  }
+
   var isNone: Bool { !isRandom && !flip && jitter == .zero }
 
   var members: [JSON.Member] {

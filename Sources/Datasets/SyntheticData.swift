@@ -70,7 +70,9 @@ struct SyntheticData: DatasetKind {
           "\(train) and \(test) samples and \(form.classes) prototypes of \(size) "
             + "numbers do not fit in memory; at most \(SyntheticData.mostNumbers) numbers"))
     }
-    return PictureAugmentation(node[PictureAugmentation.key]).members + [
+    let augmentation = PictureAugmentation.members(
+      of: node, of: name, at: path, problems: &problems)
+    return augmentation + [
       SyntheticData.height.member(form.height), SyntheticData.width.member(form.width),
       SyntheticData.channels.member(form.channels), SyntheticData.classes.member(form.classes),
       // In double precision: digests of made-up data have it so.

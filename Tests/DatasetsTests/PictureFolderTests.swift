@@ -152,6 +152,15 @@ import Values
     #expect(shared.facts.train == 7 && shared.facts.test == 2)
     try FileManager.default.moveItem(atPath: pictures + "/train", toPath: pictures + "/other")
     #expect { _ = try load() } throws: { "\($0)".contains("has no folder train/") }
+    for (name, member) in [("image-folder", "crop_padding"), ("fashion-mnist", "resized_crop")] {
+      let node: JSON = [
+        "name": .string(name),
+        "augment": .object([.init(member, member == "crop_padding" ? 4 : true)]),
+      ]
+      #expect { _ = try DatasetSpec(checking: node) } throws: {
+        "\($0)".contains("dataset.augment.\(member)") && "\($0)".contains("not belong to \(name)")
+      }
+    }
     #expect {
       _ = try DatasetSpec(checking: ["name": "image-folder", "path": "../up"])
     } throws: {

@@ -104,7 +104,7 @@ import Values
     #expect(try await Program.run(["plan", file]).status == 0)
     let refused = try await Program.run(["submit", file], database: target)
     #expect(refused.status == 65)
-    #expect(refused.error.contains("can only be planned"))
+    #expect(refused.error.contains("data set imagenet are not here"))
   }
 
   @Test func submitListShowCancelRetryDeleteAndWait() async throws {

@@ -47,7 +47,7 @@ let package = Package(
   targets: [
     // C: vectorized kernels, and the libraries of the system.
     .target(name: "CKernels"),
-    .target(name: "CPictures", dependencies: ["CJPEG", "CSpng"]),
+    .target(name: "CPictures", dependencies: ["CJPEG", "CKernels", "CSpng"]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),

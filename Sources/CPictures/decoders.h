@@ -1,4 +1,4 @@
-// What pictures.c asks of the decoder of each type; a new type has these three functions.
+// The three functions that pictures.c calls for each type of file. A new type needs the same three.
 #ifndef CPICTURES_DECODERS_H
 #define CPICTURES_DECODERS_H
 

@@ -1,6 +1,6 @@
 // Brightness, contrast and saturation, in integers: the bits do not depend on the machine.
 #include "CPictures.h"
-#include "clones.h"
+#include <clones.h>
 
 #define ONE 65536
 

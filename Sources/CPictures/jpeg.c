@@ -31,35 +31,57 @@ static void warn(j_common_ptr info, int level) {
 
 static void quiet(j_common_ptr info) { (void)info; }
 
-static void begin(struct jpeg_decompress_struct *jpeg, error_manager *errors) {
-  jpeg->err = jpeg_std_error(&errors->base);
-  errors->base.error_exit = stop;
-  errors->base.emit_message = warn;
-  errors->base.output_message = quiet;
-}
+typedef cp_status (*step)(struct jpeg_decompress_struct *jpeg, void *context);
 
-static void say(char *message, int size, const char *text) { snprintf(message, size, "%s", text); }
-
-cp_status jpeg_probe(const uint8_t *bytes, long count, cp_facts *facts, char *message, int size) {
+// Opens a file, reads its header and takes a step. Where libjpeg finds an error, at whatever depth,
+// the message has its words; what the step has allocated is in its context.
+static cp_status with_jpeg(const uint8_t *bytes, long count, char *message, int size, step body,
+                           void *context) {
   struct jpeg_decompress_struct jpeg;
   error_manager errors;
-  begin(&jpeg, &errors);
+  jpeg.err = jpeg_std_error(&errors.base);
+  errors.base.error_exit = stop;
+  errors.base.emit_message = warn;
+  errors.base.output_message = quiet;
   if (setjmp(errors.escape)) {
-    say(message, size, errors.message);
+    snprintf(message, size, "%s", errors.message);
     jpeg_destroy_decompress(&jpeg);
     return CP_DAMAGED;
   }
   jpeg_create_decompress(&jpeg);
   jpeg_mem_src(&jpeg, bytes, (unsigned long)count);
   jpeg_read_header(&jpeg, TRUE);
-  *facts = (cp_facts){.type = CP_JPEG,
-                      .width = (int)jpeg.image_width,
-                      .height = (int)jpeg.image_height,
-                      .channels = jpeg.num_components,
-                      .bits = jpeg.data_precision,
-                      .is_progressive = jpeg.progressive_mode};
+  const cp_status status = body(&jpeg, context);
   jpeg_destroy_decompress(&jpeg);
+  if (status == CP_DAMAGED) snprintf(message, size, "has fewer lines than it says");
+  if (status == CP_NO_MEMORY) snprintf(message, size, "there is no memory for its pixels");
+  return status;
+}
+
+static cp_status take_facts(struct jpeg_decompress_struct *jpeg, void *context) {
+  *(cp_facts *)context = (cp_facts){.type = CP_JPEG,
+                                    .width = (int)jpeg->image_width,
+                                    .height = (int)jpeg->image_height,
+                                    .channels = jpeg->num_components,
+                                    .bits = jpeg->data_precision,
+                                    .is_progressive = jpeg->progressive_mode};
   return CP_OK;
+}
+
+cp_status jpeg_probe(const uint8_t *bytes, long count, cp_facts *facts, char *message, int size) {
+  return with_jpeg(bytes, count, message, size, take_facts, facts);
+}
+
+// All coefficients, without the transform: what can be damaged is read.
+static cp_status read_all(struct jpeg_decompress_struct *jpeg, void *context) {
+  (void)context;
+  jpeg_read_coefficients(jpeg);
+  jpeg_finish_decompress(jpeg);
+  return CP_OK;
+}
+
+cp_status jpeg_verify(const uint8_t *bytes, long count, char *message, int size) {
+  return with_jpeg(bytes, count, message, size, read_all, NULL);
 }
 
 static int multiplied(int a, int b) {
@@ -79,109 +101,88 @@ static void from_cmyk(uint8_t *line, long pixels, int is_inverted) {
   }
 }
 
-// So many pixels around a box the filter reads, and one for rounding.
+// The filter reads so many pixels around a box, and one more for rounding.
 static int margin(double pixels, int out) { return pixels <= out ? 2 : (int)(pixels / out) + 3; }
 
-cp_status jpeg_decode(const uint8_t *bytes, long count, cp_box box, int out_width, int out_height,
-                      int most_scale, uint8_t **pixels, int *width, int *height, double at[4],
-                      char *message, int size) {
-  struct jpeg_decompress_struct jpeg;
-  error_manager errors;
-  // Changed after setjmp, and read after longjmp.
-  uint8_t *volatile result = NULL;
-  begin(&jpeg, &errors);
-  if (setjmp(errors.escape)) {
-    say(message, size, errors.message);
-    jpeg_destroy_decompress(&jpeg);
-    free(result);
-    return CP_DAMAGED;
-  }
-  jpeg_create_decompress(&jpeg);
-  jpeg_mem_src(&jpeg, bytes, (unsigned long)count);
-  jpeg_read_header(&jpeg, TRUE);
+typedef struct {
+  cp_box box;
+  int out_width, out_height, most_scale;
+  uint8_t *pixels;
+  int width, height;
+  double *at;
+} part;
 
-  int scale = most_scale;
-  while (scale > 1 && (box.width < out_width * scale || box.height < out_height * scale))
+static cp_status decode_part(struct jpeg_decompress_struct *jpeg, void *context) {
+  part *p = context;
+  const cp_box box = p->box;
+  int scale = p->most_scale;
+  while (scale > 1 && (box.width < p->out_width * scale || box.height < p->out_height * scale))
     scale /= 2;
-  jpeg.scale_num = 1;
-  jpeg.scale_denom = (unsigned)scale;
-  jpeg.dct_method = JDCT_ISLOW;
+  jpeg->scale_num = 1;
+  jpeg->scale_denom = (unsigned)scale;
+  jpeg->dct_method = JDCT_ISLOW;
   const int is_cmyk =
-      jpeg.jpeg_color_space == JCS_CMYK || jpeg.jpeg_color_space == JCS_YCCK;
-  jpeg.out_color_space = is_cmyk ? JCS_CMYK : JCS_EXT_RGBX;
-  jpeg_start_decompress(&jpeg);
+      jpeg->jpeg_color_space == JCS_CMYK || jpeg->jpeg_color_space == JCS_YCCK;
+  jpeg->out_color_space = is_cmyk ? JCS_CMYK : JCS_EXT_RGBX;
+  jpeg_start_decompress(jpeg);
 
   // The box in pixels of the scaled picture, with a margin for the filter, and with a block at
   // either side: the upsampling of colours begins anew where decoding begins.
   const double left = (double)box.x / scale, top = (double)box.y / scale;
   const double right = (double)(box.x + box.width) / scale,
                bottom = (double)(box.y + box.height) / scale;
-  const int around = margin(right - left, out_width), above = margin(bottom - top, out_height);
+  const int around = margin(right - left, p->out_width),
+            above = margin(bottom - top, p->out_height);
   int first = (int)top - above, last = (int)bottom + above;
   if (first < 0) first = 0;
-  if (last > (int)jpeg.output_height) last = (int)jpeg.output_height;
-  const int block = jpeg.max_h_samp_factor * 8;
+  if (last > (int)jpeg->output_height) last = (int)jpeg->output_height;
+  const int block = jpeg->max_h_samp_factor * 8;
   int from = (int)left - around - block, until = (int)right + around + block;
   if (from < 0) from = 0;
-  if (until > (int)jpeg.output_width) until = (int)jpeg.output_width;
+  if (until > (int)jpeg->output_width) until = (int)jpeg->output_width;
   JDIMENSION offset = (JDIMENSION)from, span = (JDIMENSION)(until - from);
-  // Other files would be read whole anyway, and a part of them is not exact.
-  if (!jpeg.progressive_mode && span < jpeg.output_width)
-    jpeg_crop_scanline(&jpeg, &offset, &span);
+  // A progressive file is read whole anyway, and a part of it is not exact.
+  if (!jpeg->progressive_mode && span < jpeg->output_width)
+    jpeg_crop_scanline(jpeg, &offset, &span);
   else
-    offset = 0, span = jpeg.output_width;
+    offset = 0, span = jpeg->output_width;
 
   const long row = 4L * span;
-  result = malloc((size_t)(row * (last - first)));
-  if (!result) {
-    jpeg_destroy_decompress(&jpeg);
-    say(message, size, "there is no memory for its pixels");
-    return CP_NO_MEMORY;
-  }
-  if (first > 0 && jpeg_skip_scanlines(&jpeg, (JDIMENSION)first) != (JDIMENSION)first) {
-    jpeg_destroy_decompress(&jpeg);
-    free(result);
-    say(message, size, "has fewer lines than it says");
+  p->pixels = malloc((size_t)(row * (last - first)));
+  if (!p->pixels) return CP_NO_MEMORY;
+  if (first > 0 && jpeg_skip_scanlines(jpeg, (JDIMENSION)first) != (JDIMENSION)first)
     return CP_DAMAGED;
+  while ((int)jpeg->output_scanline < last) {
+    JSAMPROW line = p->pixels + row * ((long)jpeg->output_scanline - first);
+    if (jpeg_read_scanlines(jpeg, &line, 1) != 1) return CP_DAMAGED;
   }
-  while ((int)jpeg.output_scanline < last) {
-    JSAMPROW line = result + row * ((long)jpeg.output_scanline - first);
-    if (jpeg_read_scanlines(&jpeg, &line, 1) != 1) {
-      jpeg_destroy_decompress(&jpeg);
-      free(result);
-      say(message, size, "has fewer lines than it says");
-      return CP_DAMAGED;
-    }
-  }
-  if (is_cmyk) from_cmyk(result, (long)span * (last - first), jpeg.saw_Adobe_marker);
-  // What follows is not wanted: the rest is not decoded.
-  jpeg_abort_decompress(&jpeg);
-  jpeg_destroy_decompress(&jpeg);
-  *pixels = result;
-  *width = (int)span;
-  *height = last - first;
-  at[0] = left - offset;
-  at[1] = top - first;
-  at[2] = right - left;
-  at[3] = bottom - top;
+  if (is_cmyk) from_cmyk(p->pixels, (long)span * (last - first), jpeg->saw_Adobe_marker);
+  // The lines below the box are not decoded.
+  jpeg_abort_decompress(jpeg);
+  p->width = (int)span;
+  p->height = last - first;
+  p->at[0] = left - offset;
+  p->at[1] = top - first;
+  p->at[2] = right - left;
+  p->at[3] = bottom - top;
   return CP_OK;
 }
 
-cp_status jpeg_verify(const uint8_t *bytes, long count, char *message, int size) {
-  struct jpeg_decompress_struct jpeg;
-  error_manager errors;
-  begin(&jpeg, &errors);
-  if (setjmp(errors.escape)) {
-    say(message, size, errors.message);
-    jpeg_destroy_decompress(&jpeg);
-    return CP_DAMAGED;
+cp_status jpeg_decode(const uint8_t *bytes, long count, cp_box box, int out_width, int out_height,
+                      int most_scale, uint8_t **pixels, int *width, int *height, double at[4],
+                      char *message, int size) {
+  part p = {.box = box,
+            .out_width = out_width,
+            .out_height = out_height,
+            .most_scale = most_scale,
+            .at = at};
+  const cp_status status = with_jpeg(bytes, count, message, size, decode_part, &p);
+  if (status) {
+    free(p.pixels);
+    return status;
   }
-  jpeg_create_decompress(&jpeg);
-  jpeg_mem_src(&jpeg, bytes, (unsigned long)count);
-  jpeg_read_header(&jpeg, TRUE);
-  // All coefficients, without the transform: what can be damaged is read.
-  jpeg_read_coefficients(&jpeg);
-  jpeg_finish_decompress(&jpeg);
-  jpeg_destroy_decompress(&jpeg);
+  *pixels = p.pixels;
+  *width = p.width;
+  *height = p.height;
   return CP_OK;
 }

@@ -11,7 +11,7 @@ static cp_type type_of(const uint8_t *bytes, long count) {
   return CP_UNKNOWN;
 }
 
-// What people put where a JPEG or a PNG is expected.
+// A sentence about a file that is neither a JPEG nor a PNG: it names the type where it is known.
 static const char *other_type(const uint8_t *bytes, long count) {
   if (count == 0) return "is empty";
   if (count >= 4 && !memcmp(bytes, "GIF8", 4)) return "is a GIF; convert it to JPEG or PNG";

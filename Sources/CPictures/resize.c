@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "CPictures.h"
-#include "clones.h"
+#include <clones.h>
 
 #pragma STDC FP_CONTRACT OFF
 

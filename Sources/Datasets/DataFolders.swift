@@ -6,7 +6,7 @@ import Values
 /// Where data sets may be: the folders that a worker allows, and nothing outside of them.
 package struct DataFolders: Sendable {
   package let roots: [String]
-  /// Where indices of folders are kept; nil keeps none.
+  /// The folder in which jobctl keeps the indices of picture folders. If it is nil, jobctl keeps none.
   package let indices: String?
 
   package init(roots: [String], indices: String? = nil) {

@@ -93,16 +93,17 @@ package struct ImageFolder: DatasetKind {
   ) throws(DatasetError) -> [String] { [try find(spec, folders).folder] }
 
   /// The index of the folder as it is now: made where there is none, or where files have changed.
-  static func index(
-    _ folder: String, splits: [String], keptIn indices: String?, threads: Int,
-    progress: @escaping @Sendable (PictureIndex.Progress) -> Void = { _ in }
+  private func index(
+    _ folder: String, splits: [String], of spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> PictureIndex {
-    let found = try PictureIndex.list(folder, splits: splits)
-    let kept = indices.map { "\($0)/\(Digest.sha256(of: folder).prefix(32)).index" }
+    let found = try PictureIndex.list(folder, splits: splits) { place throws(DatasetError) in
+      _ = try folders.find("\(spec.words)/\(place)", of: name)
+    }
+    let kept = folders.indices.map { "\($0)/\(Digest.sha256(of: folder).prefix(32)).index" }
     if let kept, let index = PictureIndex.current(PictureIndex.read(kept), found) { return index }
     do {
       return try PictureIndex.make(
-        of: folder, found, keptIn: kept, threads: threads, progress: progress)
+        of: folder, found, keptIn: kept, threads: ProcessInfo.processInfo.activeProcessorCount)
     } catch {
       throw .damaged(file: kept ?? folder, reason: "the index cannot be written: \(error)")
     }
@@ -112,9 +113,7 @@ package struct ImageFolder: DatasetKind {
     _ spec: DatasetSpec, digest planned: String?, from folders: DataFolders
   ) throws(DatasetError) -> Dataset {
     let (folder, splits) = try find(spec, folders)
-    let index = try ImageFolder.index(
-      folder, splits: splits, keptIn: folders.indices,
-      threads: ProcessInfo.processInfo.activeProcessorCount)
+    let index = try index(folder, splits: splits, of: spec, in: folders)
     if ImageFolder.damaged.value(in: .object(spec.members)) == "refuse",
       let first = index.damaged.first
     {
@@ -185,11 +184,12 @@ package struct ImageFolder: DatasetKind {
       deviation: ImageFolder.deviation)
   }
 
-  /// Of ImageNet's training pictures, in units of their bytes, as the field uses them for all photographs.
+  /// Mean and deviation of the channels of ImageNet's training pictures, in units of a byte. The field uses
+  /// them for all photographs.
   private static let mean: [Float] = [123.675, 116.28, 103.53]
   private static let deviation: [Float] = [58.395, 57.12, 57.375]
 
-  /// The index's entry of a file, with its strings.
+  /// An entry of the index takes about so many bytes, with its strings.
   private static let bytesOfAFile = 256
 
   package func memory(
@@ -199,12 +199,13 @@ package struct ImageFolder: DatasetKind {
     return (index + facts.labelBytes, 2 * index + facts.labelBytes)
   }
 
-  /// A file and the pixels that are decoded of it: of photographs a part, at a small scale.
+  /// A thread that decodes a photograph takes about so many bytes: the file, and the pixels of the part that
+  /// it decodes.
   private static let bytesOfADecoder = 24 << 20
 
   package func feeding(_ facts: DatasetFacts, ghost: Int, threads: Int) -> Int {
-    // One feed for training, and while a stage is measured one for testing; the trainer's own threads
-    // decode too.
+    // There is a feed for training, and another one for testing while a stage is measured. The trainer's
+    // own threads decode too.
     2 * PictureFeed.depth * ghost * facts.sampleSize + 2 * threads * ImageFolder.bytesOfADecoder
   }
 }

@@ -2,8 +2,8 @@ import Experiments
 import Tensors
 import Values
 
-/// What training does with a stored picture: a crop of its own size out of the padded picture, and a
-/// mirror, both drawn from the run's seed, the epoch and the sample.
+/// Augmentation of a picture in memory. Training pads the picture, crops a part of the picture's own
+/// size, and mirrors it. The run's seed, the epoch and the sample decide the crop and the mirror.
 struct PictureAugmentation: Hashable, Sendable {
   /// Pixels of reflection padding around a random crop of the picture's own size.
   let cropPadding: Int
@@ -55,15 +55,12 @@ struct PictureAugmentation: Hashable, Sendable {
   /// Nothing where nothing is done: digests say so by leaving it out.
   var members: [JSON.Member] {
     guard !isNone else { return [] }
-    return [
-      .init(
-        PictureAugmentation.key,
-        .object([
-          PictureAugmentation.cropPadding.member(cropPadding),
-          PictureAugmentation.flip.member(flip),
-        ]))
-    ]
+    return PictureAugmentation.member([
+      PictureAugmentation.cropPadding.member(cropPadding), PictureAugmentation.flip.member(flip),
+    ])
   }
+
+  static func member(_ members: [JSON.Member]) -> [JSON.Member] { [.init(key, .object(members))] }
 
   /// How a sample is moved and turned in an epoch.
   struct Draw {

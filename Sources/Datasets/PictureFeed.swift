@@ -21,7 +21,6 @@ final class PictureFeed: @unchecked Sendable {
     var claimed = 0
     var done = 0
     var error: DatasetError?
-    let pixels: UnsafeMutablePointer<UInt8>
   }
 
   private let files: PictureFolder
@@ -29,7 +28,9 @@ final class PictureFeed: @unchecked Sendable {
   /// The draws of the batch with this number; nil behind the last one.
   private let plan: (Int) -> [Draw]?
   private let condition = NSCondition()
-  private var slots: [Slot]
+  private var slots = [Slot](repeating: Slot(), count: PictureFeed.depth)
+  /// The pixels of each slot's batch.
+  private let pixels: [UnsafeMutablePointer<UInt8>]
   /// Numbers of batches that follow each other differ by this.
   private let step: Int
   /// The batch that is scheduled next; nil before the first one is asked for.
@@ -50,9 +51,7 @@ final class PictureFeed: @unchecked Sendable {
     self.plan = plan
     random = Philox(seed: seed, purpose: .augmentation)
     running = threads
-    slots = (0..<PictureFeed.depth).map { _ in
-      Slot(pixels: .allocate(capacity: most * files.bytesPerPicture))
-    }
+    pixels = (0..<PictureFeed.depth).map { _ in .allocate(capacity: most * files.bytesPerPicture) }
     for _ in 0..<threads {
       let thread = Thread { [self] in fill() }
       thread.name = "pictures"
@@ -67,7 +66,7 @@ final class PictureFeed: @unchecked Sendable {
     condition.broadcast()
     while running > 0 { condition.wait() }
     condition.unlock()
-    for slot in slots { slot.pixels.deallocate() }
+    for place in pixels { place.deallocate() }
   }
 
   /// The pixels of a batch, once all are there. They stay until `release`.
@@ -85,7 +84,7 @@ final class PictureFeed: @unchecked Sendable {
     defer { condition.unlock() }
     while slots[place].done < slots[place].draws.count { condition.wait() }
     if let error = slots[place].error { throw error }
-    return UnsafePointer(slots[place].pixels)
+    return UnsafePointer(pixels[place])
   }
 
   /// The batch's place may hold another one.
@@ -101,6 +100,8 @@ final class PictureFeed: @unchecked Sendable {
 
   /// Goes on from another batch: what was decoded ahead is dropped.
   private func restart(at number: Int) {
+    // While this waits, the feed's threads schedule nothing.
+    next = nil
     for place in slots.indices {
       // A thread may still write what it has claimed.
       slots[place].draws = Array(slots[place].draws.prefix(slots[place].claimed))
@@ -134,7 +135,7 @@ final class PictureFeed: @unchecked Sendable {
   }
 
   private func decode(_ draw: Draw, _ index: Int, _ place: Int) {
-    let out = slots[place].pixels + index * files.bytesPerPicture
+    let out = pixels[place] + index * files.bytesPerPicture
     var failure: DatasetError?
     do throws(DatasetError) {
       if let epoch = draw.epoch {
@@ -147,14 +148,14 @@ final class PictureFeed: @unchecked Sendable {
     }
     condition.lock()
     slots[place].done += 1
-    // Of several the first in the order of the batch would need all of them: any one says enough.
+    // One error ends the training. Which one it is, of several, does not matter.
     if let failure, slots[place].error == nil { slots[place].error = failure }
     if slots[place].done == slots[place].draws.count { condition.broadcast() }
     condition.unlock()
   }
 
   private func fill() {
-    // Only in the gaps of training.
+    // Linux runs these threads in the gaps that the trainer's threads leave.
     _ = setpriority(0, 0, 19)
     condition.lock()
     while !isClosed {

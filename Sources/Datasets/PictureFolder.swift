@@ -61,7 +61,10 @@ package final class PictureFolder: Sendable {
     if bytes.count == entry.bytes, compared.withLock({ $0[sample] }) { return }
     guard bytes.count == entry.bytes, Digest.sha256(of: bytes) == entry.digest else {
       throw .damaged(
-        file: file, reason: "has changed since it was indexed; jobctl dataset index reads it again")
+        file: file,
+        reason:
+          "is not the file that was indexed; put that one back, or touch this one and submit the "
+          + "grid under another name")
     }
     compared.withLock { $0[sample] = true }
   }

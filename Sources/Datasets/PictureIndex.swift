@@ -2,8 +2,8 @@ import Foundation
 import Synchronization
 import Values
 
-/// What is known of the files of an image folder: it is made once, by reading every file, and kept, so that
-/// planning and locating read none.
+/// The index of an image folder: size, time, digest and pixels of each file. jobctl makes it once, by reading
+/// every file, and keeps it. Planning and claiming then read the index and no file.
 
 package struct PictureIndex: Sendable {
   /// One file: its place beneath the folder, and what was found in it.
@@ -103,19 +103,18 @@ package struct FoundFile: Sendable, Equatable {
 }
 
 extension PictureIndex {
-  /// How far indexing is.
-  package struct Progress: Sendable {
-    package var done: Int
-    package var all: Int
-  }
-
   /// Lists `<split>/<class>/*` beneath a folder, in the order of their paths' bytes, without hidden files.
-  static func list(_ folder: String, splits: [String]) throws(DatasetError) -> [FoundFile] {
+  /// `follow` throws where a symbolic link, given by its place beneath the folder, leads out of the data
+  /// folders.
+  static func list(
+    _ folder: String, splits: [String], follow: (String) throws(DatasetError) -> Void
+  ) throws(DatasetError) -> [FoundFile] {
     var found: [FoundFile] = []
     for split in splits {
       for label in try names(in: "\(folder)/\(split)") {
         let place = "\(folder)/\(split)/\(label)"
         guard isFolder(place) else { continue }
+        if isLink(place) { try follow("\(split)/\(label)") }
         for name in try names(in: place) {
           let path = "\(split)/\(label)/\(name)"
           guard !path.utf8.contains(UInt8(ascii: "\n")) else {
@@ -125,6 +124,7 @@ extension PictureIndex {
           guard stat("\(place)/\(name)", &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
             continue
           }
+          if isLink("\(place)/\(name)") { try follow(path) }
           found.append(
             FoundFile(
               path: path, bytes: Int(facts.st_size),
@@ -133,6 +133,11 @@ extension PictureIndex {
       }
     }
     return found.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+  }
+
+  private static func isLink(_ path: String) -> Bool {
+    var facts = stat()
+    return lstat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFLNK
   }
 
   static func isFolder(_ path: String) -> Bool {
@@ -171,8 +176,7 @@ extension PictureIndex {
   /// Reads all files whose size or time is not the known one, on several threads, and keeps what is found in
   /// `file` as it goes, where one is given.
   package static func make(
-    of folder: String, _ found: [FoundFile], keptIn file: String?, threads: Int,
-    progress: @escaping @Sendable (Progress) -> Void = { _ in }
+    of folder: String, _ found: [FoundFile], keptIn file: String?, threads: Int
   ) throws -> PictureIndex {
     let known = Dictionary(
       (file.map(read) ?? []).map { ($0.path, $0) }, uniquingKeysWith: { $1 })
@@ -186,7 +190,6 @@ extension PictureIndex {
       }
     }
     for start in stride(from: 0, to: missing.count, by: batch) {
-      progress(Progress(done: found.count - missing.count + start, all: found.count))
       let part = Array(missing[start..<min(start + batch, missing.count)])
       let read = Mutex([Entry?](repeating: nil, count: part.count))
       let threads = min(threads, part.count)
@@ -200,7 +203,6 @@ extension PictureIndex {
       if let file { try append(fresh, to: file) }
       entries += fresh
     }
-    progress(Progress(done: found.count, all: found.count))
     let index = PictureIndex(entries)
     if let file { try index.write(file) }
     return index

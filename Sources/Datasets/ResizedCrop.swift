@@ -2,9 +2,9 @@ import Experiments
 import Tensors
 import Values
 
-/// What training does with a photograph, as the papers on ImageNet do: a crop of random area and aspect
-/// ratio, resized to the network's input, a mirror, and on request changed colours. All is drawn from the
-/// run's seed, the epoch and the sample.
+/// Augmentation of a photograph, as in the papers on ImageNet. Training crops a part of random area and
+/// aspect ratio, resizes it to the network's input, mirrors it, and changes its colours on request. The
+/// run's seed, the epoch and the sample decide all of that.
 package struct ResizedCrop: Hashable, Sendable {
   /// Whether crops are random; else training sees what testing sees.
   let isRandom: Bool
@@ -47,14 +47,10 @@ package struct ResizedCrop: Hashable, Sendable {
 
   var members: [JSON.Member] {
     guard !isNone else { return [] }
-    return [
-      .init(
-        PictureAugmentation.key,
-        .object([
-          ResizedCrop.crop.member(isRandom), ResizedCrop.flip.member(flip),
-          ResizedCrop.jitter.member(jitter),
-        ]))
-    ]
+    return PictureAugmentation.member([
+      ResizedCrop.crop.member(isRandom), ResizedCrop.flip.member(flip),
+      ResizedCrop.jitter.member(jitter),
+    ])
   }
 
   /// How a picture becomes an input.

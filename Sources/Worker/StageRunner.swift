@@ -131,8 +131,10 @@ struct StageRunner: Sendable {
   /// The stage, checked, and its data. Asks nothing of the queue.
   private func prepared() async throws -> (StageWork, Dataset) {
     let work = try StageWork(claimed)
-    // Before anything is opened: a submitter may have sent data of any size.
-    try work.check(work.spec.dataset.publishedFacts, planned: claimed.memoryBytes)
+    // Before anything is opened: a submitter may have sent data of any size. The published sizes of a set
+    // without a pinned digest say nothing of the files that are here.
+    let published = work.spec.dataset.publishedFacts
+    try work.check(published?.digest == nil ? nil : published, planned: claimed.memoryBytes)
     guard let digest = work.spec.datasetDigest else { throw UnsoundStage.namesNoData }
     let dataset: Dataset
     do throws(DatasetError) {

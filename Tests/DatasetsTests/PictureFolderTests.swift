@@ -105,7 +105,7 @@ import Values
     #expect {
       _ = try batches(of: believed, at: [0, 4, 8], threads: 2)
     } throws: {
-      "\($0)".contains("has changed since it was indexed")
+      "\($0)".contains("is not the file that was indexed")
     }
   }
 
@@ -117,7 +117,7 @@ import Values
     #expect {
       _ = try batches(of: dataset, at: [0, 4, 8], threads: 2)
     } throws: {
-      "\($0)".contains("colour.jpg") && "\($0)".contains("has changed")
+      "\($0)".contains("colour.jpg") && "\($0)".contains("is not the file that was indexed")
     }
     let again = try load()
     #expect(again.facts.digest != dataset.facts.digest)
@@ -125,6 +125,22 @@ import Values
       try again.insist(
         on: dataset.facts.digest ?? "", of: DatasetSpec(checking: ["name": "fashion-mnist"]))
     }
+  }
+
+  /// A worker reads no data outside of its data folders.
+  @Test func aLinkThatLeadsOutIsRefused() throws {
+    let outside = try TemporaryFolder()
+    try FileManager.default.copyItem(
+      atPath: fixtures + "/grey.png", toPath: outside.path + "/secret.png")
+    let link = folder.path + "/pictures/train/apple/link.png"
+    try FileManager.default.createSymbolicLink(
+      atPath: link, withDestinationPath: outside.path + "/secret.png")
+    #expect { _ = try load() } throws: { "\($0)".contains("leads out of the data folders") }
+    try FileManager.default.removeItem(atPath: link)
+    // One that stays inside is followed.
+    try FileManager.default.createSymbolicLink(
+      atPath: link, withDestinationPath: folder.path + "/pictures/train/bird/grey.jpg")
+    #expect(try load().facts.train == 10)
   }
 
   @Test func damagedFilesAreRefusedByNameOrLeftOut() throws {

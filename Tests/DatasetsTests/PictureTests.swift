@@ -122,6 +122,24 @@ import Values
     }
   }
 
+  /// Of a progressive file the whole is decoded: colour-in-passes.jpg has the coefficients of colour.jpg
+  /// (`jpegtran -progressive`). At a smaller scale too, a part has the pixels of the whole.
+  @Test(arguments: [Int32(1), 2, 4, 8]) func aScaledPartIsDecodedAsTheWholeIs(mostScale: Int32)
+    throws
+  {
+    let (sequential, progressive) = (
+      try PictureTests.bytes("colour.jpg"), try PictureTests.bytes("colour-in-passes.jpg")
+    )
+    for box in [(0, 0, 150, 110), (31, 17, 90, 70), (75, 40, 64, 64), (5, 60, 130, 50)] {
+      let box = PictureFile.Box(x: box.0, y: box.1, width: box.2, height: box.3)
+      for side in [5, 8, 12, 30] {
+        #expect(
+          try resized(sequential, box, side, mostScale: mostScale)
+            == resized(progressive, box, side, mostScale: mostScale), "\(box), \(side)")
+      }
+    }
+  }
+
   @Test func aSmallCopyIsDecodedAtASmallerScaleAndLooksAlike() throws {
     let bytes = try PictureTests.bytes("colour.jpg")
     let box = PictureFile.Box(x: 3, y: 1, width: 144, height: 108)

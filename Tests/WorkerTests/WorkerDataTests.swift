@@ -52,6 +52,85 @@ import Worker
     return text.flatMap { Double($0) } ?? -1
   }
 
+  // MARK: - Folders of pictures
+
+  private var picture: String { folder.path + "/imagenet/train/b/0.jpg" }
+
+  /// A small ImageNet: two classes of made-up pictures.
+  private func pictures(_ name: String) throws -> Plan {
+    let fixtures = repository.appending(path: "Tests/Fixtures/pictures").path
+    for place in ["train/a", "train/b", "val/a", "val/b"] {
+      let path = "\(folder.path)/imagenet/\(place)"
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      for number in 0..<12 {
+        let file = place.hasSuffix("a") ? "colour.jpg" : "grey.jpg"
+        try FileManager.default.copyItem(
+          atPath: "\(fixtures)/\(file)", toPath: "\(path)/\(number).jpg")
+      }
+    }
+    let folders = DataFolders(roots: [folder.path], indices: folder.path + "/indices")
+    let document: JSON = [
+      "name": .string(name), "network": "cnn", "epochs": 2, "schedule": "constant",
+      "dataset": ["name": "imagenet", "size": 16, "augment": ["flip": true]],
+      "optimizer": ["name": "momentum", "learning_rate": .number("0.05")],
+      "batch": ["size": 8, "ghost": 4],
+    ]
+    return try Plan(Grid(document: document)) { spec throws(InvalidDocument) in
+      try spec.facts(from: folders)
+    }
+  }
+
+  /// The memory of a stage is that of these few files, and not of ImageNet's.
+  private func submitPictures() async throws {
+    _ = try await queue.submit(Submission(pictures("g"), priority: nil) { _, _ in 200 << 20 })
+  }
+
+  /// Other content under the same size and time.
+  private func replacePicture(_ content: Data) throws {
+    var facts = stat()
+    try #require(stat(picture, &facts) == 0)
+    try content.write(to: URL(filePath: picture))
+    let times = [facts.st_atim, facts.st_mtim]
+    try #require(utimensat(AT_FDCWD, picture, times, 0) == 0)
+  }
+
+  private func picturesWorker(_ store: String) -> WorkerService {
+    var options = options(folder.path + "/" + store)
+    options.dataFolders = DataFolders(roots: [folder.path], indices: folder.path + "/indices")
+    return WorkerService(
+      options, target: queue.database.target, settings: settings, logger: quietLogger,
+      news: { _ in })
+  }
+
+  @Test func aFolderOfPicturesIsTrainedOn() async throws {
+    try await submitPictures()
+    try await picturesWorker("store").run()
+    #expect(try await queue.value("select state from report.run") == "finished")
+    #expect(try await queue.value("select max(test_samples) from jobs.measurement") == "24")
+  }
+
+  /// A file that changes behind its index gives the stage back, and costs no failure.
+  @Test func aPictureThatChangesGivesTheStageBack() async throws {
+    try await submitPictures()
+    let whole = try Data(contentsOf: URL(filePath: picture))
+    var changed = whole
+    changed[changed.count - 40] ^= 1
+    try replacePicture(changed)
+    let worker = picturesWorker("store")
+    let running = Task { try await worker.run() }
+    try await queue.until("select exists (select from report.waiting)")
+    let reason = try await queue.value("select reason from report.waiting") ?? ""
+    #expect(reason.contains("b/0.jpg") && reason.contains("not the file that was indexed"))
+    #expect(
+      try await queue.value("select max(failures) || '/' || max(crashes) from jobs.stage") == "0/0")
+    worker.drain()
+    try await running.value
+    // Put back, it is trained.
+    try replacePicture(whole)
+    try await picturesWorker("store").run()
+    #expect(try await queue.value("select state from report.run") == "finished")
+  }
+
   /// One worker, two grids, and between them another file of the same name.
   @Test func aFileThatIsReplacedIsReadAgain() async throws {
     try write(rows: 1000)

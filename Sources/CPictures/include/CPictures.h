@@ -32,7 +32,7 @@ typedef struct {
 } cp_box;
 
 // The most pixels that a picture may have: larger ones are refused before they are decoded.
-#define CP_MOST_PIXELS (1L << 28)
+#define CP_MOST_PIXELS (1L << 26)
 
 // Reads what a file says of itself. `message` gets a sentence where the status is not CP_OK.
 cp_status cp_probe(const uint8_t *bytes, long count, cp_facts *facts, char *message,

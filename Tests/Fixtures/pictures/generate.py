@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Makes the pictures of this folder, and reference.json: what Pillow makes of boxes of them.
 
-Needs Pillow and numpy. The pictures are made up: waves, edges and noise from a fixed seed."""
+Needs Pillow, numpy and jpegtran (Debian's libjpeg-turbo-progs). The pictures are made up: waves, edges and noise from a fixed seed."""
 import json
 import pathlib
+import subprocess
 
 import numpy as np
 from PIL import Image
@@ -50,6 +51,9 @@ def write(image: Image.Image) -> list[str]:
 
 def main() -> None:
     files = write(picture())
+    subprocess.run(
+        ["jpegtran", "-progressive", "-copy", "none", "-outfile", HERE / "colour-in-passes.jpg",
+         HERE / "colour.jpg"], check=True)
     references = []
     for number, name in enumerate(files):
         x, y, width, height = 3 + 2 * number, number, 100 - 3 * number, 90 - 2 * number

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "CKernels.h"
-#include "clones.h"
 
 CLONES void ck_gather_rows(float *y, const float *x, long stride, long rows, long n, int add) {
   for (long r = 0; r < rows; r++, y += n, x += stride) {

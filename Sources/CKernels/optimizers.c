@@ -2,7 +2,6 @@
 #include <math.h>
 
 #include "CKernels.h"
-#include "clones.h"
 
 CLONES void ck_sgd(float *w, const float *g, size_t n, float rate, float decay) {
   for (size_t i = 0; i < n; i++) w[i] -= rate * (g[i] + decay * w[i]);

@@ -1,5 +1,4 @@
 // Pooling over windows and over whole images.
-#include "clones.h"
 #define KERNELS "pooling_kernel.h"
 #include "instruction_sets.h"
 

@@ -92,7 +92,7 @@ import Values
     try await trained(seeds: 2)
     _ = try await queue.database.query(
       "update jobs.measurement m set test_accuracy = case when s.seed = 1 then 0.3 else 0.9 end, "
-        + "above_guessing = true from jobs.stage s where s.id = m.stage_id and s.learning_rate > 0.1"
+        + "above_guessing = true from jobs.stage s where s.id = m.stage_id and s.learning_rate > 0.15"
     )
     let report = try await report()
     let texts = report.verdict + [report.comparisonTable.text]

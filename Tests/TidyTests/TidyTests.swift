@@ -152,6 +152,19 @@ import Testing
     }
   }
 
+  /// A header of a C target that its umbrella leaves out stops a build whose warnings are errors, but
+  /// only where no module of an earlier build lies in the cache.
+  @Test func anUmbrellaHeaderIncludesAllOthers() throws {
+    for target in ["CKernels", "CPictures"] {
+      let headers = try sources("Sources/\(target)/include", [".h"])
+      let umbrella = try #require(headers.first { $0.path.hasSuffix("/\(target).h") })
+      for header in headers where header.path != umbrella.path {
+        let name = header.path.split(separator: "/").last ?? ""
+        #expect(umbrella.lines.contains("#include \"\(name)\""), "\(header.path)")
+      }
+    }
+  }
+
   @Test func theGlossaryStaysShort() throws {
     let text = try String(
       contentsOf: repository.appending(path: "docs/GLOSSARY.md"), encoding: .utf8)

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short study study-long schedules test test-servers simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-sweep peers-queue install clean
+.PHONY: help setup build demo demo-short study study-long study-pictures schedules test test-servers simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-sweep peers-queue install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -32,6 +32,10 @@ study: setup ## Train the study of docs/RESULTS.md and report it (up to two hour
 study-long: setup ## The same with a wide residual network, on CIFAR-10 too where it is present (a day; resumes)
 	$(BUILD) --product jobctl
 	@STUDY_HOME=$${STUDY_HOME:-.study-long} ops/study examples/schedules.json examples/study/long/*.json
+
+study-pictures: setup ## Three schedules on a folder of pictures, CIFAR-10 as JPEG in cifar10-jpeg/ of $JOBCTL_DATA (hours; resumes)
+	$(BUILD) --product jobctl
+	@STUDY_HOME=$${STUDY_HOME:-.study-pictures} ops/study examples/study/pictures/*.json
 
 schedules: setup ## Train three schedules over five seeds and print their differences (up to 90 minutes; resumes)
 	$(BUILD) --product jobctl

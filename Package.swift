@@ -9,7 +9,6 @@ let strict: [SwiftSetting] = [
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
-let csv = Target.Dependency.product(name: "SwiftCSV", package: "SwiftCSV")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
@@ -41,13 +40,13 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-    .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
   targets: [
     // C: vectorized kernels, and the libraries of the system.
     .target(name: "CKernels"),
     .target(name: "CPictures", dependencies: ["CJPEG", "CKernels", "CSpng"]),
+    .target(name: "CTables"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
@@ -73,7 +72,7 @@ let package = Package(
     module("Tensors", ["CKernels", "COpenBLAS"]),
     module("NeuralNet", ["Experiments", "Tensors", "Values"]),
     module("Checkpoints", ["CZstd", "Values"]),
-    module("Datasets", ["CPictures", "CZlib", "Experiments", "Tensors", "Values", csv]),
+    module("Datasets", ["CPictures", "CTables", "CZlib", "Experiments", "Tensors", "Values"]),
     module(
       "Training",
       [
@@ -147,7 +146,7 @@ let package = Package(
       ["Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Values", "Worker"]),
     tests("jobctl", ["jobctl", "JobQueue", "Postgres", "Values", subprocess, system]),
     tests("Checkpoints", ["Checkpoints", subprocess, system]),
-    tests("Datasets", ["CPictures", "Datasets", "Experiments", "Tensors", "Values"]),
+    tests("Datasets", ["CTables", "CPictures", "Datasets", "Experiments", "Tensors", "Values"]),
     tests(
       "Reports",
       ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "Tables", "Values"]),

@@ -2,7 +2,20 @@
 #include "decoders.h"
 
 #include <stdio.h>
+#include <jpeglib.h>
+#include <spng.h>
 #include <string.h>
+
+#define WORDS(x) #x
+#define TEXT(x) WORDS(x)
+
+const char *cp_decoders(void) {
+  static char words[64];
+  // libjpeg-turbo tells its version to the compiler only.
+  snprintf(words, sizeof words, "libjpeg-turbo " TEXT(LIBJPEG_TURBO_VERSION) ", libspng %s",
+           spng_version_string());
+  return words;
+}
 
 static cp_type type_of(const uint8_t *bytes, long count) {
   static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};

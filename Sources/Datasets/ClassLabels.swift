@@ -1,115 +1,98 @@
-import Foundation
+import Values
 
-/// The label column of a table as class numbers. Each class has one canonical value and classes have
-/// a total order, so that every process numbers them alike.
+/// The label column of a table: its classes, and the class of each row.
 struct ClassLabels {
-  /// A class number for each row.
-  let labels: [Int32]
-  let classes: Int
+  let categories: Categories
+  /// The class of each record; -1 of those that are not kept.
+  let classes: [Int32]
 
-  /// `fields` are trimmed. Where all are numbers, those that are equal as numbers are one class and
-  /// classes are in the order of numbers; else they are texts in the order of their scalars.
-  init(_ fields: [(text: String, line: Int)], column: String, file: String) throws(DatasetError) {
-    for (text, line) in fields {
-      guard !text.isEmpty else { throw .damaged(file: file, reason: "line \(line) has no label") }
-      guard !["nan", "+nan", "-nan"].contains(text.lowercased()) else {
-        throw .damaged(
-          file: file,
-          reason: "line \(line): the label \"\(text)\" stands for a missing value; "
-            + "remove the row or give it a class")
-      }
-    }
-    let numbers = fields.compactMap { DecimalNumber($0.text) }
-    if numbers.count == fields.count {
-      let values = Set(numbers).sorted()
-      guard values.allSatisfy(\.isWhole) || values.count <= 2 || 2 * values.count <= fields.count
-      else {
-        throw .damaged(
-          file: file,
-          reason: "its label column \"\(column)\" has \(values.count) different decimal numbers in "
-            + "\(fields.count) rows: that is regression, and labels are classes here")
-      }
-      self.init(numbers, values)
-    } else {
-      let texts = fields.map { $0.text.precomposedStringWithCanonicalMapping }
-      self.init(texts, Set(texts).sorted(by: ClassLabels.precedes))
-    }
-    guard classes >= 2 else {
+  var names: [String] { categories.names }
+
+  /// A label stands for a missing value where it is one of these: of other columns, more words do, but
+  /// "none" may be a class.
+  private static let missing: Set = ["", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan"]
+
+  /// A label column of so many different values is no column of classes.
+  private static let most = 1 << 16
+
+  /// The words of a label column. Drops those records from `kept` whose label is missing, or throws.
+  private static func words(
+    _ text: TableText, _ column: Int, _ kept: inout [UInt8], _ policy: TableOptions.Missing
+  ) throws(DatasetError) -> (words: [TableText.Word], numbers: [Int32]) {
+    let all = TableRows(count: kept.count, kept: nil)
+    guard let found = try text.words(column, all, most: most) else {
       throw .damaged(
-        file: file,
-        reason: "its label column \"\(column)\" has \(classes) different values; two are the least")
+        file: text.file,
+        reason:
+          "its label column \"\(text.header[column])\" has more than \(most) different values: "
+          + "that is regression, or a column that names the rows; labels are classes here")
     }
+    let isMissing = found.words.map { missing.contains($0.text.lowercased()) }
+    guard let first = isMissing.firstIndex(of: true) else { return found }
+    guard policy == .drop else {
+      let word = found.words[first]
+      let line = text.line(of: word.first)
+      throw .damaged(
+        file: text.file,
+        reason: word.text.isEmpty
+          ? "\(line) has no label"
+          : "\(line): the label \"\(word.text)\" stands for a missing value; "
+            + "remove the row, give it a class, or write \"missing\": \"drop\"")
+    }
+    for (record, word) in found.numbers.enumerated() where isMissing[Int(word)] { kept[record] = 0 }
+    return found
   }
 
-  private init<Value: Hashable>(_ rows: [Value], _ ordered: [Value]) {
-    let numbers = Dictionary(uniqueKeysWithValues: ordered.enumerated().map { ($1, Int32($0)) })
-    labels = rows.map { numbers[$0] ?? 0 }
-    classes = ordered.count
+  private static func classes(
+    _ found: (words: [TableText.Word], numbers: [Int32]), _ categories: Categories
+  ) -> [Int32] {
+    let classes = found.words.map { Int32(categories.number(of: $0.text) ?? -1) }
+    var labels = found.numbers
+    for record in labels.indices { labels[record] = classes[Int(labels[record])] }
+    return labels
   }
 
-  private static func precedes(_ a: String, _ b: String) -> Bool {
-    a.unicodeScalars.lexicographicallyPrecedes(b.unicodeScalars)
-  }
-}
-
-/// A decimal number exactly as it is written: "0", "0.0" and "-0e5" are one.
-struct DecimalNumber: Hashable, Comparable {
-  private let isNegative: Bool
-  /// Without zeros at either end; none of zero.
-  private let digits: [UInt8]
-  /// The value is 0.DIGITS times ten to this.
-  private let exponent: Int
-
-  /// Powers of ten beyond these do not stand in a table.
-  private static let powers = -1_000_000...1_000_000
-
-  /// Nil for what is no decimal number.
-  init?(_ text: String) {
-    var rest = Substring(text)
-    func digits() -> [UInt8] {
-      let found = rest.utf8.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-      rest = rest[found.endIndex...]
-      return Array(found)
+  /// Finds the classes of the kept records.
+  init(
+    _ text: TableText, column: Int, kept: inout [UInt8], _ policy: TableOptions.Missing
+  ) throws(DatasetError) {
+    let found = try ClassLabels.words(text, column, &kept, policy)
+    var isKept = [Bool](repeating: false, count: found.words.count)
+    var rows = 0
+    for (record, word) in found.numbers.enumerated() where kept[record] == 1 {
+      isKept[Int(word)] = true
+      rows += 1
     }
-    let sign = rest.first
-    if sign == "-" || sign == "+" { rest.removeFirst() }
-    let whole = digits()
-    var fraction: [UInt8] = []
-    if rest.first == "." {
-      rest.removeFirst()
-      fraction = digits()
+    categories = Categories(found.words.indices.filter { isKept[$0] }.map { found.words[$0].text })
+    let name = text.header[column]
+    guard !categories.haveDecimals || categories.count <= 2 || 2 * categories.count <= rows else {
+      throw .damaged(
+        file: text.file,
+        reason: "its label column \"\(name)\" has \(categories.count) different decimal numbers in "
+          + "\(rows) rows: that is regression, and labels are classes here")
     }
-    guard !(whole.isEmpty && fraction.isEmpty) else { return nil }
-    var power = 0
-    if rest.first == "e" || rest.first == "E" {
-      guard let value = Int(rest.dropFirst()), DecimalNumber.powers.contains(value) else {
-        return nil
-      }
-      power = value
-      rest = ""
+    guard categories.count >= 2 else {
+      throw .damaged(
+        file: text.file,
+        reason:
+          "its label column \"\(name)\" has \(categories.count) different values; two are the least"
+      )
     }
-    guard rest.isEmpty else { return nil }
-    let all = whole + fraction
-    let zeros = all.prefix { $0 == UInt8(ascii: "0") }.count
-    self.digits = Array(
-      all.dropFirst(zeros).reversed().drop { $0 == UInt8(ascii: "0") }.reversed())
-    exponent = self.digits.isEmpty ? 0 : whole.count - zeros + power
-    isNegative = sign == "-" && !self.digits.isEmpty
+    classes = ClassLabels.classes(found, categories)
   }
 
-  var isWhole: Bool { digits.count <= exponent || digits.isEmpty }
-
-  static func < (a: DecimalNumber, b: DecimalNumber) -> Bool {
-    guard a.isNegative == b.isNegative else { return a.isNegative }
-    return a.isNegative ? b.isSmaller(than: a) : a.isSmaller(than: b)
-  }
-
-  /// Without the signs.
-  private func isSmaller(than other: DecimalNumber) -> Bool {
-    guard !digits.isEmpty, !other.digits.isEmpty else {
-      return digits.isEmpty && !other.digits.isEmpty
+  /// The labels of a second file, whose classes are those of the first one.
+  init(
+    _ text: TableText, column: Int, kept: inout [UInt8], _ policy: TableOptions.Missing,
+    of first: ClassLabels
+  ) throws(DatasetError) {
+    let found = try ClassLabels.words(text, column, &kept, policy)
+    categories = first.categories
+    classes = ClassLabels.classes(found, categories)
+    for (record, label) in classes.enumerated() where kept[record] == 1 && label < 0 {
+      throw .damaged(
+        file: text.file,
+        reason: "\(text.place(record, column)) is no class of the training split")
     }
-    guard exponent == other.exponent else { return exponent < other.exponent }
-    return digits.lexicographicallyPrecedes(other.digits)
   }
 }

@@ -75,13 +75,16 @@ func contents(of file: String, limit: Int) throws(DatasetError) -> [UInt8] {
   return bytes
 }
 
-/// What a file says of its size: gzip's last four bytes, where it is one. Only a hint.
+/// The number of bytes that a file will give: gzip says it in the last four, modulo 2^32. Only a hint.
 private func expectedSize(of file: String) -> Int {
-  guard let handle = FileHandle(forReadingAtPath: file),
-    let end = try? handle.seekToEnd(), file.hasSuffix(".gz"), end > 4,
-    (try? handle.seek(toOffset: end - 4)) != nil, let tail = try? handle.readToEnd()
+  guard let handle = FileHandle(forReadingAtPath: file), let end = try? handle.seekToEnd() else {
+    return 0
+  }
+  guard file.hasSuffix(".gz") else { return Int(end) + 1 }
+  guard end > 4, (try? handle.seek(toOffset: end - 4)) != nil, let tail = try? handle.readToEnd()
   else { return 0 }
-  return tail.reversed().reduce(0) { $0 << 8 | Int($1) }
+  // No more than deflate can pack into so many bytes.
+  return min(tail.reversed().reduce(0) { $0 << 8 | Int($1) }, 1032 * Int(end))
 }
 
 /// SHA-256 over files in order.

@@ -14,7 +14,7 @@ package struct ImageFolder: DatasetKind {
   package static let imageNet = ImageFolder(name: "imagenet", isImageNet: true)
 
   package let places: Set = ["path"]
-  package let uses: Set = [PictureAugmentation.key]
+  package let uses: Set = [PictureAugmentation.key, ResizedCrop.middle.key]
 
   private static let sizes = 8...1024
   private static let damaged = DocumentField.word(
@@ -30,7 +30,8 @@ package struct ImageFolder: DatasetKind {
       .init(
         "size", .integer(ImageFolder.sizes),
         "image-folder: pixels of a side of the network's input; imagenet has 224 by default."),
-      ResizedCrop.field, ImageFolder.damaged.field, ImageFolder.held.field,
+      ResizedCrop.field, ResizedCrop.middle.field, ImageFolder.damaged.field,
+      ImageFolder.held.field,
     ]
   }
 
@@ -51,6 +52,7 @@ package struct ImageFolder: DatasetKind {
         Problem(
           join(path, "size"), "is missing: pixels of a side of the network's input, such as 64"))
     }
+    members.append(ResizedCrop.middle.member(ResizedCrop.middle.value(in: node)))
     members.append(ImageFolder.damaged.member(ImageFolder.damaged.value(in: node)))
     members.append(ImageFolder.held.member(ImageFolder.held.value(in: node)))
     return members + ResizedCrop.members(of: node, of: name, at: path, problems: &problems)

@@ -27,6 +27,9 @@ enum Picture {
 
 /// A JPEG or PNG file's pixels.
 package enum PictureFile {
+  /// The libraries that decode, with their versions: part of the numerics fingerprint.
+  package static let decoders = String(cString: cp_decoders())
+
   /// The reason why a file is no picture that can be used.
   package struct Fault: Error, Equatable { package let reason: String }
 

@@ -35,7 +35,7 @@ package final class PictureFolder: Sendable {
 
   /// Writes a picture as it is seen in tests.
   func write(_ out: UnsafeMutablePointer<UInt8>, _ sample: Int) throws(DatasetError) {
-    try write(out, sample, ResizedCrop.middle(of: entries[sample].size))
+    try write(out, sample, crop.middle(of: entries[sample].size))
   }
 
   private func write(

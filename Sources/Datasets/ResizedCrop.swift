@@ -8,13 +8,20 @@ import Values
 package struct ResizedCrop: Hashable, Sendable {
   /// Whether crops are random; else training sees what testing sees.
   let isRandom: Bool
+  /// The smallest share of the area that a random crop has.
+  let area: Rational
   let flip: Bool
   /// Factors of brightness, contrast and saturation are drawn from 1 - jitter to 1 + jitter.
   let jitter: Rational
+  /// The part of the shorter side that testing sees, in the middle.
+  let middle: Rational
 
   private static let crop = DocumentField.flag(
     "resized_crop", default: true,
-    "image-folder: crops of 8 to 100 % of the area and an aspect ratio of 3/4 to 4/3, resized")
+    "image-folder: random crops of an aspect ratio of 3/4 to 4/3, resized")
+  private static let area = DocumentField.number(
+    "crop_area", .from(0.01, to: 1), default: "0.08",
+    "image-folder: the smallest share of the area that a random crop has")
   private static let flip = DocumentField.flag(
     "flip", "Random horizontal flip")
   private static let jitter = DocumentField.number(
@@ -22,24 +29,35 @@ package struct ResizedCrop: Hashable, Sendable {
     "image-folder: brightness, contrast and saturation change by up to this share")
 
   static let field = ObjectShape.Field(
-    PictureAugmentation.key, .object(ObjectShape(fields: [crop.field, flip.field, jitter.field])),
+    PictureAugmentation.key,
+    .object(ObjectShape(fields: [crop.field, area.field, flip.field, jitter.field])),
     "Augmentation of training pictures; none by default.")
 
-  package init(_ node: JSON?) {
+  static let middle = DocumentField.number(
+    "test_crop", .from(0.1, to: 1), default: "0.875",
+    "image-folder: the part of the shorter side that testing sees, in the middle")
+
+  package init(_ node: JSON?, middle: Rational = ResizedCrop.middle.value(in: .null)) {
     let node = node ?? .null
+    self.middle = middle
+    area = ResizedCrop.area.value(in: node)
     isRandom = !node.isNull && ResizedCrop.crop.value(in: node)
     flip = ResizedCrop.flip.value(in: node)
     jitter = ResizedCrop.jitter.value(in: node)
   }
 
-  init(_ spec: DatasetSpec) { self.init(spec[PictureAugmentation.key]) }
+  init(_ spec: DatasetSpec) {
+    self.init(
+      spec[PictureAugmentation.key], middle: ResizedCrop.middle.value(in: .object(spec.members)))
+  }
 
   /// The members of a description's `augment`, as digests have them.
   static func members(
     of node: JSON, of kind: String, at path: String, problems: inout [Problem]
   ) -> [JSON.Member] {
     PictureAugmentation.refuseForeign(
-      node, own: [crop.key, flip.key, jitter.key], of: kind, at: path, problems: &problems)
+      node, own: [crop.key, area.key, flip.key, jitter.key], of: kind, at: path, problems: &problems
+    )
     return ResizedCrop(node[PictureAugmentation.key]).members
   }
 
@@ -48,7 +66,8 @@ package struct ResizedCrop: Hashable, Sendable {
   var members: [JSON.Member] {
     guard !isNone else { return [] }
     return PictureAugmentation.member([
-      ResizedCrop.crop.member(isRandom), ResizedCrop.flip.member(flip),
+      ResizedCrop.crop.member(isRandom), ResizedCrop.area.member(area),
+      ResizedCrop.flip.member(flip),
       ResizedCrop.jitter.member(jitter),
     ])
   }
@@ -66,9 +85,10 @@ package struct ResizedCrop: Hashable, Sendable {
     }
   }
 
-  /// For tests: the middle of the picture, 7/8 of its shorter side (224 of 256 pixels, at every size).
-  package static func middle(of size: PictureFile.Size) -> Draw {
-    let side = max(1, (7 * min(size.width, size.height) + 4) / 8)
+  /// For tests: the middle of the picture, by default 7/8 of its shorter side (224 of 256 pixels, at every
+  /// size).
+  package func middle(of size: PictureFile.Size) -> Draw {
+    let side = max(1, Int((middle.double * Double(min(size.width, size.height))).rounded()))
     return Draw(
       box: .init(
         x: (size.width - side) / 2, y: (size.height - side) / 2, width: side, height: side))
@@ -78,15 +98,15 @@ package struct ResizedCrop: Hashable, Sendable {
   package func draw(
     _ sample: Int, epoch: Int, _ size: PictureFile.Size, _ random: Philox
   ) -> Draw {
-    guard !isNone else { return ResizedCrop.middle(of: size) }
+    guard !isNone else { return middle(of: size) }
     // Streams of an epoch: 16 of each, so that tries and colours have numbers of their own.
     func words(_ stream: Int) -> SIMD4<UInt32> {
       random.words(UInt64(sample), stream: UInt32(truncatingIfNeeded: 16 * epoch + stream))
     }
-    var draw = ResizedCrop.middle(of: size)
+    var draw = middle(of: size)
     if isRandom {
       draw.box =
-        (0..<ResizedCrop.tries).lazy.compactMap { ResizedCrop.box(of: size, words($0)) }.first
+        (0..<ResizedCrop.tries).lazy.compactMap { box(of: size, words($0)) }.first
         ?? ResizedCrop.largest(of: size)
     }
     let last = words(15)
@@ -112,11 +132,13 @@ package struct ResizedCrop: Hashable, Sendable {
 
   private static func uniform(_ word: UInt32) -> Double { Double(word) * 0x1p-32 }
 
-  /// A box of 8 to 100 % of the area, with a logarithmically uniform aspect ratio from 3/4 to 4/3; nil
+  /// A box of a uniform share of the area, with a logarithmically uniform aspect ratio from 3/4 to 4/3; nil
   /// where it does not fit the picture.
-  private static func box(of size: PictureFile.Size, _ words: SIMD4<UInt32>) -> PictureFile.Box? {
-    let area = Double(size.width * size.height) * (0.08 + 0.92 * uniform(words[0]))
-    let ratio = exponential(logOfFourThirds * (2 * uniform(words[1]) - 1))
+  private func box(of size: PictureFile.Size, _ words: SIMD4<UInt32>) -> PictureFile.Box? {
+    func uniform(_ word: UInt32) -> Double { ResizedCrop.uniform(word) }
+    let least = self.area.double
+    let area = Double(size.width * size.height) * (least + (1 - least) * uniform(words[0]))
+    let ratio = ResizedCrop.exponential(ResizedCrop.logOfFourThirds * (2 * uniform(words[1]) - 1))
     let width = Int((area * ratio).squareRoot().rounded())
     let height = Int((area / ratio).squareRoot().rounded())
     guard (1...size.width).contains(width), (1...size.height).contains(height) else { return nil }

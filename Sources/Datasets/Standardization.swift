@@ -2,7 +2,7 @@ import Foundation
 
 /// How a column of numbers becomes a feature: less its mean, over its deviation. Both are taken over
 /// the rows that are trained on. A column that is constant there is 0 everywhere.
-struct Standardization {
+struct Standardization: Equatable {
   /// Values are divided by two to this before anything is summed: nothing overflows.
   private let exponent: Int
   private let mean: Double
@@ -13,11 +13,12 @@ struct Standardization {
   /// units in the last place.
   private static let rounding = 0x1p-51
 
-  /// `values` are finite, and at least one.
-  init(over values: [Double]) {
+  /// `values` are finite. Of none, everything is 0.
+  init(over values: some Collection<Double>) {
     let largest = values.reduce(0) { max($0, abs($1)) }
-    exponent = largest > 0 ? Int(largest.exponent) + 1 : 0
-    let scaled = values.map { [exponent] in scalbn($0, -exponent) }
+    let exponent = largest > 0 ? Int(largest.exponent) + 1 : 0
+    self.exponent = exponent
+    let scaled = values.lazy.map { scalbn($0, -exponent) }
     let (low, high) = (scaled.min() ?? 0, scaled.max() ?? 0)
     guard high - low > Standardization.rounding else {
       (mean, deviation) = (0, 0)

@@ -97,7 +97,7 @@ package final class TrainingState {
       "samples": String(clock), "updates": String(updates), "ghosts": String(ghosts),
       "seconds": String(seconds), "core_seconds": String(coreSeconds),
       "numerics_version": String(numericsVersion),
-      "numerics_fingerprint": kernelDescription,
+      "numerics_fingerprint": numericsFingerprint,
     ]
     return Content(
       copy: Checkpoint(metadata: metadata, arrays: arrays), samples: clock, updates: updates,

@@ -73,7 +73,7 @@ package final class WorkerMonitor: Sendable {
     }
     add(
       "jobctl_worker_info", "gauge", "What this worker is.",
-      [("{version=\"\(version)\",kernels=\"\(WorkerService.kernels)\"}", 1)])
+      [("{version=\"\(version)\",kernels=\"\(numericsFingerprint)\"}", 1)])
     add(
       "jobctl_worker_ready", "gauge", "1 while the queue answers and work would be taken.",
       [("", isReady ? 1 : 0)])

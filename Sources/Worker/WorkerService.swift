@@ -19,7 +19,7 @@ package final class WorkerService: Sendable {
   private let logger: Logger
   private let news: @Sendable (WorkerNews) -> Void
   private let shelf: DatasetShelf
-  private let fingerprint = WorkerService.kernels
+  private let fingerprint = numericsFingerprint
   private let settings: WorkerCore.Settings
   private let controls = Mutex<[Lease: StageControl]>([:])
   /// Data sets that were wanted and are here, and when that was asked.
@@ -44,9 +44,6 @@ package final class WorkerService: Sendable {
 
   /// What is wanted is looked for anew after this long, or when there is nothing else to claim.
   private static let datasetsStayWanted = Duration.seconds(30)
-
-  /// Which kernels this machine trains with.
-  package static let kernels = kernelDescription
 
   package init(
     _ options: WorkerOptions, target: ConnectionTarget, settings: WorkerCore.Settings? = nil,

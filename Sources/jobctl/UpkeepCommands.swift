@@ -8,6 +8,7 @@ import JobQueue
 import Logging
 import Postgres
 import Tables
+import Training
 import Values
 import Worker
 
@@ -205,7 +206,7 @@ struct DoctorCommand: AsyncParsableCommand {
     }
     say(
       "program", true,
-      "jobctl \(Jobctl.version), numerics \(numericsVersion), \(WorkerService.kernels)")
+      "jobctl \(Jobctl.version), numerics \(numericsVersion), \(numericsFingerprint)")
     let queue = await askDatabase(say)
     await askStore(queue, say)
     askData(say)

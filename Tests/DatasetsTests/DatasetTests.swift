@@ -62,7 +62,7 @@ import Values
   }
 
   @Test(arguments: [
-    ("a,class\n1,x\nnone,y\n", "line 3, column \"a\": \"none\" is no finite number"),
+    ("a,class\n1,x\none,y\n", "line 3, column \"a\": \"one\" is no finite number"),
     ("a,class\n1,x\n2\n", "line 3 has 1 fields, the header 2"),
     ("a,class\n1,x\n2,x\n", "1 different values"),
     ("a\n1\n", "fewer than two columns"),
@@ -90,9 +90,9 @@ import Values
   }
 
   @Test func anotherFileThanPlannedIsRefused() throws {
-    let dataset = try load(csv: "a,class\n1,x\n2,y\n3,x\n")
+    let dataset = try load(csv: "a,class\n1,x\n2,y\n3,x\n4,y\n")
     let planned = dataset.facts.digest
-    try "a,class\n1,x\n2,y\n4,x\n".write(
+    try "a,class\n1,x\n2,y\n4,x\n5,y\n".write(
       toFile: folder.path + "/data.csv", atomically: true, encoding: .utf8)
     #expect(throws: DatasetError.self) {
       try Dataset.load(

@@ -206,7 +206,7 @@ import Values
     // What no crop fits is cut in the middle.
     let long = crop.draw(0, epoch: 0, .init(width: 4000, height: 10), random).box
     #expect(long.height == 10 && long.width == 13)
-    let middle = ResizedCrop.middle(of: size).box
+    let middle = ResizedCrop(nil).middle(of: size).box
     #expect(middle == .init(x: 86, y: 23, width: 328, height: 328))
   }
 

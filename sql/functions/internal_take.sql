@@ -40,7 +40,9 @@ begin
       and (c.id is null or c.store_id = any (request.stores))
       -- Nothing is begun without the state that it starts from.
       and (s.parent_id is null or c.id is not null)
-      and (not s.pinned or c.id is null or c.fingerprint = request.fingerprint)
+      -- A later version's fingerprint names more libraries behind those that an earlier one named.
+      and (not s.pinned or c.id is null
+        or starts_with(request.fingerprint || ', ', c.fingerprint || ', '))
     order by -s.priority::bigint, s.id
     limit slots
     for no key update of s skip locked

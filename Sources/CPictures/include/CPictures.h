@@ -34,6 +34,9 @@ typedef struct {
 // The most pixels that a picture may have: larger ones are refused before they are decoded.
 #define CP_MOST_PIXELS (1L << 26)
 
+// The libraries that decode, with their versions: other ones may give other bits.
+const char *cp_decoders(void);
+
 // Reads what a file says of itself. `message` gets a sentence where the status is not CP_OK.
 cp_status cp_probe(const uint8_t *bytes, long count, cp_facts *facts, char *message,
                    int message_size);

@@ -56,6 +56,7 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "CSpng", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
+    .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
@@ -72,7 +73,8 @@ let package = Package(
     module("Tensors", ["CKernels", "COpenBLAS"]),
     module("NeuralNet", ["Experiments", "Tensors", "Values"]),
     module("Checkpoints", ["CZstd", "Values"]),
-    module("Datasets", ["CPictures", "CTables", "CZlib", "Experiments", "Tensors", "Values"]),
+    module(
+      "Datasets", ["CPictures", "CTables", "CZip", "CZlib", "Experiments", "Tensors", "Values"]),
     module(
       "Training",
       [

@@ -120,6 +120,20 @@ package struct Checkpoint: Sendable, Equatable {
     return withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) } + header
   }
 
+  /// Reads an exported file. `limit` bounds its bytes.
+  package init(exported file: String, limit: Int = 1 << 33) throws(CheckpointError) {
+    let bytes: [UInt8]
+    do {
+      let handle = try FileHandle(forReadingFrom: URL(filePath: file))
+      bytes = [UInt8](try handle.read(upToCount: limit) ?? Data())
+    } catch {
+      throw .unreadable(file: file, reason: error.localizedDescription)
+    }
+    do { try self.init(safetensors: bytes) } catch {
+      throw .unreadable(file: file, reason: "as a safetensors file, it \(error.reason)")
+    }
+  }
+
   /// Reads the layout back; `reason` says what is wrong with it.
   struct LayoutError: Error { let reason: String }
 

@@ -3,6 +3,8 @@ package enum CheckpointError: Error, Equatable, CustomStringConvertible {
   /// The content is not what was written: torn, truncated or changed.
   case damaged(file: String, reason: String)
   case missing(file: String)
+  /// An exported file.
+  case unreadable(file: String, reason: String)
   /// The store itself is not there, or a file in it cannot be read now: not mounted, no permission.
   /// Nothing is known to be lost.
   case away(store: String, reason: String)
@@ -18,6 +20,7 @@ package enum CheckpointError: Error, Equatable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .damaged(let file, let reason): "checkpoint \(file) is damaged: it \(reason)"
+    case .unreadable(let file, let reason): "cannot read \(file): \(reason)"
     case .missing(let file): "checkpoint \(file) is missing"
     case .away(let store, let reason): "the checkpoint store \(store) cannot be used now: \(reason)"
     case .cannotWrite(let file, let reason): "cannot write checkpoint \(file): \(reason)"

@@ -1,4 +1,5 @@
 import Experiments
+import Foundation
 import Values
 
 /// CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in their binary layout: label bytes, then 1024 bytes of
@@ -46,7 +47,7 @@ package struct CIFAR: DatasetKind {
     let names =
       hundred
       ? ["train.bin", "test.bin"] : (1...5).map { "data_batch_\($0).bin" } + ["test_batch.bin"]
-    let place = try folders.find(folder, of: name)
+    let place = try find(folder, folders)
     var files: [String] = []
     for file in names {
       do throws(DatasetError) {
@@ -57,6 +58,23 @@ package struct CIFAR: DatasetKind {
       }
     }
     return files
+  }
+
+  /// The folder of the binary layout. Where only that of Python is, says what to do.
+  private func find(_ folder: String, _ folders: DataFolders) throws(DatasetError) -> String {
+    do throws(DatasetError) {
+      return try folders.find(folder, of: name)
+    } catch {
+      guard case .absent = error else { throw error }
+      let pickles = classes == 100 ? "cifar-100-python" : "cifar-10-batches-py"
+      guard let place = try? folders.find(pickles, of: name) else { throw error }
+      throw .damaged(
+        file: place,
+        reason:
+          "is the layout of Python's pickles, which are not read, since they may run programs: "
+          + "put the binary version (\(name)-binary.tar.gz) beside it as \(folder)/, or save the "
+          + "arrays with np.savez and use \"name\": \"arrays\"")
+    }
   }
 
   /// Insists on a digest where one is given.
@@ -83,7 +101,18 @@ package struct CIFAR: DatasetKind {
       classes: layout.classes, digest: digest)
     let (mean, deviation) = constants
     return try Dataset(
-      spec: spec, facts: facts, train: train, test: test, mean: mean, deviation: deviation)
+      spec: spec, facts: facts, train: train, test: test,
+      classNames: CIFAR.names(in: files[0], classes),
+      form: .pixels(mean: mean, deviation: deviation, crop: nil))
+  }
+
+  /// The names of the classes, as the file beside the data has them; nil where it does not.
+  private static func names(in file: String, _ classes: Int) -> [String]? {
+    let names = classes == 100 ? "fine_label_names.txt" : "batches.meta.txt"
+    let place = URL(filePath: file).deletingLastPathComponent().appending(path: names)
+    guard let bytes = try? contents(of: place.path, limit: 1 << 16) else { return nil }
+    let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+    return lines.count == classes ? lines.map(String.init) : nil
   }
 
   /// How records stand in a file.

@@ -2,7 +2,7 @@ import Foundation
 
 /// The different values of a column, in an order that every process finds alike: classes of the label's
 /// column, or what a column of words is coded by.
-struct Categories: Equatable {
+struct Categories: Equatable, Sendable {
   /// The shortest spelling of each.
   let names: [String]
   private let numbers: [DecimalNumber: Int]?

@@ -9,6 +9,10 @@ package struct DataFolders: Sendable {
   /// The folder in which jobctl keeps the indices of picture folders. If it is nil, jobctl keeps none.
   package let indices: String?
 
+  /// Told how many files of a folder have been indexed, and of how many.
+  package typealias Progress = @Sendable (_ done: Int, _ all: Int, _ folder: String) -> Void
+  package var progress: Progress?
+
   package init(roots: [String], indices: String? = nil) {
     (self.roots, self.indices) = (roots, indices)
   }

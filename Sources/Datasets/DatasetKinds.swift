@@ -10,6 +10,8 @@ extension DatasetVocabulary {
     CIFAR(classes: 100),
     ImageFolder.imageNet,
     ImageFolder.general,
+    ArrayFiles(),
+    IDXFolder(),
     Table(),
     SyntheticData(),
   ])
@@ -26,6 +28,16 @@ package protocol DatasetKind: DatasetDescription {
     _ spec: DatasetSpec, digest: String?, from folders: DataFolders
   ) throws(DatasetError) -> Dataset
 
+  /// Files that cannot be used, where the set can do without them.
+  func damagedFiles(
+    _ spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [DamagedFile]
+
+  /// Reads all files again, and compares them with what is kept of them; none where nothing is.
+  func changedFiles(
+    _ spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [DamagedFile]
+
   /// Bytes of memory that the set takes once it is there, and at most while it is read: known without
   /// opening it.
   func memory(_ spec: DatasetSpec, _ facts: DatasetFacts) -> (loaded: Int, loading: Int)
@@ -34,7 +46,32 @@ package protocol DatasetKind: DatasetDescription {
   func feeding(_ facts: DatasetFacts, ghost: Int, threads: Int) -> Int
 }
 
+/// A file by its place, and why it cannot be used.
+package struct DamagedFile: Sendable, Equatable {
+  package let file: String
+  package let reason: String
+}
+
 extension DatasetKind {
+  package func damagedFiles(
+    _ spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [DamagedFile] { [] }
+
+  package func changedFiles(
+    _ spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [DamagedFile] {
+    let files = try files(of: spec, in: folders)
+    let found = try load(spec.samplesAlone, digest: nil, from: folders).facts.digest
+    let known = published(spec)?.digest ?? KeptFacts(of: spec, in: folders)?.facts.digest
+    guard let known, let found, known != found else { return [] }
+    return files.map {
+      DamagedFile(
+        file: $0,
+        reason: "\(files.count > 1 ? "one of these files " : "")is not what was read first: digest "
+          + "\(found.prefix(12)), known \(known.prefix(12))")
+    }
+  }
+
   /// Samples in memory go to the network at once.
   package func feeding(_ facts: DatasetFacts, ghost: Int, threads: Int) -> Int { 0 }
 }

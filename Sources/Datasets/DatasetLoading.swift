@@ -42,6 +42,18 @@ extension DatasetSpec {
     try reader.files(of: self, in: folders)
   }
 
+  private var isMadeUp: Bool { kind.isMadeUp }
+
+  /// Files of the set that cannot be used.
+  package func damagedFiles(in folders: DataFolders) throws(DatasetError) -> [DamagedFile] {
+    try reader.damagedFiles(self, in: folders)
+  }
+
+  /// Reads all files again; those that are not what was read first.
+  package func changedFiles(in folders: DataFolders) throws(DatasetError) -> [DamagedFile] {
+    try reader.changedFiles(self, in: folders)
+  }
+
   /// Bytes once it is there, and at most while it is read.
   package func memory(_ facts: DatasetFacts) -> (loaded: Int, loading: Int) {
     reader.memory(self, facts)
@@ -52,20 +64,25 @@ extension DatasetSpec {
     reader.feeding(facts, ghost: ghost, threads: threads)
   }
 
-  /// The facts that planning needs: published ones, or those of the files. Files that are
-  /// there and damaged are an error; only the files of a named set may be absent.
+  /// The facts that planning needs: published ones, or those of the files, which are kept: data that have
+  /// been read once are not read again, and may be absent. Files that are there and damaged are an error.
   package func facts(from folders: DataFolders) throws(InvalidDocument) -> DatasetFacts {
     let published = publishedFacts
+    let kept = KeptFacts(of: self, in: folders)
     do throws(DatasetError) {
       // A folder that lacks a file is damaged, whatever is published of the set.
-      _ = try files(in: folders)
+      let files = try files(in: folders)
       if let published, published.digest != nil { return published }
+      if let kept, kept.areOf(files) { return kept.facts }
       // The plan says by itself where too many samples are held out.
-      return try Dataset.load(samplesAlone, from: folders).facts
+      let facts = try Dataset.load(samplesAlone, from: folders).facts
+      if !isMadeUp { KeptFacts.keep(facts, of: self, files, in: folders) }
+      return facts
     } catch {
       switch error {
       case .absent:
-        // Planned without the files, then without a digest.
+        // Planned without the files: with the digest where they have been indexed.
+        if let kept { return kept.facts }
         if let published { return published }
         throw InvalidDocument([Problem("dataset", error.description)])
       case .tooFew(let member, let asked, let available):

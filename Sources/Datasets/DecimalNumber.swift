@@ -1,5 +1,5 @@
 /// A decimal number exactly as it is written: "0", "0.0" and "-0e5" are one.
-struct DecimalNumber: Hashable, Comparable {
+struct DecimalNumber: Hashable, Comparable, Sendable {
   private let isNegative: Bool
   /// Without zeros at either end; none of zero.
   private let digits: [UInt8]

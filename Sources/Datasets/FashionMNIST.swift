@@ -27,6 +27,11 @@ package struct FashionMNIST: DatasetKind {
     _ spec: DatasetSpec, _ facts: DatasetFacts
   ) -> (loaded: Int, loading: Int) { memoryOfPictures(spec, facts) }
 
+  private static let classNames = [
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+    "Ankle boot",
+  ]
+
   /// Of the 60,000 training pictures, in units of their bytes.
   private static let mean: [Float] = [72.94]
   private static let deviation: [Float] = [90.02]
@@ -34,31 +39,10 @@ package struct FashionMNIST: DatasetKind {
   /// The largest file has 47,040,016 bytes.
   private static let sizeLimit = 64 << 20
 
-  /// Training images, training labels, test images, test labels. The set is absent where its folder
-  /// is; a folder that lacks one of the files is damaged.
   package func files(
     of spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> [String] {
-    let place = try folders.find("fashion-mnist", of: "fashion-mnist")
-    var files: [String] = []
-    for name in [
-      "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
-      "t10k-labels-idx1-ubyte",
-    ] {
-      let path = "fashion-mnist/\(name)"
-      do throws(DatasetError) {
-        files.append(try folders.find(path + ".gz", of: "fashion-mnist"))
-      } catch {
-        guard case .absent = error else { throw error }
-        do throws(DatasetError) {
-          files.append(try folders.find(path, of: "fashion-mnist"))
-        } catch {
-          guard case .absent = error else { throw error }
-          throw .damaged(file: place, reason: "lacks \(name).gz")
-        }
-      }
-    }
-    return files
+    try IDX.files(in: name, prefix: "", of: name, folders)
   }
 
   package func load(
@@ -78,8 +62,8 @@ package struct FashionMNIST: DatasetKind {
       train: train.count, test: test.count, height: 28, width: 28, channels: 1, classes: 10,
       digest: digest)
     return try Dataset(
-      spec: spec, facts: facts, train: train, test: test, mean: FashionMNIST.mean,
-      deviation: FashionMNIST.deviation)
+      spec: spec, facts: facts, train: train, test: test, classNames: FashionMNIST.classNames,
+      form: .pixels(mean: FashionMNIST.mean, deviation: FashionMNIST.deviation, crop: nil))
   }
 
   private static func samples(

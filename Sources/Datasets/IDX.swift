@@ -23,4 +23,32 @@ package enum IDX {
     }
     return (sizes, bytes[header...])
   }
+
+  /// The four files of a set: training images, training labels, test images, test labels. The set is absent
+  /// where its folder is; a folder that lacks one of the files is damaged.
+  static func files(
+    in folder: String, prefix: String, of dataset: String, _ folders: DataFolders
+  ) throws(DatasetError) -> [String] {
+    let place = try folders.find(folder, of: dataset)
+    var files: [String] = []
+    for (splits, content) in [
+      (["train"], "images-idx3-ubyte"), (["train"], "labels-idx1-ubyte"),
+      (["t10k", "test"], "images-idx3-ubyte"), (["t10k", "test"], "labels-idx1-ubyte"),
+    ] {
+      let names = splits.flatMap { split in
+        [".gz", ""].map { "\(prefix)\(split)-\(content)\($0)" }
+      }
+      var found: String?
+      for name in names where found == nil {
+        do throws(DatasetError) {
+          found = try folders.find("\(folder)/\(name)", of: dataset)
+        } catch {
+          guard case .absent = error else { throw error }
+        }
+      }
+      guard let found else { throw .damaged(file: place, reason: "lacks \(names[0])") }
+      files.append(found)
+    }
+    return files
+  }
 }

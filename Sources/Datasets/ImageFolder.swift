@@ -105,9 +105,37 @@ package struct ImageFolder: DatasetKind {
     if let kept, let index = PictureIndex.current(PictureIndex.read(kept), found) { return index }
     do {
       return try PictureIndex.make(
-        of: folder, found, keptIn: kept, threads: ProcessInfo.processInfo.activeProcessorCount)
+        of: folder, found, keptIn: kept, threads: ProcessInfo.processInfo.activeProcessorCount,
+        progress: folders.progress)
     } catch {
       throw .damaged(file: kept ?? folder, reason: "the index cannot be written: \(error)")
+    }
+  }
+
+  package func damagedFiles(
+    _ spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [DamagedFile] {
+    let (folder, splits) = try find(spec, folders)
+    return try index(folder, splits: splits, of: spec, in: folders).damaged.map {
+      DamagedFile(file: "\(folder)/\($0.path)", reason: $0.fault ?? "")
+    }
+  }
+
+  package func changedFiles(
+    _ spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [DamagedFile] {
+    let (folder, splits) = try find(spec, folders)
+    let known = try index(folder, splits: splits, of: spec, in: folders)
+    let found = try PictureIndex.made(
+      of: folder, known.files, threads: ProcessInfo.processInfo.activeProcessorCount,
+      progress: folders.progress)
+    return zip(known.entries, found.entries).compactMap { known, found in
+      guard known.digest != found.digest else { return nil }
+      return DamagedFile(
+        file: "\(folder)/\(known.path)",
+        reason: found.digest.isEmpty
+          ? found.fault ?? "cannot be read"
+          : "has other bytes than when it was indexed, and the same size and time")
     }
   }
 
@@ -182,8 +210,10 @@ package struct ImageFolder: DatasetKind {
       train: train.count, test: test.count, height: side(of: spec), width: side(of: spec),
       channels: 3, classes: classes.count, digest: digest)
     return try Dataset(
-      spec: spec, facts: facts, train: train, test: test, mean: ImageFolder.mean,
-      deviation: ImageFolder.deviation)
+      spec: spec, facts: facts, train: train, test: test, classNames: classes,
+      form: .pixels(
+        mean: ImageFolder.mean, deviation: ImageFolder.deviation,
+        crop: ResizedCrop(spec).middle.double))
   }
 
   /// Mean and deviation of the channels of ImageNet's training pictures, in units of a byte. The field uses

@@ -50,6 +50,13 @@ package enum PictureFile {
     package init(x: Int, y: Int, width: Int, height: Int) {
       (self.x, self.y, self.width, self.height) = (x, y, width, height)
     }
+
+    /// A square in the middle, whose side is a share of the picture's shorter one.
+    package init(middle share: Double, of size: Size) {
+      let side = max(1, Int((share * Double(min(size.width, size.height))).rounded()))
+      self.init(
+        x: (size.width - side) / 2, y: (size.height - side) / 2, width: side, height: side)
+    }
   }
 
   private static let mostMessage = 256
@@ -77,28 +84,30 @@ package enum PictureFile {
     try checked { cp_verify(bytes, bytes.count, $0, $1) }
   }
 
-  /// Writes what a box shows as `side` x `side` pixels of red, green and blue.
+  /// Writes what a box shows as `width` x `height` pixels of red, green and blue.
   package static func write(
-    _ out: UnsafeMutablePointer<UInt8>, side: Int, box: Box, mirrored: Bool, of bytes: [UInt8],
+    _ out: UnsafeMutablePointer<UInt8>, width: Int, height: Int, box: Box, mirrored: Bool,
+    of bytes: [UInt8],
     mostScale: Int32 = PictureFile.mostScale
   ) throws(Fault) {
     var pixels: UnsafeMutablePointer<UInt8>?
-    var (width, height): (Int32, Int32) = (0, 0)
+    var (decodedWidth, decodedHeight): (Int32, Int32) = (0, 0)
     var at = [0.0, 0, 0, 0]
     let box = cp_box(
       x: Int32(box.x), y: Int32(box.y), width: Int32(box.width), height: Int32(box.height))
-    let side = Int32(side)
+    let (width, height) = (Int32(width), Int32(height))
     try checked {
       cp_decode(
-        bytes, bytes.count, box, side, side, mostScale, &pixels, &width, &height, &at,
-        $0, $1)
+        bytes, bytes.count, box, width, height, mostScale, &pixels, &decodedWidth, &decodedHeight,
+        &at, $0, $1)
     }
     guard let pixels else { throw Fault(reason: "has no pixels") }
     defer { free(pixels) }
     let scratch = UnsafeMutableRawPointer.allocate(
-      byteCount: cp_resize_scratch(side, side, width, height, at), alignment: 64)
+      byteCount: cp_resize_scratch(width, height, decodedWidth, decodedHeight, at), alignment: 64)
     defer { scratch.deallocate() }
-    cp_resize(out, side, side, pixels, width, height, at, mirrored ? 1 : 0, scratch)
+    cp_resize(
+      out, width, height, pixels, decodedWidth, decodedHeight, at, mirrored ? 1 : 0, scratch)
   }
 
   /// A JPEG is decoded at a scale of 1/8 at the least.

@@ -47,7 +47,7 @@ package final class PictureFolder: Sendable {
     try compare(bytes, with: entry, sample, file)
     do throws(PictureFile.Fault) {
       try PictureFile.write(
-        out, side: side, box: draw.box, mirrored: draw.isMirrored, of: bytes)
+        out, width: side, height: side, box: draw.box, mirrored: draw.isMirrored, of: bytes)
     } catch { throw .damaged(file: file, reason: error.reason) }
     if let colours = draw.colours {
       cp_jitter(out, side * side, colours.factors, colours.order)

@@ -170,13 +170,14 @@ extension PictureIndex {
     return PictureIndex(entries)
   }
 
-  /// Entries are written to the file after so many, and after each second.
+  /// Entries are written to the file after so many.
   private static let batch = 256
 
   /// Reads all files whose size or time is not the known one, on several threads, and keeps what is found in
   /// `file` as it goes, where one is given.
   package static func make(
-    of folder: String, _ found: [FoundFile], keptIn file: String?, threads: Int
+    of folder: String, _ found: [FoundFile], keptIn file: String?, threads: Int,
+    progress: DataFolders.Progress? = nil
   ) throws -> PictureIndex {
     let known = Dictionary(
       (file.map(read) ?? []).map { ($0.path, $0) }, uniquingKeysWith: { $1 })
@@ -189,8 +190,38 @@ extension PictureIndex {
         missing.append(one)
       }
     }
-    for start in stride(from: 0, to: missing.count, by: batch) {
-      let part = Array(missing[start..<min(start + batch, missing.count)])
+    try read(missing, in: folder, threads: threads, progress) { fresh in
+      if let file { try append(fresh, to: file) }
+      entries += fresh
+    }
+    let index = PictureIndex(entries)
+    if let file { try index.write(file) }
+    return index
+  }
+
+  /// Reads all these files, whatever is known of them, and keeps nothing.
+  static func made(
+    of folder: String, _ files: [FoundFile], threads: Int, progress: DataFolders.Progress?
+  ) throws(DatasetError) -> PictureIndex {
+    var entries: [Entry] = []
+    do {
+      try read(files, in: folder, threads: threads, progress) { entries += $0 }
+    } catch { throw .damaged(file: folder, reason: "\(error)") }
+    return PictureIndex(entries)
+  }
+
+  /// The files that it is of.
+  var files: [FoundFile] {
+    entries.map { FoundFile(path: $0.path, bytes: $0.bytes, modified: $0.modified) }
+  }
+
+  /// Reads files a batch at a time, each batch on several threads.
+  private static func read(
+    _ files: [FoundFile], in folder: String, threads: Int, _ progress: DataFolders.Progress?,
+    each: ([Entry]) throws -> Void
+  ) throws {
+    for start in stride(from: 0, to: files.count, by: batch) {
+      let part = Array(files[start..<min(start + batch, files.count)])
       let read = Mutex([Entry?](repeating: nil, count: part.count))
       let threads = min(threads, part.count)
       DispatchQueue.concurrentPerform(iterations: threads) { thread in
@@ -199,13 +230,9 @@ extension PictureIndex {
           read.withLock { $0[place] = entry }
         }
       }
-      let fresh = read.withLock { $0 }.compactMap { $0 }
-      if let file { try append(fresh, to: file) }
-      entries += fresh
+      try each(read.withLock { $0 }.compactMap { $0 })
+      progress?(start + part.count, files.count, folder)
     }
-    let index = PictureIndex(entries)
-    if let file { try index.write(file) }
-    return index
   }
 
   /// Reads one file whole, and decodes it, so that damage is known before training.

@@ -88,10 +88,7 @@ package struct ResizedCrop: Hashable, Sendable {
   /// For tests: the middle of the picture, by default 7/8 of its shorter side (224 of 256 pixels, at every
   /// size).
   package func middle(of size: PictureFile.Size) -> Draw {
-    let side = max(1, Int((middle.double * Double(min(size.width, size.height))).rounded()))
-    return Draw(
-      box: .init(
-        x: (size.width - side) / 2, y: (size.height - side) / 2, width: side, height: side))
+    Draw(box: .init(middle: middle.double, of: size))
   }
 
   /// For training, in an epoch.

@@ -26,6 +26,8 @@ package struct Samples: Sendable {
 /// A data set, loaded: its splits, and how a sample becomes a network's input.
 package struct Dataset: Sendable {
   package let facts: DatasetFacts
+  /// How files become inputs, and what the classes are called.
+  package let inputs: InputDescription
   package let train: Samples
   package let test: Samples
   /// Indices of the training split that are trained on, and those that are held out.
@@ -35,18 +37,26 @@ package struct Dataset: Sendable {
   private let mean: [Float]
   private let inverseDeviation: [Float]
 
-  /// `mean` and `deviation` of each channel, in units of the bytes; ignored for floats.
+  /// Classes without names are called by their numbers. `form` says how bytes are normalized; floats are
+  /// already.
   init(
-    spec: DatasetSpec, facts: DatasetFacts, train: Samples, test: Samples, mean: [Float] = [],
-    deviation: [Float] = []
+    spec: DatasetSpec, facts: DatasetFacts, train: Samples, test: Samples,
+    classNames: [String]? = nil, form: InputDescription.Form = .plain
   ) throws(DatasetError) {
     let held = try HoldOut(spec.validation, of: train.count)
     self.facts = facts
     self.train = train
     self.test = test
     augment = PictureAugmentation(spec)
-    self.mean = mean
-    inverseDeviation = deviation.map { 1 / $0 }
+    inputs = InputDescription(
+      height: facts.height, width: facts.width, channels: facts.channels,
+      classes: classNames ?? (0..<facts.classes).map(String.init), form: form)
+    if case .pixels(let mean, let deviation, _) = form {
+      self.mean = mean
+      inverseDeviation = deviation.map { 1 / $0 }
+    } else {
+      (mean, inverseDeviation) = ([], [])
+    }
     (trainIndices, validationIndices) = (held.trained, held.validation)
   }
 

@@ -1,8 +1,9 @@
 import Foundation
+import Values
 
 /// How a column of numbers becomes a feature: less its mean, over its deviation. Both are taken over
 /// the rows that are trained on. A column that is constant there is 0 everywhere.
-struct Standardization: Equatable {
+package struct Standardization: Equatable, Sendable {
   /// Values are divided by two to this before anything is summed: nothing overflows.
   private let exponent: Int
   private let mean: Double
@@ -32,6 +33,27 @@ struct Standardization: Equatable {
     let square = scaled.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count
     self.mean = mean
     deviation = square.squareRoot()
+  }
+
+  /// feature = (value / 2^exponent - mean) / deviation, or 0 where the deviation is 0.
+  var json: JSON {
+    ["exponent": .integer(exponent), "mean": .real(mean), "deviation": .real(deviation)]
+  }
+
+  /// Such as "mean 3.5, deviation 1.2", in the units of the column.
+  var words: String {
+    guard deviation > 0 else { return "the same everywhere" }
+    let (mean, deviation) = (scalbn(mean, exponent), scalbn(deviation, exponent))
+    return String(format: "mean %.4g, deviation %.4g", mean, deviation)
+  }
+
+  /// Reads what `json` has written.
+  init?(_ node: JSON) {
+    guard let exponent = node["exponent"]?.intValue, (-2000...2000).contains(exponent),
+      let mean = node["mean"]?.doubleValue, let deviation = node["deviation"]?.doubleValue,
+      mean.isFinite, deviation.isFinite, deviation >= 0
+    else { return nil }
+    (self.exponent, self.mean, self.deviation) = (exponent, mean, deviation)
   }
 
   /// Nil where the number does not fit: a value that is far beyond those that are trained on.

@@ -207,7 +207,9 @@ package struct Table: DatasetKind {
     let facts = DatasetFacts(
       train: train.count, test: test.count, height: 1, width: 1, channels: width,
       classes: table.labels.names.count, digest: digest)
-    return try Dataset(spec: spec, facts: facts, train: train, test: test)
+    return try Dataset(
+      spec: spec, facts: facts, train: train, test: test, classNames: table.labels.names,
+      form: .table(TableOptions(spec), coding))
   }
 
   /// No network learns a class that training does not show.

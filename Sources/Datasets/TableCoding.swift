@@ -4,13 +4,13 @@ import Values
 /// How the columns of a table become features. Numbers are standardized; a word becomes one feature a
 /// category, 1 where it is that one and 0 elsewhere; a column that is filled has another feature, 1 where
 /// its value was missing.
-struct TableCoding {
-  enum Form: Equatable {
+package struct TableCoding: Sendable {
+  enum Form: Equatable, Sendable {
     case number(Standardization)
     case word(Categories)
   }
 
-  struct Column: Equatable {
+  struct Column: Equatable, Sendable {
     var name: String
     var form: Form
     /// Whether another feature says that the value was missing.
@@ -227,6 +227,44 @@ extension TableCoding {
       } else if numbers[word] >= 0 {
         features[numbers[word]] = 1
       }
+    }
+  }
+}
+
+// MARK: - As JSON
+
+extension TableCoding {
+  /// The columns with their codings, in the order of the features.
+  var json: JSON {
+    .array(
+      columns.map { column in
+        var members: [JSON.Member] = [.init("name", .string(column.name))]
+        switch column.form {
+        case .number(let scale): members.append(.init("number", scale.json))
+        case .word(let categories):
+          members.append(.init("words", .array(categories.names.map(JSON.string))))
+        }
+        if column.isFilled { members.append(.init("filled", .bool(true))) }
+        return .object(members)
+      })
+  }
+
+  /// Reads what `json` has written.
+  init?(_ node: JSON) {
+    guard let items = node.items, !items.isEmpty else { return nil }
+    columns = []
+    for item in items {
+      guard let name = item["name"]?.stringValue else { return nil }
+      let form: Form
+      if let number = item["number"] {
+        guard let scale = Standardization(number) else { return nil }
+        form = .number(scale)
+      } else {
+        guard let words = item["words"]?.items?.compactMap(\.stringValue) else { return nil }
+        form = .word(Categories(words))
+      }
+      columns.append(
+        Column(name: name, form: form, isFilled: item["filled"]?.boolValue ?? false))
     }
   }
 }

@@ -36,7 +36,7 @@ struct TableColumns {
   }
 
   /// The column of a name.
-  private static func only(_ name: String, _ text: TableText) throws(DatasetError) -> Int {
+  static func only(_ name: String, _ text: TableText) throws(DatasetError) -> Int {
     let columns = text.header.indices.filter { text.header[$0] == name }
     guard let column = columns.first else {
       throw .damaged(

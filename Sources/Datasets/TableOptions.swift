@@ -3,8 +3,8 @@ import Experiments
 import Values
 
 /// How a grid file describes a table: how its file is written, and what becomes of its columns.
-struct TableOptions {
-  enum Missing: String, CaseIterable {
+package struct TableOptions: Sendable {
+  enum Missing: String, CaseIterable, Sendable {
     /// A missing value is an error.
     case refuse
     /// Rows with a missing value are left out.
@@ -57,6 +57,17 @@ struct TableOptions {
     columns = node["columns"]?.items?.compactMap(\.stringValue)
     categorical = node["categorical"]?.items?.compactMap(\.stringValue) ?? []
     missing = Missing(rawValue: TableOptions.missing.value(in: node)) ?? .refuse
+  }
+
+  /// How the file is written, as a description says it.
+  var dialectJSON: JSON {
+    func text(_ byte: UInt8) -> JSON { .string(String(decoding: [byte], as: UTF8.self)) }
+    var members: [JSON.Member] = [
+      .init("separator", text(dialect.separator)), .init("decimal", text(dialect.decimal)),
+    ]
+    if dialect.comment != 0 { members.append(.init("comment", text(dialect.comment))) }
+    if let hasHeader { members.append(.init("header", .bool(hasHeader))) }
+    return .object(members)
   }
 
   /// The members that a description has, in their order. None stands for a default, so that digests of

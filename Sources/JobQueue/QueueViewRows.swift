@@ -230,16 +230,21 @@ package struct StoredFile: TypedRow {
   package init() {}
 }
 
-package struct RunEnd: TypedRow {
+package struct RunCheckpoint: TypedRow {
   package private(set) var file = ""
   package private(set) var digest = ""
   package private(set) var store = ""
   package private(set) var memoryBytes = 0
+  package private(set) var epoch = 0.0
+  package private(set) var epochsPlanned = 0.0
+  /// Whether the run ends here.
+  package private(set) var isEnd = false
 
-  package static let sqlName = "report.end_of_run"
-  package static let columns: [Column<RunEnd>] = [
+  package static let sqlName = "report.run_checkpoint"
+  package static let columns: [Column<RunCheckpoint>] = [
     .init("file", \.file), .init("digest", \.digest), .init("store_id", \.store),
-    .init("memory_bytes", \.memoryBytes),
+    .init("memory_bytes", \.memoryBytes), .init("epoch", \.epoch),
+    .init("epochs_planned", \.epochsPlanned), .init("at_end", \.isEnd),
   ]
   package init() {}
 }

@@ -113,10 +113,10 @@ extension JobQueue {
     ).isEmpty == false
   }
 
-  /// The checkpoint at a run's end; nil where the run has not got there, or its file is given up.
-  package func end(ofRun run: String, grid: Int) async throws -> RunEnd? {
-    try await rows(RunEnd.self, from: "report.end_of_run($1, $2)", [.integer(grid), .text(run)])
-      .first
+  /// The kept checkpoints of a run, in the order of training.
+  package func checkpoints(ofRun run: String, grid: Int) async throws -> [RunCheckpoint] {
+    try await rows(
+      RunCheckpoint.self, from: "report.run_checkpoint($1, $2)", [.integer(grid), .text(run)])
   }
 
   /// A run's stages, in their order.

@@ -307,7 +307,7 @@ package final class StageTrainer {
 
   private func snapshot() -> StageOutcome.Checkpoint {
     takeTime()
-    return .init(content: state.content(of: work))
+    return .init(content: state.content(of: work, dataset.inputs))
   }
 
   private func takeTime() {

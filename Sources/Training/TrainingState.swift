@@ -1,4 +1,5 @@
 import Checkpoints
+import Datasets
 import Experiments
 import Foundation
 import NeuralNet
@@ -66,7 +67,7 @@ package final class TrainingState {
     }
   }
 
-  func content(of work: StageWork) -> Content {
+  func content(of work: StageWork, _ inputs: InputDescription) -> Content {
     var arrays: [Checkpoint.NamedArray] = []
     func add(_ prefix: String, _ values: Floats) {
       for parameter in network.parameters {
@@ -98,6 +99,7 @@ package final class TrainingState {
       "seconds": String(seconds), "core_seconds": String(coreSeconds),
       "numerics_version": String(numericsVersion),
       "numerics_fingerprint": numericsFingerprint,
+      "training": work.spec.json.encoded(), "inputs": inputs.json.encoded(),
     ]
     return Content(
       copy: Checkpoint(metadata: metadata, arrays: arrays), samples: clock, updates: updates,
@@ -142,19 +144,12 @@ package final class TrainingState {
     }
     func take(_ prefix: String, _ values: Floats) throws(Mismatch) {
       for parameter in network.parameters {
-        try fill(
+        try TrainingState.fill(
           values.base + parameter.offset, parameter.shape, from: checkpoint[prefix + parameter.name]
         )
       }
     }
-    try take("", parameters)
-    for statistic in network.statistics {
-      for (index, name) in ["running_mean", "running_variance"].enumerated() {
-        try fill(
-          statistics.base + statistic.offset + index * statistic.channels, [statistic.channels],
-          from: checkpoint["\(statistic.name).\(name)"])
-      }
-    }
+    try network.fill(parameters, statistics, from: checkpoint)
     for slot in optimizer.slots { try take("optimizer.\(slot.name).", slot.values) }
     if ghosts > 0 {
       try take("partial.finished_segments.", finishedSegments)
@@ -185,7 +180,7 @@ package final class TrainingState {
     self.noise = noise
   }
 
-  private func fill(
+  static func fill(
     _ target: FloatPointer, _ shape: [Int], from array: Checkpoint.NamedArray?
   ) throws(Mismatch) {
     guard let array, array.shape == shape, let values = array.floats else {

@@ -31,7 +31,7 @@ import Values
       PauseCommand.self, ResumeCommand.self, PriorityCommand.self, DeleteCommand.self,
       WorkerCommand.self, WorkersCommand.self, ParkCommand.self, UnparkCommand.self,
       EventsCommand.self, CollectCommand.self, CheckCommand.self, DoctorCommand.self,
-      ReportCommand.self, CheckpointCommand.self,
+      ReportCommand.self, CheckpointCommand.self, PredictCommand.self, DatasetCommand.self,
       LocalCommand.self, MigrateCommand.self, SchemaCommand.self,
     ])
 

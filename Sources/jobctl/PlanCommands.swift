@@ -102,8 +102,10 @@ struct PlanCommand: ParsableCommand {
 
 extension DataFolders {
   static var ofProcess: DataFolders {
-    DataFolders(
+    var folders = DataFolders(
       environment: ProcessInfo.processInfo.environment, home: DatabaseOptions.home)
+    folders.progress = IndexingProgress().note
+    return folders
   }
 }
 

@@ -75,32 +75,3 @@ struct CheckpointVerify: AsyncParsableCommand {
     if bad > 0 { throw ExitCode(ExitStatus.failure) }
   }
 }
-
-struct CheckpointExport: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "export", abstract: "Writes the final checkpoint of a run as a safetensors file.")
-
-  @OptionGroup var grid: GridArgument
-  @Argument(help: "A run's name.") var run: String
-  @Argument(help: "The file to write.", completion: .file(extensions: ["safetensors"])) var output:
-    String
-  @OptionGroup var database: DatabaseOptions
-  @OptionGroup var store: StoreOptions
-
-  func run() async throws {
-    let queue = JobQueue(try await database.open())
-    let grid = try await grid.find(in: queue)
-    guard let end = try await queue.end(ofRun: self.run, grid: grid.id) else {
-      throw ValidationError(
-        "run \(self.run) of grid \(grid.name) has no final checkpoint, or none any more")
-    }
-    let store = try await openStore(store.path, of: queue, for: .reading).store
-    guard store.id == end.store else {
-      throw ValidationError(
-        "the checkpoint is in another store than \(store.path); see jobctl checkpoint list")
-    }
-    let bytes = try store.decompressed(end.file, digest: end.digest, limit: end.memoryBytes)
-    try Data(bytes).write(to: URL(filePath: output), options: .atomic)
-    print("\(output): \(bytes.count) bytes")
-  }
-}

@@ -47,7 +47,8 @@ import Values
   ) throws -> [UInt8] {
     var out = [UInt8](repeating: 0, count: 3 * side * side)
     try PictureFile.write(
-      &out, side: side, box: box, mirrored: mirrored, of: bytes, mostScale: mostScale)
+      &out, width: side, height: side, box: box, mirrored: mirrored, of: bytes, mostScale: mostScale
+    )
     return out
   }
 

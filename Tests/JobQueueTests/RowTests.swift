@@ -101,7 +101,7 @@ import Values
     try await compare(QueueIdentity.self, with: "report.queue")
     try await compare(StoreListing.self, with: "report.store")
     try await compare(StoreOutOfReach.self, with: "report.out_of_reach(null)")
-    try await compare(RunEnd.self, with: "report.end_of_run(1, 'a')")
+    try await compare(RunCheckpoint.self, with: "report.run_checkpoint(1, 'a')")
     try await compare(Contradiction.self, with: "report.contradiction")
     try await compare(StageListing.self, with: "report.stage")
     try await compare(MeasurementListing.self, with: "report.run_measurement")

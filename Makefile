@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short study study-long study-pictures schedules test test-servers simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-sweep peers-queue install clean
+.PHONY: help setup build demo demo-short study study-long study-pictures pictures schedules test test-servers simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-pictures peers-sweep peers-queue install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -36,6 +36,10 @@ study-long: setup ## The same with a wide residual network, on CIFAR-10 too wher
 study-pictures: setup ## Three schedules on a folder of pictures, CIFAR-10 as JPEG in cifar10-jpeg/ of $JOBCTL_DATA (hours; resumes)
 	$(BUILD) --product jobctl
 	@STUDY_HOME=$${STUDY_HOME:-.study-pictures} ops/study examples/study/pictures/*.json
+
+pictures: setup ## Train examples on folders of pictures, whole and interrupted, and compare the bits (half an hour; dogs-cats/ and tiny/ of $JOBCTL_DATA)
+	$(BUILD) --product jobctl
+	@ops/pictures
 
 schedules: setup ## Train three schedules over five seeds and print their differences (up to 90 minutes; resumes)
 	$(BUILD) --product jobctl
@@ -80,6 +84,7 @@ nightly: setup ## Run the checks that are too long for every change: simulation,
 	$(MAKE) chaos
 	$(MAKE) soak
 	$(MAKE) fuzz SECONDS=1800
+	$(MAKE) pictures
 	$(MAKE) demo
 
 fuzz: setup ## Mutate every kind of input and read it, for SECONDS (60 by default)
@@ -104,6 +109,12 @@ peers: setup ## Time training steps beside PyTorch, in turn (installs it: severa
 	@test -x .build/peers/bin/python || python3 -m venv .build/peers
 	@.build/peers/bin/python -c 'import torch' 2>/dev/null || .build/peers/bin/pip install -q torch numpy
 	.build/peers/bin/python ops/peers/compare.py
+
+peers-pictures: setup ## Pictures a second beside Pillow on one core, in turn (FOLDER=an image folder)
+	$(BUILD) --product bench
+	@test -x .build/pillow/bin/python || python3 -m venv .build/pillow
+	@.build/pillow/bin/pip install -q pillow
+	.build/pillow/bin/python ops/peers/pictures.py $(FOLDER)
 
 peers-sweep: peers ## The same, and then the demo's sweep as a whole beside PyTorch's (half an hour)
 	$(BUILD) --product jobctl

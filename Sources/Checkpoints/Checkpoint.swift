@@ -123,10 +123,10 @@ package struct Checkpoint: Sendable, Equatable {
   /// Reads an exported file. `limit` bounds its bytes.
   package init(exported file: String, limit: Int = 1 << 33) throws(CheckpointError) {
     let bytes: [UInt8]
-    do {
-      let handle = try FileHandle(forReadingFrom: URL(filePath: file))
-      bytes = [UInt8](try handle.read(upToCount: limit) ?? Data())
-    } catch {
+    guard let handle = FileHandle(forReadingAtPath: file) else {
+      throw .unreadable(file: file, reason: String(cString: strerror(errno)))
+    }
+    do { bytes = [UInt8](try handle.read(upToCount: limit) ?? Data()) } catch {
       throw .unreadable(file: file, reason: error.localizedDescription)
     }
     do { try self.init(safetensors: bytes) } catch {

@@ -59,6 +59,9 @@ package struct InputDescription: Sendable {
     return .object(members)
   }
 
+  /// An input has no more numbers.
+  private static let mostNumbers = 1 << 24
+
   package struct Invalid: Error, CustomStringConvertible {
     package let description: String
   }
@@ -67,9 +70,8 @@ package struct InputDescription: Sendable {
   package init(_ node: JSON) throws(Invalid) {
     let shape = node["shape"]?.items?.compactMap(\.intValue) ?? []
     let classes = node["classes"]?.items?.compactMap(\.stringValue) ?? []
-    guard shape.count == 3, shape.allSatisfy({ (1...(1 << 24)).contains($0) }),
-      shape.reduce(1, { $0.multipliedReportingOverflow(by: $1).partialValue }) <= 1 << 28,
-      shape.allSatisfy({ $0 <= 1 << 24 }), classes.count >= 2
+    guard shape.count == 3, shape.allSatisfy({ (1...InputDescription.mostNumbers).contains($0) }),
+      shape[0] <= InputDescription.mostNumbers / shape[1] / shape[2], classes.count >= 2
     else { throw Invalid(description: "the description of its inputs lacks shape or classes") }
     (height, width, channels) = (shape[0], shape[1], shape[2])
     self.classes = classes

@@ -135,6 +135,9 @@ package struct DatasetVocabulary: Sendable {
 
   package var names: [String] { kinds.map(\.name) }
 
+  /// Members of any kind that say where the samples are.
+  package var places: Set<String> { kinds.reduce(into: []) { $0.formUnion($1.places) } }
+
   /// Of the member `dataset` of a grid file: a name, or an object.
   package var shape: Shape {
     let name = Shape.choice(names)

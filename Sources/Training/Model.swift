@@ -103,6 +103,10 @@ package final class Model {
       throw Invalid(description: "its network does not take such inputs: \(problem)")
     }
     network = Network(spec.network, input: input, classes: inputs.classes.count)
+    // A file of a few bytes may describe a network of any size.
+    guard network.parameterCount <= file.arrays.reduce(0, { $0 + $1.bytes.count }) / 4 else {
+      throw Invalid(description: "its arrays are fewer than its network has parameters")
+    }
     parameters = Floats(count: network.parameterCount)
     statistics = network.initialStatistics()
     do {
@@ -110,14 +114,15 @@ package final class Model {
     } catch { throw Invalid(description: error.description) }
   }
 
-  /// Inputs that go through the network at a time.
+  /// Inputs that go through the network at a time, and numbers of them.
   private static let batch = 64
+  private static let mostNumbers = 1 << 22
 
   /// The probability of each class for each input, whose numbers are those of `InputDescription.read`.
   package func probabilities(of all: [[Float]]) -> [[Double]] {
     let team = Team(size: min(ProcessInfo.processInfo.activeProcessorCount, max(1, all.count)))
     defer { team.close() }
-    let executor = Executor(network, capacity: min(Model.batch, max(1, all.count)), team: team)
+    let executor = Executor(network, capacity: capacity(all.count), team: team)
     var found: [[Double]] = []
     for start in stride(from: 0, to: all.count, by: executor.capacity) {
       let part = all[start..<min(start + executor.capacity, all.count)]
@@ -137,6 +142,10 @@ package final class Model {
       }
     }
     return found
+  }
+
+  private func capacity(_ count: Int) -> Int {
+    max(1, min(Model.batch, count, Model.mostNumbers / inputs.size))
   }
 
   private static func softmax(_ logits: UnsafeBufferPointer<Float>) -> [Double] {

@@ -5,7 +5,7 @@ import ArgumentParser
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures jobctl's parts on this machine.",
     subcommands: [
-      TrainBench.self, KernelBench.self, CheckpointBench.self, QueueBench.self,
+      TrainBench.self, KernelBench.self, CheckpointBench.self, DataBench.self, QueueBench.self,
       ReportBench.self, Soak.self,
     ])
 }

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Training
 import Values
 
 /// One case: what is read, and as what.
@@ -9,6 +10,10 @@ struct Input {
     case table = "csv"
     case idx
     case cifar = "bin"
+    case picture
+    case archive = "npz"
+    case array = "npy"
+    case model
     case checkpoint = "zst"
     case safetensors
   }
@@ -24,6 +29,7 @@ struct Corpus {
   private let idx: [UInt8]
   private let cifar: [UInt8]
   private let checkpoint: Checkpoint
+  private let model: Checkpoint
 
   init(examples folder: String) throws {
     let files = try FileManager.default.subpathsOfDirectory(atPath: folder).sorted()
@@ -36,14 +42,28 @@ struct Corpus {
     idx = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4] + (0..<24).map { UInt8($0) }
     cifar = (0..<2).flatMap { [UInt8($0)] + [UInt8](repeating: 7, count: 3072) }
     checkpoint = try Reader.soundCheckpoint()
+    model = try Model.export(
+      checkpoint, of: .init(grid: "fuzz", run: "fuzz", epoch: 1, isFinished: true),
+      keepsOptimizer: false)
   }
 
   /// Case `number` of a seed: always the same.
   func input(seed: Int, number: Int) -> Input {
     var random = Randomness(seed: seed, number: number)
-    switch random.below(10) {
+    switch random.below(16) {
     case 0...4: return Input(kind: .grid, bytes: grid(&random))
-    case 5: return Input(kind: .table, bytes: table(&random))
+    case 5, 10: return Input(kind: .table, bytes: table(&random))
+    case 11, 12:
+      let times = 1 + random.below(6)
+      return Input(
+        kind: .picture, bytes: random.mutated(random.pick(SoundFiles.pictures), times: times))
+    case 13:
+      let times = 1 + random.below(4)
+      return Input(kind: .archive, bytes: random.mutated(SoundFiles.archive, times: times))
+    case 14:
+      let times = 1 + random.below(4)
+      return Input(kind: .array, bytes: random.mutated(SoundFiles.array, times: times))
+    case 15: return model(&random)
     case 6:
       let times = 1 + random.below(4)
       return Input(kind: .idx, bytes: random.mutated(idx, times: times))
@@ -84,6 +104,19 @@ struct Corpus {
     return random.once(in: 2) ? random.mutated(text, times: 1 + random.below(4)) : text
   }
 
+  private func model(_ random: inout Randomness) -> Input {
+    var changed = model
+    if random.once(in: 2) {
+      let key = random.pick(changed.metadata.keys.sorted())
+      let node = changed.metadata[key].flatMap { try? JSON(parsing: $0) }
+      changed.metadata[key] = random.mutated(node ?? .null).encoded()
+    }
+    let bytes = changed.safetensors
+    let times = 1 + random.below(3)
+    return Input(
+      kind: .model, bytes: random.once(in: 2) ? random.mutated(bytes, times: times) : bytes)
+  }
+
   private func checkpoint(_ random: inout Randomness) -> Input {
     var changed = checkpoint
     for _ in 0...random.below(3) {
@@ -116,6 +149,9 @@ struct Corpus {
   // MARK: - Small sound inputs
 
   private static let tables = [
+    "# made up\nx;colour;y;label\n"
+      + (0..<40).map { "\($0 % 7),5;\(["red", "blue", "NA"][$0 % 3]);\"\($0 % 5)\";\($0 % 2)" }
+      .joined(separator: "\r\n"),
     "a,b,label\n" + (0..<40).map { "\($0),\(Double($0) * 0.5),\($0 % 3)" }.joined(separator: "\n"),
     "x,class,y\n"
       + (0..<12).map { "1e\($0),\($0 % 2 == 0 ? "yes" : "no"),14.62" }

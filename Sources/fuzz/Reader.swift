@@ -44,6 +44,10 @@ final class Reader {
       case .table: try table(input.bytes)
       case .idx: _ = try IDX.parse(input.bytes, dimensions: 3, "input")
       case .cifar: try cifar(input.bytes)
+      case .picture: try picture(input.bytes)
+      case .archive: try array(input.bytes, "input.npz")
+      case .array: try array(input.bytes, "vectors/x_train.npy")
+      case .model: try model(input.bytes)
       case .checkpoint: try resume(input.bytes)
       case .safetensors: try resume(Compression.compressed(input.bytes))
       }
@@ -91,12 +95,68 @@ final class Reader {
 
   // MARK: - Data
 
+  /// Ways to describe a table; the input's length says which one is tried beside the plain one.
+  private static let options: [[(String, JSON)]] = [
+    [("header", false), ("missing", "drop")],
+    [("separator", ";"), ("decimal", ","), ("comment", "#"), ("missing", "mean")],
+    [("separator", ";"), ("categorical", ["*"]), ("missing", "drop"), ("comment", "#")],
+    [("columns", ["-b*"]), ("missing", "mean"), ("categorical", ["?"])],
+    [("test_path", "input.csv")],
+  ]
+
   private func table(_ bytes: [UInt8]) throws {
     try Data(bytes).write(to: URL(filePath: folder + "/input.csv"))
-    let spec = try Reader.spec(["name": "csv", "path": "input.csv"])
-    let loaded = try Dataset.load(spec, from: DataFolders(roots: [folder]))
-    guard case .floats(let values) = loaded.train.storage, values.allSatisfy(\.isFinite) else {
-      throw Unsound(description: "a feature is not finite")
+    var node: JSON = ["name": "csv", "path": "input.csv"]
+    // One of them refuses more inputs than both.
+    let plain = Result { try load(node) }
+    for (key, value) in Reader.options[bytes.count % Reader.options.count] {
+      node = node.setting([key], to: value)
+    }
+    try load(node)
+    try plain.get()
+  }
+
+  /// Loads data; what is accepted is finite.
+  private func load(_ node: JSON) throws {
+    let loaded = try Dataset.load(Reader.spec(node), from: DataFolders(roots: [folder]))
+    for samples in [loaded.train, loaded.test] {
+      if case .floats(let values) = samples.storage, !values.allSatisfy(\.isFinite) {
+        throw Unsound(description: "a feature is not finite")
+      }
+      guard samples.labels.allSatisfy({ $0 >= 0 && $0 < loaded.facts.classes }) else {
+        throw Unsound(description: "a label is no class")
+      }
+    }
+  }
+
+  private func picture(_ bytes: [UInt8]) throws {
+    let size = try PictureFile.size(of: bytes)
+    let whole = PictureFile.Box(x: 0, y: 0, width: size.width, height: size.height)
+    var pixels = [UInt8](repeating: 0, count: 3 * 16 * 16)
+    for box in [whole, .init(middle: 0.875, of: size)] {
+      try PictureFile.write(&pixels, width: 16, height: 16, box: box, mirrored: true, of: bytes)
+    }
+    try PictureFile.verify(bytes)
+  }
+
+  private func array(_ bytes: [UInt8], _ name: String) throws {
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (12,), }"
+    let labels =
+      [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.utf8.count), 0] + Array(header.utf8)
+      + (0..<12).map { UInt8($0 % 3) }
+    try FileManager.default.createDirectory(
+      atPath: folder + "/vectors", withIntermediateDirectories: true)
+    try Data(labels).write(to: URL(filePath: folder + "/vectors/y_train.npy"))
+    try Data(bytes).write(to: URL(filePath: "\(folder)/\(name)"))
+    try load(["name": "arrays", "path": .string(name.hasSuffix("z") ? name : "vectors")])
+  }
+
+  private func model(_ bytes: [UInt8]) throws {
+    try Data(bytes).write(to: URL(filePath: folder + "/model"))
+    let model = try Model(Checkpoint(exported: folder + "/model"))
+    let found = model.probabilities(of: [[Float](repeating: 0.5, count: model.inputs.size)])
+    guard found.count == 1, found[0].count == model.inputs.classes.count else {
+      throw Unsound(description: "an input has no probabilities")
     }
   }
 

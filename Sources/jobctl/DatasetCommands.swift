@@ -102,8 +102,8 @@ struct DatasetIndex: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "index", abstract: "Reads a data set once, and keeps what planning needs of it.",
     discussion: """
-      Of a folder of pictures, every file is read and decoded. An indexing that was interrupted goes on where \
-      it was; files that have not changed are not read again. Exits with 1 where files are damaged.
+      Of a folder of pictures, every file is read and decoded. An indexing that was interrupted goes on \
+      where it was; files that have not changed are not read again. Exits with 1 where files are damaged.
       """)
 
   @OptionGroup var dataset: DatasetArgument

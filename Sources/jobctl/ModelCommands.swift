@@ -36,7 +36,7 @@ struct CheckpointExport: AsyncParsableCommand {
     let chosen = try choose(try await queue.checkpoints(ofRun: self.run, grid: grid.id), grid.name)
     let store = try await openStore(store.path, of: queue, for: .reading).store
     guard store.id == chosen.store else {
-      throw ValidationError(
+      throw Unavailable(
         "the checkpoint is in another store than \(store.path); see jobctl checkpoint list")
     }
     let checkpoint = try store.read(
@@ -55,6 +55,11 @@ struct CheckpointExport: AsyncParsableCommand {
     }
   }
 
+  private struct Unavailable: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+  }
+
   private func shown(_ epoch: Double) -> String {
     JSON.text(of: (epoch * 100).rounded() / 100)
   }
@@ -69,13 +74,13 @@ struct CheckpointExport: AsyncParsableCommand {
       : "it has checkpoints at the epochs \(epochs); --epoch takes one of them"
     if let epoch {
       guard let chosen = all.last(where: { abs($0.epoch - epoch) < 0.005 }) else {
-        throw ValidationError(
+        throw Unavailable(
           "run \(run) of grid \(grid) has none at epoch \(shown(epoch)): \(present)")
       }
       return chosen
     }
     guard let end = all.last(where: \.isEnd) else {
-      throw ValidationError("run \(run) of grid \(grid) is not at its end: \(present)")
+      throw Unavailable("run \(run) of grid \(grid) is not at its end: \(present)")
     }
     return end
   }

@@ -33,6 +33,16 @@ import Values
     }.sorted()
   }
 
+  /// The queue leaves out of a spec what says where its data are, as the planner does.
+  @Test func noPlaceOfAnyKindOfDataIsInADigest() async throws {
+    #expect(DatasetVocabulary.all.places.count >= 2)
+    for place in DatasetVocabulary.all.places {
+      let kept = try await queue.value(
+        "select api.internal_trained_spec('{\"dataset\": {\"name\": \"x\", \"\(place)\": \"y\"}}')")
+      #expect(kept == "{\"dataset\": {\"name\": \"x\"}}", "\(place)")
+    }
+  }
+
   /// Plans a grid of any data, of which nothing is read.
   private func planned(_ path: String) throws -> Plan {
     let document = try JSON(parsing: String(contentsOfFile: path, encoding: .utf8))

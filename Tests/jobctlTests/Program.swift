@@ -19,9 +19,12 @@ enum Program {
   static let server = ProcessInfo.processInfo.environment.filter { $0.key == "JOBCTL_POSTGRES" }
 
   /// No other setting of the caller's environment reaches the program.
-  static func environment(_ database: String?, home: String) -> Environment {
+  static func environment(
+    _ database: String?, home: String, data: String? = nil
+  ) -> Environment {
     var values = ["PATH": "/usr/bin:/bin", "HOME": home, "JOBCTL_HOME": home]
     if let database { values["JOBCTL_DATABASE_URL"] = database }
+    if let data { values["JOBCTL_DATA"] = data }
     values.merge(server) { $1 }
     return .custom(
       Dictionary(
@@ -30,12 +33,12 @@ enum Program {
 
   static func run(
     _ arguments: [String], database: String? = nil, home: String = "/nonexistent",
-    input: String = "", through launcher: [String] = []
+    data: String? = nil, input: String = "", through launcher: [String] = []
   ) async throws -> Result {
     let command = launcher + [path] + arguments
     let result = try await Subprocess.run(
       .path(FilePath(command[0])), arguments: Arguments(Array(command.dropFirst())),
-      environment: environment(database, home: home), input: .string(input),
+      environment: environment(database, home: home, data: data), input: .string(input),
       output: .string(limit: 1 << 22), error: .string(limit: 1 << 20))
     let status: Int32 =
       switch result.terminationStatus {

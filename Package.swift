@@ -148,7 +148,11 @@ let package = Package(
       ["Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Values", "Worker"]),
     tests("jobctl", ["jobctl", "JobQueue", "Postgres", "Values", subprocess, system]),
     tests("Checkpoints", ["Checkpoints", subprocess, system]),
-    tests("Datasets", ["CTables", "CPictures", "Datasets", "Experiments", "Tensors", "Values"]),
+    .target(
+      name: "CPicturesPlain", dependencies: ["CKernels", "CPictures"], path: "Tests/CPicturesPlain"),
+    tests(
+      "Datasets",
+      ["CPicturesPlain", "CTables", "CPictures", "Datasets", "Experiments", "Tensors", "Values"]),
     tests(
       "Reports",
       ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "Tables", "Values"]),

@@ -1,10 +1,15 @@
 // The three functions that pictures.c calls for each type of file. A new type needs the same three.
+// Two checks are common to all.
 #ifndef CPICTURES_DECODERS_H
 #define CPICTURES_DECODERS_H
 
 #include <stdlib.h>
 
 #include "CPictures.h"
+
+// Whether a picture may be decoded at all, and whether it has a box; else the message says why not.
+cp_status check_size(const cp_facts *facts, char *message, int size);
+cp_status check_box(const cp_facts *facts, cp_box box, char *message, int size);
 
 cp_status jpeg_probe(const uint8_t *bytes, long count, cp_facts *facts, char *message, int size);
 cp_status jpeg_decode(const uint8_t *bytes, long count, cp_box box, int out_width, int out_height,

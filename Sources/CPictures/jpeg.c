@@ -110,11 +110,20 @@ typedef struct {
   uint8_t *pixels;
   int width, height;
   double *at;
+  char *message;
+  int message_size;
+  // The status of a picture that must not be decoded; the message says why.
+  cp_status refused;
 } part;
 
 static cp_status decode_part(struct jpeg_decompress_struct *jpeg, void *context) {
   part *p = context;
   const cp_box box = p->box;
+  cp_facts facts;
+  take_facts(jpeg, &facts);
+  p->refused = check_size(&facts, p->message, p->message_size);
+  if (!p->refused) p->refused = check_box(&facts, box, p->message, p->message_size);
+  if (p->refused) return CP_OK;
   int scale = p->most_scale;
   while (scale > 1 && (box.width < p->out_width * scale || box.height < p->out_height * scale))
     scale /= 2;
@@ -175,8 +184,11 @@ cp_status jpeg_decode(const uint8_t *bytes, long count, cp_box box, int out_widt
             .out_width = out_width,
             .out_height = out_height,
             .most_scale = most_scale,
-            .at = at};
-  const cp_status status = with_jpeg(bytes, count, message, size, decode_part, &p);
+            .at = at,
+            .message = message,
+            .message_size = size};
+  cp_status status = with_jpeg(bytes, count, message, size, decode_part, &p);
+  if (!status) status = p.refused;
   if (status) {
     free(p.pixels);
     return status;

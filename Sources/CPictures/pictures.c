@@ -46,7 +46,10 @@ cp_status cp_probe(const uint8_t *bytes, long count, cp_facts *facts, char *mess
     case CP_PNG: status = png_probe(bytes, count, facts, message, message_size); break;
     case CP_UNKNOWN: snprintf(message, message_size, "%s", other_type(bytes, count));
   }
-  if (status) return status;
+  return status ? status : check_size(facts, message, message_size);
+}
+
+cp_status check_size(const cp_facts *facts, char *message, int message_size) {
   if (facts->width < 1 || facts->height < 1) {
     snprintf(message, message_size, "has no pixels");
     return CP_DAMAGED;
@@ -59,21 +62,27 @@ cp_status cp_probe(const uint8_t *bytes, long count, cp_facts *facts, char *mess
   return CP_OK;
 }
 
+cp_status check_box(const cp_facts *facts, cp_box box, char *message, int message_size) {
+  if (box.x < 0 || box.y < 0 || box.width < 1 || box.height < 1 ||
+      box.x > facts->width - box.width || box.y > facts->height - box.height) {
+    snprintf(message, message_size, "has %d x %d pixels, other than when it was indexed",
+             facts->width, facts->height);
+    return CP_DAMAGED;
+  }
+  return CP_OK;
+}
+
 cp_status cp_decode(const uint8_t *bytes, long count, cp_box box, int out_width, int out_height,
                     int most_scale, uint8_t **pixels, int *width, int *height, double at[4],
                     char *message, int message_size) {
-  cp_facts facts;
-  const cp_status status = cp_probe(bytes, count, &facts, message, message_size);
-  if (status) return status;
-  if (box.x < 0 || box.y < 0 || box.width < 1 || box.height < 1 ||
-      box.x > facts.width - box.width || box.y > facts.height - box.height) {
-    snprintf(message, message_size, "has %d x %d pixels, other than when it was indexed",
-             facts.width, facts.height);
-    return CP_DAMAGED;
-  }
-  if (facts.type == CP_JPEG)
+  // A JPEG's header is read once: of a small picture, that is a good part of the work.
+  if (type_of(bytes, count) == CP_JPEG)
     return jpeg_decode(bytes, count, box, out_width, out_height, most_scale, pixels, width, height,
                        at, message, message_size);
+  cp_facts facts;
+  cp_status status = cp_probe(bytes, count, &facts, message, message_size);
+  if (!status) status = check_box(&facts, box, message, message_size);
+  if (status) return status;
   return png_decode(bytes, count, box, pixels, width, height, at, message, message_size);
 }
 

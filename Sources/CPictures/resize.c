@@ -49,13 +49,14 @@ static void weigh(taps *at, int32_t *weights, filter f, double start, int in, in
   }
 }
 
-static inline uint8_t rounded(int32_t sum) {
-  const int32_t v = sum >> BITS;
-  return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-}
-
 typedef int32_t four __attribute__((vector_size(16)));
 typedef uint8_t four_bytes __attribute__((vector_size(4)));
+
+// A pixel's sums, rounded. Weights are not negative, so no sum is.
+static inline four_bytes rounded(four sum) {
+  const four most = {255, 255, 255, 255}, value = sum >> BITS, over = value > most;
+  return __builtin_convertvector((value & ~over) | (most & over), four_bytes);
+}
 
 CLONES static void shrink_line(uint8_t *to, const uint8_t *line, const taps *at,
                                const int32_t *weights, int most, int out) {
@@ -68,7 +69,8 @@ CLONES static void shrink_line(uint8_t *to, const uint8_t *line, const taps *at,
       memcpy(&bytes, pixel, 4);
       sum += __builtin_convertvector(bytes, four) * weights[k];
     }
-    for (int c = 0; c < 4; c++) to[4 * i + c] = rounded(sum[c]);
+    const four_bytes pixel_of_four = rounded(sum);
+    memcpy(to + 4 * i, &pixel_of_four, 4);
   }
 }
 
@@ -78,8 +80,11 @@ CLONES static void sum_lines(int32_t *sums, const uint8_t *line, int32_t weight,
 
 CLONES static void put_line(uint8_t *out, const int32_t *sums, int width, int mirrored) {
   for (int i = 0; i < width; i++) {
-    const int32_t *sum = sums + 4 * (mirrored ? width - 1 - i : i);
-    for (int c = 0; c < 3; c++) out[3 * i + c] = rounded(sum[c]);
+    four sum;
+    memcpy(&sum, sums + 4 * (mirrored ? width - 1 - i : i), 16);
+    const four_bytes pixel = rounded(sum);
+    // The next pixel overwrites the fourth byte; behind the last one there is no room for it.
+    memcpy(out + 3 * i, &pixel, i + 1 < width ? 4 : 3);
   }
 }
 

@@ -157,17 +157,14 @@ extension PictureIndex {
     }
   }
 
-  /// Where the known entries are of these very files: all of them, by size and time.
+  /// Where the known entries are of these very files: all of them, by size and time. Both are in the order
+  /// of paths, so nothing is looked up.
   static func current(_ known: [Entry], _ found: [FoundFile]) -> PictureIndex? {
-    let byPath = Dictionary(known.map { ($0.path, $0) }, uniquingKeysWith: { $1 })
-    var entries: [Entry] = []
-    for file in found {
-      guard let entry = byPath[file.path], entry.bytes == file.bytes,
-        entry.modified == file.modified
-      else { return nil }
-      entries.append(entry)
+    guard known.count == found.count else { return nil }
+    let isSame = zip(known, found).allSatisfy { entry, file in
+      entry.path == file.path && entry.bytes == file.bytes && entry.modified == file.modified
     }
-    return PictureIndex(entries)
+    return isSame ? PictureIndex(known) : nil
   }
 
   /// Entries are written to the file after so many.

@@ -40,7 +40,9 @@ struct DataBench: ParsableCommand {
 
   private func decode() throws {
     let files = try FileManager.default.subpathsOfDirectory(atPath: folder + "/train").sorted()
-      .map { "\(folder)/train/\($0)" }.filter { $0.hasSuffix(".jpg") || $0.hasSuffix(".png") }
+      .map { "\(folder)/train/\($0)" }.filter { file in
+        [".jpg", ".jpeg", ".png"].contains { file.lowercased().hasSuffix($0) }
+      }
     guard !files.isEmpty else { throw ValidationError("\(folder)/train has no pictures") }
     var sizes: [PictureFile.Size] = []
     var bytes = 0

@@ -50,7 +50,7 @@ import Values
       var facts =
         dataset.publishedFacts
         ?? DatasetFacts(
-          train: 100_000, test: 100, height: 32, width: 32, channels: 3, classes: 10, digest: nil)
+          train: 100_000, test: 100, height: 80, width: 80, channels: 3, classes: 10, digest: nil)
       facts.digest = facts.digest ?? Digest.sha256(of: dataset.json.encoded(sorted: true))
       return facts
     }

@@ -70,7 +70,7 @@ package struct ArrayFiles: DatasetKind {
       } catch {
         guard case .absent = error else { throw error }
         // Without both of the test split, samples are held out.
-        guard part.hasSuffix("_test") else {
+        guard part.hasSuffix("_test"), spec[part] == nil else {
           throw .damaged(file: place, reason: "lacks \(spec[part]?.stringValue ?? part).npy")
         }
       }
@@ -137,6 +137,9 @@ package struct ArrayFiles: DatasetKind {
 
   // MARK: - Shapes
 
+  /// A picture of bytes has no more.
+  private static let mostChannels = 1024
+
   private static func samples(
     _ x: NumPyArray, of name: String, labels y: NumPyArray, of labelName: String,
     channelsFirst: Bool
@@ -153,9 +156,15 @@ package struct ArrayFiles: DatasetKind {
       throw .damaged(
         file: name, reason: "has the shape \(x.shape), and there are \(labels.count) labels")
     }
+    // Of an empty array, the dimensions may be of any size.
+    guard x.count > 0 else {
+      throw .damaged(file: name, reason: "has the shape \(x.shape): it is empty")
+    }
     let (height, width, channels) = try sizes(x.shape, name, channelsFirst)
-    guard height * width * channels > 0 else {
-      throw .damaged(file: name, reason: "has the shape \(x.shape): its samples are empty")
+    guard x.pixels == nil || height == 1 && width == 1 || channels <= mostChannels else {
+      throw .damaged(
+        file: name,
+        reason: "has the shape \(x.shape): pictures have \(mostChannels) channels at most")
     }
     let planes = channelsFirst && x.shape.count == 4 ? channels : 1
     let isVector = height == 1 && width == 1

@@ -182,7 +182,8 @@ extension ArraySamples {
       let places = rows.lazy.flatMap { row in
         stride(from: Int(row) * size + channel, to: (Int(row) + 1) * size, by: channels)
       }
-      return Standardization(over: places.map { Double(floats[$0]) })
+      // What is not finite is refused when it is scaled.
+      return Standardization(over: places.map { Double(floats[$0]) }.filter(\.isFinite))
     }
   }
 

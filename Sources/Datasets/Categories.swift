@@ -5,15 +5,19 @@ import Foundation
 struct Categories: Equatable, Sendable {
   /// The shortest spelling of each.
   let names: [String]
+  /// The decimal mark of its numbers.
+  private let decimal: String
   private let numbers: [DecimalNumber: Int]?
   private let texts: [String: Int]
 
   /// `spellings` are trimmed. Where all are numbers, those that are equal as numbers are one category and
   /// categories are in the order of numbers; else they are texts in the order of their scalars.
-  init(_ spellings: [String]) {
-    let values = spellings.compactMap { DecimalNumber($0) }
+  init(_ spellings: [String], decimal: String) {
+    self.decimal = decimal
+    func number(_ spelling: String) -> DecimalNumber? { DecimalNumber(spelling, decimal: decimal) }
+    let values = spellings.compactMap(number)
     if !spellings.isEmpty, values.count == spellings.count {
-      let spelled = Dictionary(grouping: spellings) { DecimalNumber($0) }
+      let spelled = Dictionary(grouping: spellings, by: number)
       let ordered = Set(values).sorted()
       names = ordered.map { Categories.shortest(spelled[$0] ?? []) }
       numbers = Dictionary(uniqueKeysWithValues: ordered.enumerated().map { ($1, $0) })
@@ -33,7 +37,7 @@ struct Categories: Equatable, Sendable {
   /// Nil for a value that is none of them.
   func number(of spelling: String) -> Int? {
     guard let numbers else { return texts[Categories.canonical(spelling)] }
-    return DecimalNumber(spelling).flatMap { numbers[$0] }
+    return DecimalNumber(spelling, decimal: decimal).flatMap { numbers[$0] }
   }
 
   private static func canonical(_ text: String) -> String {

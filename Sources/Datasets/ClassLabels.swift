@@ -63,7 +63,9 @@ struct ClassLabels {
       isKept[Int(word)] = true
       rows += 1
     }
-    categories = Categories(found.words.indices.filter { isKept[$0] }.map { found.words[$0].text })
+    categories = Categories(
+      found.words.indices.filter { isKept[$0] }.map { found.words[$0].text },
+      decimal: text.decimal)
     let name = text.header[column]
     guard !categories.haveDecimals || categories.count <= 2 || 2 * categories.count <= rows else {
       throw .damaged(

@@ -28,6 +28,9 @@ package protocol DatasetKind: DatasetDescription {
     _ spec: DatasetSpec, digest: String?, from folders: DataFolders
   ) throws(DatasetError) -> Dataset
 
+  /// Whether what is kept of it is its facts alone, and no index of its files.
+  var isIndexedByFacts: Bool { get }
+
   /// Files that cannot be used, where the set can do without them.
   func damagedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
@@ -53,6 +56,8 @@ package struct DamagedFile: Sendable, Equatable {
 }
 
 extension DatasetKind {
+  package var isIndexedByFacts: Bool { true }
+
   package func damagedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> [DamagedFile] { [] }

@@ -49,6 +49,12 @@ extension DatasetSpec {
     try reader.damagedFiles(self, in: folders)
   }
 
+  /// Whether something is known of the files, with which they can be compared.
+  package func isKnown(in folders: DataFolders) -> Bool {
+    publishedFacts?.digest != nil || KeptFacts(of: self, in: folders) != nil
+      || !reader.isIndexedByFacts
+  }
+
   /// Reads all files again; those that are not what was read first.
   package func changedFiles(in folders: DataFolders) throws(DatasetError) -> [DamagedFile] {
     try reader.changedFiles(self, in: folders)
@@ -74,9 +80,10 @@ extension DatasetSpec {
       let files = try files(in: folders)
       if let published, published.digest != nil { return published }
       if let kept, kept.areOf(files) { return kept.facts }
+      let stamps = KeptFacts.stamps(files)
       // The plan says by itself where too many samples are held out.
       let facts = try Dataset.load(samplesAlone, from: folders).facts
-      if !isMadeUp { KeptFacts.keep(facts, of: self, files, in: folders) }
+      if !isMadeUp { KeptFacts.keep(facts, of: self, stamps, in: folders) }
       return facts
     } catch {
       switch error {

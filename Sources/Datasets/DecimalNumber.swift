@@ -10,8 +10,10 @@ struct DecimalNumber: Hashable, Comparable, Sendable {
   private static let powers = -1_000_000...1_000_000
 
   /// Nil for what is no decimal number.
-  init?(_ text: String) {
-    var rest = Substring(text)
+  init?(_ text: String, decimal: String = ".") {
+    if decimal != ".", text.contains(".") { return nil }
+    let plain = decimal == "." ? text : text.replacing(decimal, with: ".")
+    var rest = Substring(plain)
     func digits() -> [UInt8] {
       let found = rest.utf8.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
       rest = rest[found.endIndex...]

@@ -53,7 +53,7 @@ extension DataFolders {
       throw DatasetError.damaged(
         file: place,
         reason:
-          "is no data set by its looks: a CSV, .npz or .npy file, or a folder with train/, with "
+          "is no data set by its looks: a CSV or .npz file, or a folder with train/, with "
           + "x_train.npy or with IDX files; give a description as in a grid file, such as "
           + "'{\"name\": \"csv\", \"path\": \"\(path)\"}'")
     }
@@ -91,7 +91,7 @@ extension DatasetSpec {
       if name.hasSuffix(".tsv") {
         return ["name": "csv", "path": .string(path), "separator": "\t"]
       }
-      return name.hasSuffix(".npz") ? ["name": "arrays", "path": .string(path)] : nil
+      return path.lowercased().hasSuffix(".npz") ? ["name": "arrays", "path": .string(path)] : nil
     }
     if PictureIndex.isFolder(place + "/train") {
       return [

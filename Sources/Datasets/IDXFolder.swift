@@ -68,7 +68,7 @@ package struct IDXFolder: DatasetKind {
     func samples(_ place: Int) throws(DatasetError) -> ArraySamples {
       let pixels = try IDX.parse(parts[place], dimensions: 3, files[place])
       let labels = try IDX.parse(parts[place + 1], dimensions: 1, files[place + 1])
-      guard pixels.sizes[0] == labels.sizes[0], pixels.sizes[1] * pixels.sizes[2] > 0 else {
+      guard pixels.sizes[0] == labels.sizes[0], !pixels.body.isEmpty else {
         throw .damaged(
           file: files[place],
           reason: "has \(pixels.sizes[0]) pictures of \(pixels.sizes[1])x\(pixels.sizes[2]), and "

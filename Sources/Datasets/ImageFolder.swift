@@ -112,6 +112,8 @@ package struct ImageFolder: DatasetKind {
     }
   }
 
+  package var isIndexedByFacts: Bool { false }
+
   package func damagedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> [DamagedFile] {

@@ -85,11 +85,13 @@ package struct InputDescription: Sendable {
       else { throw Invalid(description: "the description of its pixels lacks numbers") }
       form = .pixels(mean: numbers("mean"), deviation: numbers("deviation"), crop: crop)
     } else if let table = node["table"] {
-      guard let coding = TableCoding(table["columns"] ?? .null), coding.width == shape[2] else {
+      let options = TableOptions(table["options"] ?? .null)
+      guard let coding = TableCoding(table["columns"] ?? .null, options), coding.width == shape[2]
+      else {
         throw Invalid(
           description: "the description of its columns does not give \(shape[2]) features")
       }
-      form = .table(TableOptions(table["options"] ?? .null), coding)
+      form = .table(options, coding)
     } else if let items = node["numbers"]?.items {
       let scales = items.compactMap { Standardization($0) }
       guard scales.count == items.count, scales.count == shape[2] else {
@@ -163,7 +165,9 @@ extension InputDescription {
     for column in coding.columns {
       places.append(try TableColumns.only(column.name, text))
     }
-    let records = try text.survey(places).incomplete.count
+    let survey = try text.survey(places)
+    try coding.check(text, places, survey, dropsMissing: false)
+    let records = survey.incomplete.count
     var features = [Float](repeating: 0, count: records * channels)
     var coding = coding
     try features.withUnsafeMutableBufferPointer { buffer throws(DatasetError) in
@@ -182,13 +186,17 @@ extension InputDescription {
   ) throws(DatasetError) -> [(name: String, input: [Float])] {
     let array = try NumPyArray(bytes, file)
     let shape = array.shape
-    let isOne = shape.reduce(1, *) == size && shape.first != 1
-    let count = isOne ? 1 : shape.first ?? 0
-    guard count > 0, array.count == count * size else {
+    // One sample, or several; a dimension of one channel may be left out.
+    let dimensions = height == 1 && width == 1 ? [channels] : [height, width, channels]
+    let allowed = [dimensions] + (channels == 1 ? [dimensions.dropLast()] : [])
+    let isOne = allowed.contains(shape)
+    guard array.count > 0, isOne || allowed.contains(Array(shape.dropFirst())) else {
       throw .damaged(
         file: file,
-        reason: "has the shape \(shape); the network takes (n, \(height), \(width), \(channels))")
+        reason: "has the shape \(shape); the network takes (n, "
+          + dimensions.map(String.init).joined(separator: ", ") + "), channels last")
     }
+    let count = isOne ? 1 : shape[0]
     var inputs: [(name: String, input: [Float])] = []
     let values = array.floats
     for sample in 0..<count {

@@ -6,7 +6,7 @@ import Values
 /// jobctl's home, so that planning the same data again reads no sample, and needs no files.
 package struct KeptFacts {
   /// A file as it was when it was read.
-  private struct Stamp: Equatable {
+  struct Stamp: Equatable {
     var file: String
     var bytes: Int
     /// Nanoseconds since 1970.
@@ -23,7 +23,7 @@ package struct KeptFacts {
     }
   }
 
-  private static func stamps(_ files: [String]) -> [Stamp]? {
+  static func stamps(_ files: [String]) -> [Stamp]? {
     var stamps: [Stamp] = []
     for file in files {
       var found = stat()
@@ -32,7 +32,7 @@ package struct KeptFacts {
       stamps.append(
         Stamp(
           file: file, bytes: Int(found.st_size),
-          modified: found.st_mtim.tv_sec * 1_000_000_000 + found.st_mtim.tv_nsec))
+          modified: found.st_mtim.tv_sec &* 1_000_000_000 &+ found.st_mtim.tv_nsec))
     }
     return stamps
   }
@@ -59,14 +59,15 @@ package struct KeptFacts {
   }
 
   /// Keeps facts for later. Where that fails, data are read again: nothing is lost.
+  /// `stamps` were taken before the files were read.
   static func keep(
-    _ facts: DatasetFacts, of spec: DatasetSpec, _ files: [String], in folders: DataFolders
+    _ facts: DatasetFacts, of spec: DatasetSpec, _ stamps: [Stamp]?, in folders: DataFolders
   ) {
     guard let place = place(spec, folders) else { return }
     let document: JSON = [
       "format": 1, "dataset": spec.samplesAlone.json, "facts": facts.kept,
       "files": .array(
-        (stamps(files) ?? []).map {
+        (stamps ?? []).map {
           [
             "file": .string($0.file), "bytes": .integer($0.bytes),
             "modified": .integer($0.modified),

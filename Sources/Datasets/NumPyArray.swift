@@ -55,8 +55,13 @@ package struct NumPyArray {
     guard let sizes = header.firstMatch(of: /'shape':\s*\(([\d,\sL]*)\)/) else {
       throw damaged("has no shape")
     }
-    shape = sizes.1.split(separator: ",").compactMap {
-      Int($0.trimmingCharacters(in: .whitespaces))
+    // Python 2 wrote an L behind large numbers.
+    let lengths = sizes.1.split(separator: ",").map {
+      $0.trimmingCharacters(in: CharacterSet(charactersIn: " \tL"))
+    }.filter { !$0.isEmpty }
+    shape = lengths.compactMap { Int($0) }
+    guard shape.count == lengths.count else {
+      throw damaged("says that it has \(lengths) elements")
     }
     var size = element.bytes
     for length in shape {

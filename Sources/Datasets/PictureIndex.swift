@@ -128,7 +128,7 @@ extension PictureIndex {
           found.append(
             FoundFile(
               path: path, bytes: Int(facts.st_size),
-              modified: facts.st_mtim.tv_sec * 1_000_000_000 + facts.st_mtim.tv_nsec))
+              modified: facts.st_mtim.tv_sec &* 1_000_000_000 &+ facts.st_mtim.tv_nsec))
         }
       }
     }

@@ -171,14 +171,25 @@ package struct Table: DatasetKind {
     var learned = [Bool](repeating: false, count: table.used.count)
     for row in split.train { learned[Int(row)] = true }
     var survey = table.survey
+    let options = TableOptions(spec)
     // A column that is filled in one file is filled in both.
-    for (place, column) in table.columns.enumerated() {
-      survey.kinds[column].missing += second.map { $0.survey.kinds[$0.columns[place]].missing } ?? 0
+    if let second, options.missing == .mean {
+      for (place, column) in table.columns.enumerated() {
+        survey.kinds[column].missing += second.survey.kinds[second.columns[place]].missing
+      }
     }
     var coding = try TableCoding(
-      columns, of: table.text, TableOptions(spec), table.used, survey, learned: learned)
+      columns, of: table.text, options, table.used, survey, learned: learned)
+    if let second {
+      try coding.check(
+        second.text, second.columns, second.survey, dropsMissing: options.missing == .drop)
+    }
     try refuseUnlearned(table, split, testRows, second)
     let width = coding.width
+    guard width > 0 else {
+      throw .damaged(
+        file: table.text.file, reason: "has no value in its columns of words, of the training rows")
+    }
     let samples = { (rows: [Int32], table: Rows, features: [Float]) in
       Samples(storage: .floats(features), labels: rows.map { table.classes[Int($0)] })
     }

@@ -92,6 +92,27 @@ extension TableCoding {
     self.columns = found
   }
 
+  /// Throws where another file has what no feature is made of: a word in a column of numbers, or a missing
+  /// value that is neither dropped nor filled.
+  func check(
+    _ text: TableText, _ places: [Int], _ survey: TableText.Survey, dropsMissing: Bool
+  ) throws(DatasetError) {
+    for (column, place) in zip(columns, places) {
+      let kind = survey.kinds[place]
+      if case .number = column.form, kind.texts > 0 {
+        throw .damaged(
+          file: text.file,
+          reason: "\(text.place(Int(kind.first_text), place)) is no finite number")
+      }
+      if kind.missing > 0, !column.isFilled, !dropsMissing {
+        throw .damaged(
+          file: text.file,
+          reason: "\(text.place(Int(kind.first_missing), place)) stands for a missing value, and "
+            + "the column had none in training")
+      }
+    }
+  }
+
   private static func categories(
     _ column: Int, _ text: TableText, _ rows: TableRows, most: Int, learned: [Bool]
   ) throws(DatasetError) -> Categories {
@@ -102,7 +123,7 @@ extension TableCoding {
     for (row, word) in found.numbers.enumerated() where learned[row] { isLearned[Int(word)] = true }
     let categories = Categories(
       found.words.indices.filter { isLearned[$0] && !found.words[$0].isMissing }
-        .map { found.words[$0].text })
+        .map { found.words[$0].text }, decimal: text.decimal)
     guard categories.count <= most else { throw tooMany(column, text, most) }
     return categories
   }
@@ -250,7 +271,7 @@ extension TableCoding {
   }
 
   /// Reads what `json` has written.
-  init?(_ node: JSON) {
+  init?(_ node: JSON, _ options: TableOptions) {
     guard let items = node.items, !items.isEmpty else { return nil }
     columns = []
     for item in items {
@@ -261,7 +282,7 @@ extension TableCoding {
         form = .number(scale)
       } else {
         guard let words = item["words"]?.items?.compactMap(\.stringValue) else { return nil }
-        form = .word(Categories(words))
+        form = .word(Categories(words, decimal: options.decimal))
       }
       columns.append(
         Column(name: name, form: form, isFilled: item["filled"]?.boolValue ?? false))

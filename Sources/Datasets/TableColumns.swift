@@ -10,6 +10,7 @@ struct TableColumns {
   let features: [Int]
 
   init(_ options: TableOptions, _ text: TableText) throws(DatasetError) {
+    if text.header.count < 2 { throw TableColumns.oneColumn(text) }
     label = try TableColumns.label(options, text)
     features = try TableColumns.features(options, text, label: label)
     guard !features.isEmpty else {
@@ -26,6 +27,16 @@ struct TableColumns {
       places.append(try TableColumns.only(text.header[column], other))
     }
     return places
+  }
+
+  /// A file with one column has other separators, mostly.
+  private static func oneColumn(_ text: TableText) -> DatasetError {
+    let line = text.header.first ?? ""
+    let likely = TableOptions.separators.filter { $0 != "," && $0 != " " && line.contains($0) }
+    let hint = likely.first.map {
+      "; if its columns are separated otherwise, write \"separator\": \(JSON.string($0).encoded())"
+    }
+    return .damaged(file: text.file, reason: "has fewer than two columns" + (hint ?? ""))
   }
 
   private static func label(
@@ -101,7 +112,9 @@ struct TableColumns {
     _ options: TableOptions, _ text: TableText
   ) throws(DatasetError) {
     guard options.hasHeader == nil, options.label == nil,
-      features.allSatisfy({ DecimalNumber(text.header[$0]) != nil })
+      features.allSatisfy({
+        DecimalNumber(text.header[$0], decimal: text.decimal) != nil
+      })
     else { return }
     throw .damaged(
       file: text.file,

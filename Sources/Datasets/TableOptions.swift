@@ -24,6 +24,9 @@ package struct TableOptions: Sendable {
   let categorical: [String]
   let missing: Missing
 
+  /// The decimal mark as text.
+  var decimal: String { String(decoding: [dialect.decimal], as: UTF8.self) }
+
   static let separators = [",", ";", "\t", "|", ":", " "]
   private static let comments = ["#", "%", ";", "!", "/"]
   private static let missing = DocumentField.word(

@@ -18,6 +18,7 @@ struct TableText: Sendable {
     self.file = file
     self.bytes = bytes
     dialect = options.dialect
+    decimal = options.decimal
     // A mark of the byte order, as spreadsheets write it.
     let start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
     var (place, begin, found) = (start, 0, 0)
@@ -44,20 +45,10 @@ struct TableText: Sendable {
     header = fields.enumerated().map { place, name in
       hasHeader && !name.isEmpty ? name : "column \(place + 1)"
     }
-    if header.count < 2 { throw TableText.oneColumn(fields, options, file) }
   }
 
-  /// A file with one column has other separators, mostly.
-  private static func oneColumn(
-    _ fields: [String], _ options: TableOptions, _ file: String
-  ) -> DatasetError {
-    let line = fields.first ?? ""
-    let likely = TableOptions.separators.filter { $0 != "," && $0 != " " && line.contains($0) }
-    let hint = likely.first.map {
-      "; if its columns are separated otherwise, write \"separator\": \(JSON.string($0).encoded())"
-    }
-    return .damaged(file: file, reason: "has fewer than two columns" + (hint ?? ""))
-  }
+  /// The decimal mark.
+  let decimal: String
 
   /// Bytes of the file.
   var count: Int { bytes.count }

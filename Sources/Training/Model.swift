@@ -99,7 +99,9 @@ package final class Model {
     let facts = DatasetFacts(
       train: 1, test: 1, height: inputs.height, width: inputs.width, channels: inputs.channels,
       classes: inputs.classes.count, digest: nil)
-    if let problem = spec.content.problem(with: facts), spec.dataset.validation == 0 {
+    var used = spec
+    used.dataset.validation = 0
+    if let problem = used.problem(with: facts) {
       throw Invalid(description: "its network does not take such inputs: \(problem)")
     }
     network = Network(spec.network, input: input, classes: inputs.classes.count)

@@ -234,6 +234,13 @@ struct DatasetVerify: ParsableCommand {
   func run() throws {
     let folders = DataFolders.ofProcess
     let found = try dataset.find(in: folders)
+    _ = try found.spec.files(in: folders)
+    guard found.spec.isKnown(in: folders) else {
+      print(
+        "\(printable(found.name)) has not been read yet, so there is nothing to compare it with; "
+          + "jobctl dataset index reads it.")
+      throw ExitCode(ExitStatus.failure)
+    }
     let bad =
       try found.spec.damagedFiles(in: folders) + found.spec.changedFiles(in: folders)
     try DatasetIndex.refuse(bad, "are damaged or have changed")

@@ -129,6 +129,60 @@ import Values
     }
   }
 
+  /// A dimension of no elements lets the others be anything.
+  @Test func dimensionsOfEmptyArraysEndNothing() throws {
+    let folder = try TemporaryFolder()
+    func array(_ shape: String, _ type: String = "|u1") -> [UInt8] {
+      let header = "{'descr': '\(type)', 'fortran_order': False, 'shape': (\(shape)), }"
+      return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.utf8.count), 0]
+        + Array(header.utf8)
+    }
+    for shape in [
+      "0, 4611686018427387904, 4611686018427387904", "4611686018427387904, 0", "0, 0",
+      "9223372036854775807, 9223372036854775807, 0", "0,", "",
+    ] {
+      try write(array(shape), folder.path + "/data/x_train.npy")
+      try write(array("0,"), folder.path + "/data/y_train.npy")
+      #expect(throws: DatasetError.self, "\(shape)") {
+        try load([("path", "data")], from: DataFolders(roots: [folder.path]))
+      }
+    }
+    let sizes: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]
+    for split in ["train", "t10k"] {
+      try write(sizes, "\(folder.path)/idx/\(split)-images-idx3-ubyte")
+      try write(
+        [0, 0, 8, 1, 0, 0, 0, 0], "\(folder.path)/idx/\(split)-labels-idx1-ubyte")
+    }
+    let spec = try DatasetSpec(checking: ["name": "idx", "path": "idx"])
+    #expect(throws: DatasetError.self) {
+      try Dataset.load(spec, from: DataFolders(roots: [folder.path]))
+    }
+  }
+
+  @Test func misspeltNamesAndInfinitiesAreRefused() throws {
+    let folder = try TemporaryFolder()
+    let folders = DataFolders(roots: [folder.path])
+    let small = repository.appending(path: "Tests/Fixtures/arrays/small").path
+    try FileManager.default.copyItem(atPath: small, toPath: folder.path + "/small")
+    let error = #expect(throws: DatasetError.self) {
+      try load([("path", "small"), ("x_test", "x_val"), ("y_test", "y_val")], from: folders)
+    }
+    #expect("\(error.map { "\($0)" } ?? "")".contains("lacks x_val.npy"))
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 2), }"
+    let values: [Float] = [1, 2, .infinity, 4, 5, 6, -.infinity, 8]
+    try write(
+      [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.utf8.count), 0] + Array(header.utf8)
+        + values.withUnsafeBytes { Array($0) }, folder.path + "/odd/x_train.npy")
+    let labels = "{'descr': '|u1', 'fortran_order': False, 'shape': (4L,), }"
+    try write(
+      [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(labels.utf8.count), 0] + Array(labels.utf8)
+        + [0, 1, 0, 1], folder.path + "/odd/y_train.npy")
+    let infinite = #expect(throws: DatasetError.self) {
+      try load([("path", "odd"), ("test", 1)], from: folders)
+    }
+    #expect("\(infinite.map { "\($0)" } ?? "")".contains("no finite number"))
+  }
+
   // MARK: - IDX
 
   private func write(_ bytes: [UInt8], _ place: String) throws {

@@ -273,6 +273,16 @@ import Values
     #expect(refused == 1)
   }
 
+  @Test func theDecimalMarkCountsInHeadersAndLabels() throws {
+    let rows = (0..<60).map { "\($0 % 7),5;\($0 % 3),0;\($0 % 2)" }.joined(separator: "\n")
+    let options: [(String, JSON)] = [("separator", ";"), ("decimal", ",")]
+    #expect(refusal("1,5;2,5;0\n" + rows, options).contains("\"header\": false"))
+    let labels = (0..<60).map { "\($0);\(["1,0", "1", "2"][$0 % 3])" }.joined(separator: "\n")
+    #expect(try load("a;label\n" + labels, options).facts.classes == 2)
+    let prices = (0..<60).map { "\($0);\($0 * 3),\($0 % 9 + 1)" }.joined(separator: "\n")
+    #expect(refusal("a;price\n" + prices, options).contains("regression"))
+  }
+
   // MARK: - Two files
 
   @Test func aSecondFileIsTheTestSplit() throws {
@@ -293,5 +303,18 @@ import Values
       refusal(plain, test: "a,b,label\n1,x,0\n").contains(
         "line 2, column \"b\": \"x\" is no finite"))
     #expect(refusal(plain, test: "a,b,label\n").contains("has no rows"))
+    // Missing values of the second file alone, under each policy.
+    let gap = "a,b,label\n1,,0\n2,3,1\n"
+    #expect(
+      refusal(plain, test: gap)
+        .contains("test.csv: line 2, column \"b\": \"\" stands for a missing value"))
+    #expect(try load(plain, [("missing", "drop")], test: gap).test.count == 1)
+    let filled = try load(plain, [("missing", "mean")], test: gap)
+    #expect(filled.facts.channels == 3 && features(filled.test)[1] == 0)
+    #expect(features(filled.test)[2] == 1 && features(filled.test)[5] == 0)
+    // A word is no missing value, also where those are filled in.
+    #expect(
+      refusal(plain, [("missing", "mean")], test: "a,b,label\n1,,0\n2,12abc,1\n")
+        .contains("line 3, column \"b\": \"12abc\" is no finite"))
   }
 }

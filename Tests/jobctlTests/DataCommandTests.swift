@@ -95,6 +95,8 @@ import Values
   @Test func indexedDataArePlannedWithoutTheirFiles() async throws {
     let rows = (0..<60).map { "\($0 % 7),\(["red", "blue"][$0 % 2]),\($0 % 3)" }
     try write("a,colour,label\n" + rows.joined(separator: "\n"), "rows.csv")
+    let unread = try await run("dataset", "verify", "rows.csv")
+    #expect(unread.status == 1 && unread.output.contains("has not been read yet"))
     let file = try grid("rows", ["name": "csv", "path": "rows.csv"], "mlp")
     let first = try await run("plan", file)
     #expect(first.status == 0, "\(first.error)")

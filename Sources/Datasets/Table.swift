@@ -159,6 +159,29 @@ package struct Table: DatasetKind {
     }
   }
 
+  /// How the columns are coded: by what is in both files, with the categories of the `train` rows.
+  private func coding(
+    _ options: TableOptions, _ columns: TableColumns, _ table: Rows, _ second: Rows?,
+    learned train: [Int32]
+  ) throws(DatasetError) -> TableCoding {
+    var learned = [Bool](repeating: false, count: table.used.count)
+    for row in train { learned[Int(row)] = true }
+    var survey = table.survey
+    // A column that is filled in one file is filled in both.
+    if let second, options.missing == .mean {
+      for (place, column) in table.columns.enumerated() {
+        survey.kinds[column].missing += second.survey.kinds[second.columns[place]].missing
+      }
+    }
+    let coding = try TableCoding(
+      columns, of: table.text, options, table.used, survey, learned: learned)
+    if let second {
+      try coding.check(
+        second.text, second.columns, second.survey, dropsMissing: options.missing == .drop)
+    }
+    return coding
+  }
+
   private func dataset(
     _ spec: DatasetSpec, _ columns: TableColumns, _ table: Rows, heldOut: Bool, _ second: Rows?,
     _ digest: String
@@ -168,22 +191,7 @@ package struct Table: DatasetKind {
       try second.map { second throws(DatasetError) in
         Array(0..<Int32(try Wanted.test(spec.test).count(of: second.used.count)))
       } ?? split.test
-    var learned = [Bool](repeating: false, count: table.used.count)
-    for row in split.train { learned[Int(row)] = true }
-    var survey = table.survey
-    let options = TableOptions(spec)
-    // A column that is filled in one file is filled in both.
-    if let second, options.missing == .mean {
-      for (place, column) in table.columns.enumerated() {
-        survey.kinds[column].missing += second.survey.kinds[second.columns[place]].missing
-      }
-    }
-    var coding = try TableCoding(
-      columns, of: table.text, options, table.used, survey, learned: learned)
-    if let second {
-      try coding.check(
-        second.text, second.columns, second.survey, dropsMissing: options.missing == .drop)
-    }
+    var coding = try coding(TableOptions(spec), columns, table, second, learned: split.train)
     try refuseUnlearned(table, split, testRows, second)
     let width = coding.width
     guard width > 0 else {

@@ -7,7 +7,8 @@
 
 #include "CPictures.h"
 
-// Whether a picture may be decoded at all, and whether it has a box; else the message says why not.
+// check_size refuses pictures that may not be decoded at all; check_box refuses a box that does not
+// lie in the picture. The message gets the reason.
 cp_status check_size(const cp_facts *facts, char *message, int size);
 cp_status check_box(const cp_facts *facts, cp_box box, char *message, int size);
 

@@ -77,7 +77,7 @@ static inline int fast_number(const ct_field *field, uint8_t decimal, double *va
     power = -(int)(p - fraction);
     count += p - fraction;
   }
-  // Of more than 19 digits, `digits` may have overflowed.
+  // `digits` may have overflowed if the number has more than 19 digits.
   if (count == 0 || count > 19) return 0;
   if (p < end && (*p == 'e' || *p == 'E')) {
     if (++p == end) return 0;

@@ -30,10 +30,7 @@ package struct ArrayFiles: DatasetKind {
   package func members(
     of node: JSON, at path: String, problems: inout [Problem]
   ) -> [JSON.Member] {
-    var members: [JSON.Member] = []
-    if let place = DatasetSpec.place(node, "path", of: name, at: path, problems: &problems) {
-      members.append(.init("path", .string(place)))
-    }
+    var members = DatasetSpec.place(node, "path", of: name, at: path, problems: &problems)
     for part in ArrayFiles.parts {
       guard let written = node[part]?.stringValue, written != part else { continue }
       if written.contains("/") || written.isEmpty {
@@ -96,7 +93,7 @@ package struct ArrayFiles: DatasetKind {
         arrays.append((file, try contents(of: file, limit: ArrayFiles.sizeLimit)))
       }
     }
-    // Of each array by itself, so that no other arrays have the same bytes one after the other.
+    // Each array is hashed by itself: two sets of arrays may have the same bytes one after the other.
     let digest = contentDigest(arrays.map { Array(contentDigest([$0.bytes]).utf8) })
     try spec.insist(digest, is: planned)
     func samples(_ place: Int) throws(DatasetError) -> ArraySamples {
@@ -156,7 +153,7 @@ package struct ArrayFiles: DatasetKind {
       throw .damaged(
         file: name, reason: "has the shape \(x.shape), and there are \(labels.count) labels")
     }
-    // Of an empty array, the dimensions may be of any size.
+    // The dimensions of an empty array may be so large that their product overflows.
     guard x.count > 0 else {
       throw .damaged(file: name, reason: "has the shape \(x.shape): it is empty")
     }

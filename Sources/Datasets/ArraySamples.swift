@@ -12,7 +12,7 @@ struct ArraySamples {
     case floats([Float])
   }
 
-  /// Where they were read, for messages.
+  /// The file that they were read from; messages name it.
   var file: String
   var values: Values
   var labels: [Int]
@@ -21,15 +21,12 @@ struct ArraySamples {
   var channels: Int
 
   var size: Int { height * width * channels }
-
-  /// Whether a feature is a number by itself, and not a pixel among others.
-  var isVector: Bool { height == 1 && width == 1 }
 }
 
 extension Dataset {
-  /// Of arrays. Where there are no test samples, a fifth of the training samples is held out. Pixels are
-  /// normalized by mean and deviation of each channel, over the samples that are trained on; so is each
-  /// number of a vector.
+  /// Makes a data set of arrays. If there are no test samples, it holds out a fifth of the training samples.
+  /// Each channel of pictures, and each number of vectors, is normalized by its mean and deviation over the
+  /// samples that are trained on.
   init(
     _ spec: DatasetSpec, _ train: ArraySamples, _ test: ArraySamples?, digest: String
   ) throws(DatasetError) {

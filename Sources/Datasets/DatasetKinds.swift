@@ -28,18 +28,19 @@ package protocol DatasetKind: DatasetDescription {
     _ spec: DatasetSpec, digest: String?, from folders: DataFolders
   ) throws(DatasetError) -> Dataset
 
-  /// Whether what is kept of it is its facts alone, and no index of its files.
-  var isIndexedByFacts: Bool { get }
-
   /// Files that cannot be used, where the set can do without them.
   func damagedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> [DamagedFile]
 
-  /// Reads all files again, and compares them with what is kept of them; none where nothing is.
+  /// Reads all files again and compares them with what is kept of them, which stays as it is. Gives those
+  /// that are damaged or have changed; nil where nothing is kept.
   func changedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
-  ) throws(DatasetError) -> [DamagedFile]
+  ) throws(DatasetError) -> [DamagedFile]?
+
+  /// How many files there are, and how large they and their samples are.
+  func sizes(_ spec: DatasetSpec, in folders: DataFolders) throws(DatasetError) -> String
 
   /// Bytes of memory that the set takes once it is there, and at most while it is read: known without
   /// opening it.
@@ -56,25 +57,30 @@ package struct DamagedFile: Sendable, Equatable {
 }
 
 extension DatasetKind {
-  package var isIndexedByFacts: Bool { true }
-
   package func damagedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> [DamagedFile] { [] }
 
   package func changedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
-  ) throws(DatasetError) -> [DamagedFile] {
+  ) throws(DatasetError) -> [DamagedFile]? {
     let files = try files(of: spec, in: folders)
-    let found = try load(spec.samplesAlone, digest: nil, from: folders).facts.digest
     let known = published(spec)?.digest ?? KeptFacts(of: spec, in: folders)?.facts.digest
-    guard let known, let found, known != found else { return [] }
+    guard let known else { return nil }
+    let found = try load(spec.samplesAlone, digest: nil, from: folders).facts.digest
+    guard let found, known != found else { return [] }
     return files.map {
       DamagedFile(
         file: $0,
         reason: "\(files.count > 1 ? "one of these files " : "")is not what was read first: digest "
           + "\(found.prefix(12)), known \(known.prefix(12))")
     }
+  }
+
+  package func sizes(_ spec: DatasetSpec, in folders: DataFolders) throws(DatasetError) -> String {
+    let stamps = KeptFacts.stamps(try files(of: spec, in: folders)) ?? []
+    let bytes = stamps.reduce(0) { $0 + $1.bytes }
+    return "\(stamps.count) \(stamps.count == 1 ? "file" : "files"), \(bytes) bytes"
   }
 
   /// Samples in memory go to the network at once.

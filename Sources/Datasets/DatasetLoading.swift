@@ -49,15 +49,14 @@ extension DatasetSpec {
     try reader.damagedFiles(self, in: folders)
   }
 
-  /// Whether something is known of the files, with which they can be compared.
-  package func isKnown(in folders: DataFolders) -> Bool {
-    publishedFacts?.digest != nil || KeptFacts(of: self, in: folders) != nil
-      || !reader.isIndexedByFacts
+  /// Reads all files again; those that are damaged or not what was read first. Nil where nothing was.
+  package func changedFiles(in folders: DataFolders) throws(DatasetError) -> [DamagedFile]? {
+    try reader.changedFiles(self, in: folders)
   }
 
-  /// Reads all files again; those that are not what was read first.
-  package func changedFiles(in folders: DataFolders) throws(DatasetError) -> [DamagedFile] {
-    try reader.changedFiles(self, in: folders)
+  /// How many files there are, and how large they and their samples are.
+  package func sizes(in folders: DataFolders) throws(DatasetError) -> String {
+    try reader.sizes(self, in: folders)
   }
 
   /// Bytes once it is there, and at most while it is read.

@@ -24,10 +24,7 @@ package struct IDXFolder: DatasetKind {
   package func members(
     of node: JSON, at path: String, problems: inout [Problem]
   ) -> [JSON.Member] {
-    var members: [JSON.Member] = []
-    if let place = DatasetSpec.place(node, "path", of: name, at: path, problems: &problems) {
-      members.append(.init("path", .string(place)))
-    }
+    var members = DatasetSpec.place(node, "path", of: name, at: path, problems: &problems)
     if let prefix = node[IDXFolder.prefix]?.stringValue, !prefix.isEmpty {
       if prefix.contains("/") {
         problems.append(

@@ -41,8 +41,8 @@ package struct ImageFolder: DatasetKind {
     var members: [JSON.Member] = []
     if isImageNet, node["path"] == nil {
       members.append(.init("path", "imagenet"))
-    } else if let place = DatasetSpec.place(node, "path", of: name, at: path, problems: &problems) {
-      members.append(.init("path", .string(place)))
+    } else {
+      members += DatasetSpec.place(node, "path", of: name, at: path, problems: &problems)
     }
     let size = node["size"]?.intValue ?? (isImageNet ? 224 : nil)
     if let size {
@@ -94,14 +94,26 @@ package struct ImageFolder: DatasetKind {
     of spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> [String] { [try find(spec, folders).folder] }
 
+  /// The files of the folder as the file system has them.
+  private func list(
+    _ folder: String, splits: [String], of spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> [FoundFile] {
+    try PictureIndex.list(folder, splits: splits) { place throws(DatasetError) in
+      _ = try folders.find("\(spec.words)/\(place)", of: name)
+    }
+  }
+
+  /// Where the index of a folder is kept.
+  private func place(_ folder: String, _ folders: DataFolders) -> String? {
+    folders.indices.map { "\($0)/\(Digest.sha256(of: folder).prefix(32)).index" }
+  }
+
   /// The index of the folder as it is now: made where there is none, or where files have changed.
   private func index(
     _ folder: String, splits: [String], of spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> PictureIndex {
-    let found = try PictureIndex.list(folder, splits: splits) { place throws(DatasetError) in
-      _ = try folders.find("\(spec.words)/\(place)", of: name)
-    }
-    let kept = folders.indices.map { "\($0)/\(Digest.sha256(of: folder).prefix(32)).index" }
+    let found = try list(folder, splits: splits, of: spec, in: folders)
+    let kept = place(folder, folders)
     if let kept, let index = PictureIndex.current(PictureIndex.read(kept), found) { return index }
     do {
       return try PictureIndex.make(
@@ -111,8 +123,6 @@ package struct ImageFolder: DatasetKind {
       throw .damaged(file: kept ?? folder, reason: "the index cannot be written: \(error)")
     }
   }
-
-  package var isIndexedByFacts: Bool { false }
 
   package func damagedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
@@ -125,20 +135,40 @@ package struct ImageFolder: DatasetKind {
 
   package func changedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
-  ) throws(DatasetError) -> [DamagedFile] {
+  ) throws(DatasetError) -> [DamagedFile]? {
     let (folder, splits) = try find(spec, folders)
-    let known = try index(folder, splits: splits, of: spec, in: folders)
+    let known = Dictionary(
+      (place(folder, folders).map(PictureIndex.read) ?? []).map { ($0.path, $0) },
+      uniquingKeysWith: { $1 })
+    guard !known.isEmpty else { return nil }
     let found = try PictureIndex.made(
-      of: folder, known.files, threads: ProcessInfo.processInfo.activeProcessorCount,
-      progress: folders.progress)
-    return zip(known.entries, found.entries).compactMap { known, found in
-      guard known.digest != found.digest else { return nil }
-      return DamagedFile(
-        file: "\(folder)/\(known.path)",
-        reason: found.digest.isEmpty
-          ? found.fault ?? "cannot be read"
-          : "has other bytes than when it was indexed, and the same size and time")
+      of: folder, list(folder, splits: splits, of: spec, in: folders),
+      threads: ProcessInfo.processInfo.activeProcessorCount, progress: folders.progress)
+    func file(_ path: String, _ reason: String) -> DamagedFile {
+      DamagedFile(file: "\(folder)/\(path)", reason: reason)
     }
+    let changed = found.entries.compactMap { entry -> DamagedFile? in
+      if let fault = entry.fault { return file(entry.path, fault) }
+      guard let old = known[entry.path] else {
+        return file(entry.path, "was not there when the folder was indexed")
+      }
+      return old.digest == entry.digest
+        ? nil : file(entry.path, "has other bytes than when it was indexed")
+    }
+    let present = Set(found.entries.map(\.path))
+    let gone = known.keys.filter { !present.contains($0) }.sorted()
+    return changed + gone.map { file($0, "is gone") }
+  }
+
+  package func sizes(_ spec: DatasetSpec, in folders: DataFolders) throws(DatasetError) -> String {
+    let (folder, splits) = try find(spec, folders)
+    let entries = try index(folder, splits: splits, of: spec, in: folders).entries
+    let bytes = entries.reduce(0) { $0 + $1.bytes }
+    let sizes = entries.filter { $0.fault == nil }.map(\.size)
+      .sorted { ($0.width * $0.height, $0.width) < ($1.width * $1.height, $1.width) }
+    guard let least = sizes.first, let most = sizes.last else { return "no pictures" }
+    return "\(entries.count) files, \(bytes) bytes, of \(least.width) x \(least.height) to "
+      + "\(most.width) x \(most.height) pixels"
   }
 
   package func load(

@@ -39,12 +39,11 @@ package struct InputDescription: Sendable {
     ]
     switch form {
     case .pixels(let mean, let deviation, let crop):
-      let order = ["grey", "grey, alpha", "red, green, blue", "red, green, blue, alpha"]
       members.append(
         .init(
           "pixels",
           [
-            "order": .string(order[min(channels, 4) - 1]),
+            "order": .string(order),
             "mean": .array(mean.map { JSON.real($0) }),
             "deviation": .array(deviation.map { JSON.real($0) }),
             "crop": crop.map { JSON.real($0) } ?? .null,
@@ -57,6 +56,15 @@ package struct InputDescription: Sendable {
     case .plain: break
     }
     return .object(members)
+  }
+
+  /// Of a picture's channels. Arrays may have others than pictures in files do.
+  private var order: String {
+    switch channels {
+    case 1: "grey"
+    case 3: "red, green, blue"
+    default: "as in the arrays"
+    }
   }
 
   /// An input has no more numbers.

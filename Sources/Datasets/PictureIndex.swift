@@ -207,11 +207,6 @@ extension PictureIndex {
     return PictureIndex(entries)
   }
 
-  /// The files that it is of.
-  var files: [FoundFile] {
-    entries.map { FoundFile(path: $0.path, bytes: $0.bytes, modified: $0.modified) }
-  }
-
   /// Reads files a batch at a time, each batch on several threads.
   private static func read(
     _ files: [FoundFile], in folder: String, threads: Int, _ progress: DataFolders.Progress?,

@@ -22,14 +22,10 @@ package struct Table: DatasetKind {
   package func members(
     of node: JSON, at path: String, problems: inout [Problem]
   ) -> [JSON.Member] {
-    var members: [JSON.Member] = []
-    if let file = DatasetSpec.place(node, "path", of: name, at: path, problems: &problems) {
-      members.append(.init("path", .string(file)))
-    }
-    if node[Table.testPath] != nil,
-      let file = DatasetSpec.place(node, Table.testPath, of: name, at: path, problems: &problems)
-    {
-      members.append(.init(Table.testPath, .string(file)))
+    var members = DatasetSpec.place(node, "path", of: name, at: path, problems: &problems)
+    if node[Table.testPath] != nil {
+      members += DatasetSpec.place(
+        node, Table.testPath, of: name, at: path, problems: &problems)
     }
     return members + TableOptions.members(of: node, at: path, problems: &problems)
   }

@@ -9,6 +9,8 @@ struct TableText: Sendable {
   let header: [String]
   /// The columns that have no name in the file.
   let unnamed: Set<Int>
+  /// The decimal mark.
+  let decimal: String
   private let bytes: [UInt8]
   private let dialect: ct_dialect
   /// Where the first record behind the header is.
@@ -46,9 +48,6 @@ struct TableText: Sendable {
       hasHeader && !name.isEmpty ? name : "column \(place + 1)"
     }
   }
-
-  /// The decimal mark.
-  let decimal: String
 
   /// Bytes of the file.
   var count: Int { bytes.count }
@@ -108,10 +107,11 @@ struct TableText: Sendable {
     }
   }
 
-  /// A text of a column: how many records have it, and which one is the first.
+  /// A text of a column.
   struct Word {
     var text: String
     var isMissing: Bool
+    /// The first record that has it.
     var first: Int
   }
 

@@ -223,13 +223,14 @@ extension DatasetSpec {
       && !path.split(separator: "/", omittingEmptySubsequences: false).contains("..")
   }
 
-  /// A file or folder that a kind needs, inside of a data folder: notes where it is missing or leads out.
+  /// The member that names a file or folder inside of a data folder. Where it is missing or leads out, there
+  /// is none, and a problem is noted.
   package static func place(
     _ node: JSON, _ key: String, of kind: String, at path: String, problems: inout [Problem]
-  ) -> String? {
+  ) -> [JSON.Member] {
     guard let place = node[key]?.stringValue else {
       problems.append(Problem(join(path, key), "is missing: \(kind) needs it"))
-      return nil
+      return []
     }
     guard staysInside(place) else {
       problems.append(
@@ -237,8 +238,8 @@ extension DatasetSpec {
           join(path, key),
           "found \"\(place)\"; allowed: a path inside a data folder, not absolute and without \"..\""
         ))
-      return nil
+      return []
     }
-    return place
+    return [.init(key, .string(place))]
   }
 }

@@ -141,9 +141,11 @@ struct DatasetShow: ParsableCommand {
     let damaged = try found.spec.damagedFiles(in: folders)
     let files = try found.spec.files(in: folders)
     let loaded = try Dataset.load(found.spec, from: folders)
+    let sizes = try found.spec.sizes(in: folders)
     print(
       json
-        ? document(found, loaded, files, damaged).pretty() : text(found, loaded, files, damaged))
+        ? document(found, loaded, files, damaged, sizes).pretty()
+        : text(found, loaded, files, damaged, sizes))
   }
 
   private struct ClassRow {
@@ -171,7 +173,8 @@ struct DatasetShow: ParsableCommand {
   private static let mostClasses = 30
 
   private func text(
-    _ found: FoundDataset, _ dataset: Dataset, _ files: [String], _ damaged: [DamagedFile]
+    _ found: FoundDataset, _ dataset: Dataset, _ files: [String], _ damaged: [DamagedFile],
+    _ sizes: String
   ) -> String {
     let facts = dataset.facts
     let rows = classes(dataset)
@@ -180,6 +183,7 @@ struct DatasetShow: ParsableCommand {
       "description: \(found.spec.json.encoded())",
     ]
     lines += files.map { "file: \(printable($0))" }
+    lines.append("size: \(sizes)")
     lines.append("samples: \(facts.train) for training, \(facts.test) for testing")
     lines.append(
       facts.height == 1 && facts.width == 1
@@ -209,12 +213,14 @@ struct DatasetShow: ParsableCommand {
   }
 
   private func document(
-    _ found: FoundDataset, _ dataset: Dataset, _ files: [String], _ damaged: [DamagedFile]
+    _ found: FoundDataset, _ dataset: Dataset, _ files: [String], _ damaged: [DamagedFile],
+    _ sizes: String
   ) -> JSON {
     let facts = dataset.facts
     return [
       "format": 1, "name": .string(found.name), "dataset": found.spec.json,
-      "files": .array(files.map(JSON.string)), "train": .integer(facts.train),
+      "files": .array(files.map(JSON.string)), "sizes": .string(sizes),
+      "train": .integer(facts.train),
       "test": .integer(facts.test), "digest": facts.digest.map(JSON.string) ?? .null,
       "inputs": dataset.inputs.json, "classes": listing(classes(dataset)).json,
       "damaged": .array(
@@ -234,15 +240,12 @@ struct DatasetVerify: ParsableCommand {
   func run() throws {
     let folders = DataFolders.ofProcess
     let found = try dataset.find(in: folders)
-    _ = try found.spec.files(in: folders)
-    guard found.spec.isKnown(in: folders) else {
+    guard let bad = try found.spec.changedFiles(in: folders) else {
       print(
         "\(printable(found.name)) has not been read yet, so there is nothing to compare it with; "
           + "jobctl dataset index reads it.")
       throw ExitCode(ExitStatus.failure)
     }
-    let bad =
-      try found.spec.damagedFiles(in: folders) + found.spec.changedFiles(in: folders)
     try DatasetIndex.refuse(bad, "are damaged or have changed")
     print("\(printable(found.name)): all files are what they were when they were read first.")
   }

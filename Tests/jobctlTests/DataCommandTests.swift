@@ -62,6 +62,8 @@ import Values
   @Test func foldersAreListedIndexedShownAndVerified() async throws {
     try pictures()
     try write("GIF89a", "pictures/train/grey/animated.jpg")
+    let unread = try await run("dataset", "verify", "pictures")
+    #expect(unread.status == 1 && unread.output.contains("has not been read yet"))
     let before = try await run("dataset", "list")
     #expect(before.output.contains("pictures") && before.output.contains("not indexed"))
     let index = try await run("dataset", "index", "pictures")
@@ -71,7 +73,10 @@ import Values
     #expect(try await run("dataset", "list").output.contains("indexed"))
     let shown = try await run("dataset", "show", "pictures")
     #expect(shown.status == 0)
-    for part in ["8 for training, 8 for testing", "colour", "1 file cannot be used", "GIF"] {
+    for part in [
+      "8 for training, 8 for testing", "colour", "1 file cannot be used", "GIF", "17 files,",
+      "of 150 x 110 to 150 x 110 pixels",
+    ] {
       #expect(shown.output.contains(part), "\(shown.output)")
     }
     let document = try JSON(parsing: try await run("dataset", "show", "pictures", "--json").output)
@@ -86,10 +91,25 @@ import Values
     try handle.write(contentsOf: bytes)
     try handle.close()
     #expect(utimensat(AT_FDCWD, place, [facts.st_atim, facts.st_mtim], 0) == 0)
-    let verified = try await run("dataset", "verify", "pictures")
-    #expect(verified.status == 1)
-    #expect(verified.output.contains("val/grey/grey.jpg: has other bytes"), "\(verified.output)")
-    #expect(verified.output.contains("2 files are damaged or have changed"))
+    // Another time, another file, and one file less: nothing is indexed anew meanwhile.
+    let data = folder.path + "/data/pictures"
+    try FileManager.default.removeItem(atPath: data + "/train/colour/colour.jpg")
+    try FileManager.default.moveItem(
+      atPath: data + "/train/colour/full-colour.jpg", toPath: data + "/train/colour/new.jpg")
+    try Data(contentsOf: URL(filePath: "\(fixtures)/grey.png")).write(
+      to: URL(filePath: data + "/val/grey/palette.png"))
+    for _ in 0..<2 {
+      let verified = try await run("dataset", "verify", "pictures")
+      #expect(verified.status == 1)
+      for part in [
+        "train/grey/animated.jpg: is a GIF", "val/grey/grey.jpg: has other bytes",
+        "val/grey/palette.png: has other bytes", "train/colour/colour.jpg: is gone",
+        "train/colour/new.jpg: was not there", "train/colour/full-colour.jpg: is gone",
+        "6 files are damaged or have changed",
+      ] {
+        #expect(verified.output.contains(part), "\(verified.output)")
+      }
+    }
   }
 
   @Test func indexedDataArePlannedWithoutTheirFiles() async throws {
@@ -201,9 +221,42 @@ import Values
       labels[60 + place]
     }
     #expect(abs(own.accuracy - found.accuracy) < 1e-6 && abs(own.loss - found.loss) < 1e-5)
+    // A word is no missing value, also where those are filled in.
+    try write("b;a;colour\n1;12abc;red\n", "words.csv")
+    for (name, part) in [
+      ("rows.json", "rows.json"), ("words.csv", "line 2, column \"a\": \"12abc\""),
+    ] {
+      let refused = try await Program.run(
+        ["predict", model, "\(folder.path)/data/\(name)"], home: folder.path)
+      #expect(refused.status == 1 && refused.error.contains(part), "\(refused.error)")
+    }
+  }
+
+  @Test func predictionsOfArraysAreTheRunsOwnAndOtherShapesAreRefused() async throws {
+    let data = folder.path + "/data"
+    try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
+    let arrays = repository.appending(path: "Tests/Fixtures/arrays").path
+    try FileManager.default.copyItem(atPath: arrays + "/small", toPath: data + "/small")
+    let file = try grid(
+      "arrays", ["name": "arrays", "path": "small"], ["name": "mlp", "hidden": [8]])
+    #expect(try await run("submit", file).status == 0)
+    #expect(try await run("worker", "--until-empty").status == 0)
+    let model = folder.path + "/arrays.safetensors"
+    #expect(try await run("checkpoint", "export", "arrays", "seed=1", model).status == 0)
+    let own = try await measured("arrays")
+    let found = try await predicted(model, [data + "/small/x_test.npy"]) { place, _ in
+      ["-2", "1", "4", "7"][place % 4]
+    }
+    #expect(abs(own.accuracy - found.accuracy) < 1e-6 && abs(own.loss - found.loss) < 1e-5)
+    // The same numbers, with the channels first.
+    var bytes = try Data(contentsOf: URL(filePath: data + "/small/x_test.npy"))
+    let (shape, turned) = (Data("(8, 5, 4, 3)".utf8), Data("(8, 3, 5, 4)".utf8))
+    bytes.replaceSubrange(try #require(bytes.range(of: shape)), with: turned)
+    try bytes.write(to: URL(filePath: data + "/turned.npy"))
     let refused = try await Program.run(
-      ["predict", model, folder.path + "/data/rows.json"], home: folder.path)
-    #expect(refused.status == 1 && refused.error.contains("rows.json"))
+      ["predict", model, data + "/turned.npy"], home: folder.path)
+    #expect(refused.status == 1)
+    #expect(refused.error.contains("the network takes (n, 5, 4, 3), channels last"))
   }
 
   @Test func predictionsOfPicturesAreTheRunsOwnAtEachEpoch() async throws {

@@ -37,7 +37,7 @@ study-pictures: setup ## Three schedules on a folder of pictures, CIFAR-10 as JP
 	$(BUILD) --product jobctl
 	@STUDY_HOME=$${STUDY_HOME:-.study-pictures} ops/study examples/study/pictures/*.json
 
-pictures: setup ## Train examples on folders of pictures, whole and interrupted, and compare the bits (half an hour; dogs-cats/ and tiny/ of $JOBCTL_DATA)
+pictures: setup ## Train examples on folders of pictures, whole and interrupted, and compare the bits (half an hour; tiny/ of $JOBCTL_DATA)
 	$(BUILD) --product jobctl
 	@ops/pictures
 

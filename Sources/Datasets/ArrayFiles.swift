@@ -58,7 +58,7 @@ package struct ArrayFiles: DatasetKind {
     of spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> [String] {
     let place = try folders.find(spec.words, of: name)
-    guard PictureIndex.isFolder(place) else { return [place] }
+    guard FileList.isFolder(place) else { return [place] }
     var files: [String] = []
     for part in ArrayFiles.parts {
       let path = "\(spec.words)/\(spec[part]?.stringValue ?? part).npy"

@@ -51,7 +51,7 @@ extension Dataset {
     let second = test ?? train
     let facts = DatasetFacts(
       train: split.train.count, test: split.test.count, height: train.height, width: train.width,
-      channels: train.channels, classes: classes.count, digest: digest)
+      channels: train.channels, classes: classes.count, digest: digest, classNames: names)
     switch (train.values, second.values) {
     case (.pixels(let pixels), .pixels(let testPixels)):
       let size = train.size
@@ -64,7 +64,7 @@ extension Dataset {
           labels: labels(train, split.train)),
         test: Samples(
           storage: .bytes(ArraySamples.rows(testPixels, split.test, size)),
-          labels: labels(second, split.test)), classNames: names,
+          labels: labels(second, split.test)),
         form: .pixels(mean: mean, deviation: deviation, crop: nil))
     case (.floats(let floats), .floats(let testFloats)):
       let scales = ArraySamples.scales(floats, trained, train)
@@ -75,7 +75,7 @@ extension Dataset {
           labels: labels(train, split.train)),
         test: Samples(
           storage: .floats(try second.scaled(testFloats, split.test, scales)),
-          labels: labels(second, split.test)), classNames: names, form: .numbers(scales))
+          labels: labels(second, split.test)), form: .numbers(scales))
     default:
       throw .damaged(
         file: second.file, reason: "has elements of another type than the training samples")

@@ -98,18 +98,17 @@ package struct CIFAR: DatasetKind {
       parts.suffix(1), count: try Wanted.test(spec.test).count(of: layout.records(parts.suffix(1))))
     let facts = DatasetFacts(
       train: train.count, test: test.count, height: 32, width: 32, channels: 3,
-      classes: layout.classes, digest: digest)
+      classes: layout.classes, digest: digest, classNames: classNames(of: files))
     let (mean, deviation) = constants
     return try Dataset(
       spec: spec, facts: facts, train: train, test: test,
-      classNames: CIFAR.names(in: files[0], classes),
       form: .pixels(mean: mean, deviation: deviation, crop: nil))
   }
 
   /// The names of the classes, as the file beside the data has them; nil where it does not.
-  private static func names(in file: String, _ classes: Int) -> [String]? {
+  package func classNames(of files: [String]) -> [String]? {
     let names = classes == 100 ? "fine_label_names.txt" : "batches.meta.txt"
-    let place = URL(filePath: file).deletingLastPathComponent().appending(path: names)
+    let place = URL(filePath: files[0]).deletingLastPathComponent().appending(path: names)
     guard let bytes = try? contents(of: place.path, limit: 1 << 16) else { return nil }
     let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
     return lines.count == classes ? lines.map(String.init) : nil

@@ -28,6 +28,9 @@ package protocol DatasetKind: DatasetDescription {
     _ spec: DatasetSpec, digest: String?, from folders: DataFolders
   ) throws(DatasetError) -> Dataset
 
+  /// Names of the classes of a set whose facts are published; nil where they have none.
+  func classNames(of files: [String]) -> [String]?
+
   /// Files that cannot be used, where the set can do without them.
   func damagedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
@@ -57,6 +60,8 @@ package struct DamagedFile: Sendable, Equatable {
 }
 
 extension DatasetKind {
+  package func classNames(of files: [String]) -> [String]? { nil }
+
   package func damagedFiles(
     _ spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> [DamagedFile] { [] }

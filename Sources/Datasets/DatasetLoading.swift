@@ -77,7 +77,10 @@ extension DatasetSpec {
     do throws(DatasetError) {
       // A folder that lacks a file is damaged, whatever is published of the set.
       let files = try files(in: folders)
-      if let published, published.digest != nil { return published }
+      if var published, published.digest != nil {
+        published.classNames = reader.classNames(of: files)
+        return published
+      }
       if let kept, kept.areOf(files) { return kept.facts }
       let stamps = KeptFacts.stamps(files)
       // The plan says by itself where too many samples are held out.

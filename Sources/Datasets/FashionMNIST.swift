@@ -27,10 +27,12 @@ package struct FashionMNIST: DatasetKind {
     _ spec: DatasetSpec, _ facts: DatasetFacts
   ) -> (loaded: Int, loading: Int) { memoryOfPictures(spec, facts) }
 
-  private static let classNames = [
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
-    "Ankle boot",
-  ]
+  package func classNames(of files: [String]) -> [String]? {
+    [
+      "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+      "Ankle boot",
+    ]
+  }
 
   /// Of the 60,000 training pictures, in units of their bytes.
   private static let mean: [Float] = [72.94]
@@ -49,7 +51,8 @@ package struct FashionMNIST: DatasetKind {
     _ spec: DatasetSpec, digest planned: String?, from folders: DataFolders
   ) throws(DatasetError) -> Dataset {
     var parts: [[UInt8]] = []
-    for file in try files(of: spec, in: folders) {
+    let files = try files(of: spec, in: folders)
+    for file in files {
       parts.append(try contents(of: file, limit: FashionMNIST.sizeLimit))
     }
     let digest = contentDigest(parts)
@@ -60,9 +63,9 @@ package struct FashionMNIST: DatasetKind {
       images: parts[2], labels: parts[3], .test(spec.test), "t10k")
     let facts = DatasetFacts(
       train: train.count, test: test.count, height: 28, width: 28, channels: 1, classes: 10,
-      digest: digest)
+      digest: digest, classNames: classNames(of: files))
     return try Dataset(
-      spec: spec, facts: facts, train: train, test: test, classNames: FashionMNIST.classNames,
+      spec: spec, facts: facts, train: train, test: test,
       form: .pixels(mean: FashionMNIST.mean, deviation: FashionMNIST.deviation, crop: nil))
   }
 

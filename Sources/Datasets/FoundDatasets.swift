@@ -25,7 +25,7 @@ extension DataFolders {
       found.append(.init(name: name, spec: spec))
     }
     for root in roots {
-      for name in (try? PictureIndex.names(in: root)) ?? [] {
+      for name in (try? FileList.names(in: root)) ?? [] {
         guard let place = try? find(name, of: name), !taken.contains(place),
           let spec = DatasetSpec(guessedFrom: name, at: place)
         else { continue }
@@ -86,19 +86,19 @@ extension DatasetSpec {
 
   private static func guess(_ path: String, _ place: String) -> JSON? {
     let name = path.lowercased().replacing(/\.gz$/, with: "")
-    if !PictureIndex.isFolder(place) {
+    if !FileList.isFolder(place) {
       if name.hasSuffix(".csv") { return ["name": "csv", "path": .string(path)] }
       if name.hasSuffix(".tsv") {
         return ["name": "csv", "path": .string(path), "separator": "\t"]
       }
       return path.lowercased().hasSuffix(".npz") ? ["name": "arrays", "path": .string(path)] : nil
     }
-    if PictureIndex.isFolder(place + "/train") {
+    if FileList.isFolder(place + "/train") {
       return [
         "name": "image-folder", "path": .string(path), "size": 64, "damaged": "skip",
       ]
     }
-    let names = (try? PictureIndex.names(in: place)) ?? []
+    let names = (try? FileList.names(in: place)) ?? []
     if names.contains("x_train.npy") { return ["name": "arrays", "path": .string(path)] }
     let ending = "train-images-idx3-ubyte"
     guard let file = names.first(where: { $0.contains(ending) }),

@@ -76,14 +76,14 @@ package struct ImageFolder: DatasetKind {
     _ spec: DatasetSpec, _ folders: DataFolders
   ) throws(DatasetError) -> (folder: String, splits: [String]) {
     let folder = try folders.find(spec.words, of: name)
-    guard PictureIndex.isFolder(folder) else {
+    guard FileList.isFolder(folder) else {
       throw .damaged(file: folder, reason: "is a file, not a folder of pictures")
     }
-    guard PictureIndex.isFolder(folder + "/" + ImageFolder.train) else {
+    guard FileList.isFolder(folder + "/" + ImageFolder.train) else {
       throw .damaged(
         file: folder, reason: "has no folder train/ with a folder of pictures for each class")
     }
-    let tests = ImageFolder.testNames.filter { PictureIndex.isFolder("\(folder)/\($0)") }
+    let tests = ImageFolder.testNames.filter { FileList.isFolder("\(folder)/\($0)") }
     guard tests.count < 2 else {
       throw .damaged(file: folder, reason: "has val/ and test/; keep the one to test on")
     }
@@ -97,8 +97,8 @@ package struct ImageFolder: DatasetKind {
   /// The files of the folder as the file system has them.
   private func list(
     _ folder: String, splits: [String], of spec: DatasetSpec, in folders: DataFolders
-  ) throws(DatasetError) -> [FoundFile] {
-    try PictureIndex.list(folder, splits: splits) { place throws(DatasetError) in
+  ) throws(DatasetError) -> FileList {
+    try FileList(folder, splits: splits) { place throws(DatasetError) in
       _ = try folders.find("\(spec.words)/\(place)", of: name)
     }
   }
@@ -114,7 +114,10 @@ package struct ImageFolder: DatasetKind {
   ) throws(DatasetError) -> PictureIndex {
     let found = try list(folder, splits: splits, of: spec, in: folders)
     let kept = place(folder, folders)
-    if let kept, let index = PictureIndex.current(PictureIndex.read(kept), found) { return index }
+    if let kept {
+      let index = PictureIndex(readFrom: kept, expecting: found)
+      if index.files == found { return index }
+    }
     do {
       return try PictureIndex.make(
         of: folder, found, keptIn: kept, threads: ProcessInfo.processInfo.activeProcessorCount,
@@ -137,37 +140,38 @@ package struct ImageFolder: DatasetKind {
     _ spec: DatasetSpec, in folders: DataFolders
   ) throws(DatasetError) -> [DamagedFile]? {
     let (folder, splits) = try find(spec, folders)
+    let kept = place(folder, folders).map { PictureIndex(readFrom: $0) } ?? PictureIndex()
+    guard kept.count > 0 else { return nil }
     let known = Dictionary(
-      (place(folder, folders).map(PictureIndex.read) ?? []).map { ($0.path, $0) },
-      uniquingKeysWith: { $1 })
-    guard !known.isEmpty else { return nil }
+      (0..<kept.count).map { (kept.files.path($0), kept.digest($0)) }, uniquingKeysWith: { $1 })
     let found = try PictureIndex.made(
       of: folder, list(folder, splits: splits, of: spec, in: folders),
       threads: ProcessInfo.processInfo.activeProcessorCount, progress: folders.progress)
     func file(_ path: String, _ reason: String) -> DamagedFile {
       DamagedFile(file: "\(folder)/\(path)", reason: reason)
     }
-    let changed = found.entries.compactMap { entry -> DamagedFile? in
+    let changed = (0..<found.count).compactMap { number -> DamagedFile? in
+      let entry = found[number]
       if let fault = entry.fault { return file(entry.path, fault) }
-      guard let old = known[entry.path] else {
+      guard let digest = known[entry.path] else {
         return file(entry.path, "was not there when the folder was indexed")
       }
-      return old.digest == entry.digest
+      return digest == entry.digest
         ? nil : file(entry.path, "has other bytes than when it was indexed")
     }
-    let present = Set(found.entries.map(\.path))
+    let present = Set((0..<found.count).map(found.files.path))
     let gone = known.keys.filter { !present.contains($0) }.sorted()
     return changed + gone.map { file($0, "is gone") }
   }
 
   package func sizes(_ spec: DatasetSpec, in folders: DataFolders) throws(DatasetError) -> String {
     let (folder, splits) = try find(spec, folders)
-    let entries = try index(folder, splits: splits, of: spec, in: folders).entries
-    let bytes = entries.reduce(0) { $0 + $1.bytes }
-    let sizes = entries.filter { $0.fault == nil }.map(\.size)
+    let index = try index(folder, splits: splits, of: spec, in: folders)
+    let bytes = index.files.bytes.reduce(0, +)
+    let sizes = index.usable.map { index.size(Int($0)) }
       .sorted { ($0.width * $0.height, $0.width) < ($1.width * $1.height, $1.width) }
     guard let least = sizes.first, let most = sizes.last else { return "no pictures" }
-    return "\(entries.count) files, \(bytes) bytes, of \(least.width) x \(least.height) to "
+    return "\(index.count) files, \(bytes) bytes, of \(least.width) x \(least.height) to "
       + "\(most.width) x \(most.height) pixels"
   }
 
@@ -195,12 +199,12 @@ package struct ImageFolder: DatasetKind {
   private func dataset(
     _ spec: DatasetSpec, _ folder: String, _ index: PictureIndex, _ digest: String
   ) throws(DatasetError) -> Dataset {
-    let usable = index.entries.filter { $0.fault == nil }
-    func part(_ entry: PictureIndex.Entry, _ place: Int) -> Substring {
-      entry.path.split(separator: "/", maxSplits: 2)[place]
+    func part(_ file: Int32, _ place: Int) -> Substring {
+      index.files.path(Int(file)).split(separator: "/", maxSplits: 2)[place]
     }
+    let usable = index.usable
     let training = usable.filter { part($0, 0) == ImageFolder.train[...] }
-    let classes = Set(training.map { String(part($0, 1)) })
+    let classes = Set(training.lazy.map { String(part($0, 1)) })
       .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     guard classes.count >= 2 else {
       throw .damaged(
@@ -219,30 +223,31 @@ package struct ImageFolder: DatasetKind {
       testing = order.suffix(held).sorted().map { training[Int($0)] }
     }
     func samples(
-      _ entries: [PictureIndex.Entry], _ wanted: Wanted
+      _ files: [Int32], _ wanted: Wanted
     ) throws(DatasetError) -> Samples {
-      let chosen = Array(entries.prefix(try wanted.count(of: entries.count)))
+      let chosen = Array(files.prefix(try wanted.count(of: files.count)))
       var labels: [Int32] = []
-      for entry in chosen {
-        let label = String(part(entry, 1))
+      labels.reserveCapacity(chosen.count)
+      for file in chosen {
+        let label = String(part(file, 1))
         guard let number = numbers[label] else {
           throw .damaged(
-            file: "\(folder)/\(entry.path)",
+            file: "\(folder)/\(index.files.path(Int(file)))",
             reason: "the class \"\(label)\" has no folder in train/")
         }
         labels.append(number)
       }
-      let files = PictureFolder(
-        folder, chosen, side: side(of: spec), crop: ResizedCrop(spec))
-      return Samples(storage: .pictures(files), labels: labels)
+      let pictures = PictureFolder(
+        folder, index, chosen, side: side(of: spec), crop: ResizedCrop(spec))
+      return Samples(storage: .pictures(pictures), labels: labels)
     }
     let train = try samples(trained, .train(spec.train))
     let test = try samples(testing, .test(spec.test))
     let facts = DatasetFacts(
       train: train.count, test: test.count, height: side(of: spec), width: side(of: spec),
-      channels: 3, classes: classes.count, digest: digest)
+      channels: 3, classes: classes.count, digest: digest, classNames: classes)
     return try Dataset(
-      spec: spec, facts: facts, train: train, test: test, classNames: classes,
+      spec: spec, facts: facts, train: train, test: test,
       form: .pixels(
         mean: ImageFolder.mean, deviation: ImageFolder.deviation,
         crop: ResizedCrop(spec).middle.double))
@@ -253,8 +258,8 @@ package struct ImageFolder: DatasetKind {
   private static let mean: [Float] = [123.675, 116.28, 103.53]
   private static let deviation: [Float] = [58.395, 57.12, 57.375]
 
-  /// An entry of the index takes about so many bytes, with its strings.
-  private static let bytesOfAFile = 256
+  /// A file of the index takes about so many bytes, with its path and its places in the order of training.
+  private static let bytesOfAFile = 160
 
   package func memory(
     _ spec: DatasetSpec, _ facts: DatasetFacts

@@ -16,6 +16,9 @@ package struct KeptFacts {
   package let facts: DatasetFacts
   private let stamps: [Stamp]
 
+  /// Facts of another form are read from the data again.
+  private static let format = 2
+
   /// Of the samples of a description, whatever training does with them.
   private static func place(_ spec: DatasetSpec, _ folders: DataFolders) -> String? {
     folders.indices.map {
@@ -41,7 +44,7 @@ package struct KeptFacts {
   package init?(of spec: DatasetSpec, in folders: DataFolders) {
     guard let place = KeptFacts.place(spec, folders),
       let text = try? String(contentsOfFile: place, encoding: .utf8),
-      let node = try? JSON(parsing: text), node["format"]?.intValue == 1,
+      let node = try? JSON(parsing: text), node["format"]?.intValue == KeptFacts.format,
       let facts = node["facts"].flatMap(DatasetFacts.init(kept:)), let files = node["files"]?.items
     else { return nil }
     self.facts = facts
@@ -65,7 +68,7 @@ package struct KeptFacts {
   ) {
     guard let place = place(spec, folders) else { return }
     let document: JSON = [
-      "format": 1, "dataset": spec.samplesAlone.json, "facts": facts.kept,
+      "format": .integer(format), "dataset": spec.samplesAlone.json, "facts": facts.kept,
       "files": .array(
         (stamps ?? []).map {
           [
@@ -88,6 +91,7 @@ extension DatasetFacts {
       "train": .integer(train), "test": .integer(test), "height": .integer(height),
       "width": .integer(width), "channels": .integer(channels), "classes": .integer(classes),
       "digest": digest.map(JSON.string) ?? .null,
+      "class_names": classNames.map { .array($0.map(JSON.string)) } ?? .null,
     ]
   }
 
@@ -99,6 +103,7 @@ extension DatasetFacts {
     else { return nil }
     self.init(
       train: train, test: test, height: height, width: width, channels: channels,
-      classes: classes, digest: digest)
+      classes: classes, digest: digest,
+      classNames: node["class_names"]?.items?.compactMap(\.stringValue))
   }
 }

@@ -9,20 +9,27 @@ import Values
 /// Sendable: what changes is guarded by a mutex.
 package final class PictureFolder: Sendable {
   private let folder: String
-  private let entries: [PictureIndex.Entry]
+  private let index: PictureIndex
+  /// Numbers of the split's files in the index.
+  private let files: [Int32]
   /// Pixels of a side of the network's input.
   let side: Int
   private let crop: ResizedCrop
   /// The files whose digest has been compared since the folder was opened.
   private let compared: Mutex<[Bool]>
 
-  init(_ folder: String, _ entries: [PictureIndex.Entry], side: Int, crop: ResizedCrop) {
+  init(
+    _ folder: String, _ index: PictureIndex, _ files: [Int32], side: Int, crop: ResizedCrop
+  ) {
     self.folder = folder
-    self.entries = entries
+    self.index = index
+    self.files = files
     self.side = side
     self.crop = crop
-    compared = Mutex(Array(repeating: false, count: entries.count))
+    compared = Mutex(Array(repeating: false, count: files.count))
   }
+
+  private func size(_ sample: Int) -> PictureFile.Size { index.size(Int(files[sample])) }
 
   var bytesPerPicture: Int { 3 * side * side }
 
@@ -30,21 +37,20 @@ package final class PictureFolder: Sendable {
   func write(
     _ out: UnsafeMutablePointer<UInt8>, _ sample: Int, epoch: Int, _ random: Philox
   ) throws(DatasetError) {
-    try write(out, sample, crop.draw(sample, epoch: epoch, entries[sample].size, random))
+    try write(out, sample, crop.draw(sample, epoch: epoch, size(sample), random))
   }
 
   /// Writes a picture as it is seen in tests.
   func write(_ out: UnsafeMutablePointer<UInt8>, _ sample: Int) throws(DatasetError) {
-    try write(out, sample, crop.middle(of: entries[sample].size))
+    try write(out, sample, crop.middle(of: size(sample)))
   }
 
   private func write(
     _ out: UnsafeMutablePointer<UInt8>, _ sample: Int, _ draw: ResizedCrop.Draw
   ) throws(DatasetError) {
-    let entry = entries[sample]
-    let file = folder + "/" + entry.path
+    let file = folder + "/" + index.files.path(Int(files[sample]))
     let bytes = try PictureFolder.bytes(file)
-    try compare(bytes, with: entry, sample, file)
+    try compare(bytes, sample, file)
     do throws(PictureFile.Fault) {
       try PictureFile.write(
         out, width: side, height: side, box: draw.box, mirrored: draw.isMirrored, of: bytes)
@@ -56,10 +62,12 @@ package final class PictureFolder: Sendable {
 
   /// Compares a file's size each time, and its digest the first time.
   private func compare(
-    _ bytes: [UInt8], with entry: PictureIndex.Entry, _ sample: Int, _ file: String
+    _ bytes: [UInt8], _ sample: Int, _ file: String
   ) throws(DatasetError) {
-    if bytes.count == entry.bytes, compared.withLock({ $0[sample] }) { return }
-    guard bytes.count == entry.bytes, Digest.sha256(of: bytes) == entry.digest else {
+    let number = Int(files[sample])
+    let isAsLarge = bytes.count == index.files.bytes[number]
+    if isAsLarge, compared.withLock({ $0[sample] }) { return }
+    guard isAsLarge, Digest.bytes(of: bytes) == index.digest(number) else {
       throw .damaged(
         file: file,
         reason:

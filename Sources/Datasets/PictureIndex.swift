@@ -4,7 +4,8 @@ import Values
 
 /// The index of an image folder: size, time, digest and pixels of each file. jobctl makes it once, by reading
 /// every file, and keeps it. Planning and claiming then read the index and no file.
-
+///
+/// It is packed: a file takes about 70 bytes and its path.
 package struct PictureIndex: Sendable {
   /// One file: its place beneath the folder, and what was found in it.
   package struct Entry: Sendable, Equatable {
@@ -13,212 +14,164 @@ package struct PictureIndex: Sendable {
     package var bytes: Int
     /// When it was changed last, in nanoseconds since 1970.
     package var modified: Int
-    /// SHA-256 of its bytes.
-    package var digest: String
+    /// SHA-256 of its bytes. Zeros where it could not be read.
+    package var digest: [UInt8]
     package var size: PictureFile.Size
     /// The reason why it cannot be used; nil where it can.
     package var fault: String?
   }
 
-  /// Ordered by the bytes of their paths.
-  package private(set) var entries: [Entry]
+  /// In the order of `files`, but for an index that is being made.
+  package private(set) var files = FileList()
+  /// `Digest.length` bytes a file.
+  private var digests: [UInt8] = []
+  private var widths: [Int32] = []
+  private var heights: [Int32] = []
+  private var faults: [Int: String] = [:]
 
-  package init(_ entries: [Entry]) {
-    self.entries = entries.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+  package init() {}
+
+  /// An empty one, with room for these files.
+  init(roomFor list: FileList) {
+    files.reserveCapacity(of: list)
+    digests.reserveCapacity(list.count * Digest.length)
+    widths.reserveCapacity(list.count)
+    heights.reserveCapacity(list.count)
   }
 
-  package var damaged: [Entry] { entries.filter { $0.fault != nil } }
+  package var count: Int { files.count }
+
+  package mutating func append(_ entry: Entry) {
+    var path = entry.path
+    path.withUTF8 { path in
+      entry.digest.withUnsafeBufferPointer {
+        append(
+          path: path, bytes: entry.bytes, modified: entry.modified, digest: $0, size: entry.size,
+          fault: entry.fault)
+      }
+    }
+  }
+
+  mutating func append(
+    path: UnsafeBufferPointer<UInt8>, bytes: Int, modified: Int,
+    digest: UnsafeBufferPointer<UInt8>, size: PictureFile.Size, fault: String?
+  ) {
+    precondition(digest.count == Digest.length, "a digest of \(digest.count) bytes")
+    faults[count] = fault
+    files.append(path: path, bytes: bytes, modified: modified)
+    digests.append(contentsOf: digest)
+    widths.append(Int32(clamping: size.width))
+    heights.append(Int32(clamping: size.height))
+  }
+
+  private mutating func append(_ file: Int, of other: PictureIndex) { append(other[file]) }
+
+  package subscript(file: Int) -> Entry {
+    Entry(
+      path: files.path(file), bytes: files.bytes[file], modified: files.modified[file],
+      digest: digest(file), size: size(file), fault: faults[file])
+  }
+
+  func digest(_ file: Int) -> [UInt8] {
+    Array(digests[file * Digest.length..<(file + 1) * Digest.length])
+  }
+
+  func size(_ file: Int) -> PictureFile.Size {
+    .init(width: Int(widths[file]), height: Int(heights[file]))
+  }
+
+  /// Numbers of the files that can be used.
+  var usable: [Int32] { (0..<Int32(count)).filter { faults[Int($0)] == nil } }
+
+  var damaged: [Entry] { faults.keys.sorted().map { self[$0] } }
 
   /// SHA-256 over the path and the digest of each file that can be used.
-  package var digest: String {
+  var digest: String {
     let stream = Digest.Stream()
-    for entry in entries where entry.fault == nil {
-      let line = "\(entry.path)\t\(entry.digest)\n"
+    for file in usable {
+      let file = Int(file)
+      let line = "\(files.path(file))\t\(Digest.hexadecimal(digest(file)))\n"
       Array(line.utf8).withUnsafeBytes { stream.add($0) }
     }
     return stream.finished()
   }
-}
 
-// MARK: - On disk
-
-extension PictureIndex {
-  /// The first line of a file. An index of another form is made anew.
-  private static let head = "jobctl picture index 1"
-
-  /// A line of the file: the path comes last, since it may hold blanks.
-  private static func line(_ entry: Entry) -> String {
-    [
-      entry.digest, String(entry.bytes), String(entry.modified), String(entry.size.width),
-      String(entry.size.height), entry.fault?.replacing("\t", with: " ") ?? "", entry.path,
-    ].joined(separator: "\t") + "\n"
-  }
-
-  private static func entry(_ line: Substring) -> Entry? {
-    let parts = line.split(separator: "\t", maxSplits: 6, omittingEmptySubsequences: false)
-    guard parts.count == 7, let bytes = Int(parts[1]), let modified = Int(parts[2]),
-      let width = Int(parts[3]), let height = Int(parts[4])
-    else { return nil }
-    return Entry(
-      path: String(parts[6]), bytes: bytes, modified: modified, digest: String(parts[0]),
-      size: .init(width: width, height: height), fault: parts[5].isEmpty ? nil : String(parts[5]))
-  }
-
-  /// What a file holds, also where its writer was interrupted; nothing where there is none.
-  static func read(_ file: String) -> [Entry] {
-    guard let text = try? String(contentsOfFile: file, encoding: .utf8) else { return [] }
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    guard lines.first == head[...] else { return [] }
-    // The last line may have been cut.
-    return lines.dropFirst().dropLast().compactMap(entry)
-  }
-
-  /// Replaces the file.
-  func write(_ file: String) throws {
-    let text = PictureIndex.head + "\n" + entries.map(PictureIndex.line).joined()
-    try FileManager.default.createDirectory(
-      atPath: URL(filePath: file).deletingLastPathComponent().path,
-      withIntermediateDirectories: true)
-    try Data(text.utf8).write(to: URL(filePath: file), options: .atomic)
-  }
-
-  /// Adds to a file what has been found so far, so that an interrupted indexing goes on from there.
-  static func append(_ entries: [Entry], to file: String) throws {
-    if !FileManager.default.fileExists(atPath: file) { try PictureIndex([]).write(file) }
-    let handle = try FileHandle(forWritingTo: URL(filePath: file))
-    // What could not be written has been said by write.
-    defer { try? handle.close() }
-    try handle.seekToEnd()
-    try handle.write(contentsOf: Data(entries.map(line).joined().utf8))
+  /// Ordered by the bytes of paths, each path once: the entry that came last counts.
+  private var inOrder: PictureIndex {
+    let isOrdered = (0..<max(count - 1, 0)).allSatisfy { files.order($0, files, $0 + 1) < 0 }
+    guard !isOrdered else { return self }
+    let order = (0..<count).sorted {
+      let order = files.order($0, files, $1)
+      return order != 0 ? order < 0 : $0 < $1
+    }
+    var ordered = PictureIndex(roomFor: files)
+    for (place, file) in order.enumerated()
+    where place + 1 == count || files.order(file, files, order[place + 1]) != 0 {
+      ordered.append(file, of: self)
+    }
+    return ordered
   }
 }
 
 // MARK: - Making one
 
-/// The files of a folder as the file system has them.
-package struct FoundFile: Sendable, Equatable {
-  package var path: String
-  package var bytes: Int
-  package var modified: Int
-}
-
 extension PictureIndex {
-  /// Lists `<split>/<class>/*` beneath a folder, in the order of their paths' bytes, without hidden files.
-  /// `follow` throws where a symbolic link, given by its place beneath the folder, leads out of the data
-  /// folders.
-  static func list(
-    _ folder: String, splits: [String], follow: (String) throws(DatasetError) -> Void
-  ) throws(DatasetError) -> [FoundFile] {
-    var found: [FoundFile] = []
-    for split in splits {
-      for label in try names(in: "\(folder)/\(split)") {
-        let place = "\(folder)/\(split)/\(label)"
-        guard isFolder(place) else { continue }
-        if isLink(place) { try follow("\(split)/\(label)") }
-        for name in try names(in: place) {
-          let path = "\(split)/\(label)/\(name)"
-          guard !path.utf8.contains(UInt8(ascii: "\n")) else {
-            throw .damaged(file: place, reason: "has a file with a line break in its name")
-          }
-          var facts = stat()
-          guard stat("\(place)/\(name)", &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
-            continue
-          }
-          if isLink("\(place)/\(name)") { try follow(path) }
-          found.append(
-            FoundFile(
-              path: path, bytes: Int(facts.st_size),
-              modified: facts.st_mtim.tv_sec &* 1_000_000_000 &+ facts.st_mtim.tv_nsec))
-        }
-      }
-    }
-    return found.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
-  }
-
-  private static func isLink(_ path: String) -> Bool {
-    var facts = stat()
-    return lstat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFLNK
-  }
-
-  static func isFolder(_ path: String) -> Bool {
-    var isFolder: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-      && isFolder.boolValue
-  }
-
-  /// Names in a folder, in the order of their bytes, without hidden ones.
-  static func names(in folder: String) throws(DatasetError) -> [String] {
-    do {
-      return try FileManager.default.contentsOfDirectory(atPath: folder).filter {
-        !$0.hasPrefix(".")
-      }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    } catch {
-      throw .damaged(file: folder, reason: "cannot be read: \(error.localizedDescription)")
-    }
-  }
-
-  /// Where the known entries are of these very files: all of them, by size and time. Both are in the order
-  /// of paths, so nothing is looked up.
-  static func current(_ known: [Entry], _ found: [FoundFile]) -> PictureIndex? {
-    guard known.count == found.count else { return nil }
-    let isSame = zip(known, found).allSatisfy { entry, file in
-      entry.path == file.path && entry.bytes == file.bytes && entry.modified == file.modified
-    }
-    return isSame ? PictureIndex(known) : nil
-  }
-
   /// Entries are written to the file after so many.
   private static let batch = 256
 
   /// Reads all files whose size or time is not the known one, on several threads, and keeps what is found in
   /// `file` as it goes, where one is given.
   package static func make(
-    of folder: String, _ found: [FoundFile], keptIn file: String?, threads: Int,
+    of folder: String, _ found: FileList, keptIn file: String?, threads: Int,
     progress: DataFolders.Progress? = nil
   ) throws -> PictureIndex {
-    let known = Dictionary(
-      (file.map(read) ?? []).map { ($0.path, $0) }, uniquingKeysWith: { $1 })
-    var entries: [Entry] = []
-    var missing: [FoundFile] = []
-    for one in found {
-      if let entry = known[one.path], entry.bytes == one.bytes, entry.modified == one.modified {
-        entries.append(entry)
+    let known = (file.map { PictureIndex(readFrom: $0, expecting: found) } ?? PictureIndex())
+      .inOrder
+    var index = PictureIndex(roomFor: found)
+    var missing: [Int] = []
+    var next = 0
+    for one in 0..<found.count {
+      while next < known.count, known.files.order(next, found, one) < 0 { next += 1 }
+      if next < known.count, known.files.isSame(next, found, one) {
+        index.append(next, of: known)
       } else {
         missing.append(one)
       }
     }
-    try read(missing, in: folder, threads: threads, progress) { fresh in
+    try read(missing, of: found, in: folder, threads: threads, progress) { fresh in
       if let file { try append(fresh, to: file) }
-      entries += fresh
+      fresh.forEach { index.append($0) }
     }
-    let index = PictureIndex(entries)
+    index = index.inOrder
     if let file { try index.write(file) }
     return index
   }
 
   /// Reads all these files, whatever is known of them, and keeps nothing.
   static func made(
-    of folder: String, _ files: [FoundFile], threads: Int, progress: DataFolders.Progress?
+    of folder: String, _ found: FileList, threads: Int, progress: DataFolders.Progress?
   ) throws(DatasetError) -> PictureIndex {
-    var entries: [Entry] = []
+    var index = PictureIndex(roomFor: found)
     do {
-      try read(files, in: folder, threads: threads, progress) { entries += $0 }
+      try read(Array(0..<found.count), of: found, in: folder, threads: threads, progress) {
+        $0.forEach { index.append($0) }
+      }
     } catch { throw .damaged(file: folder, reason: "\(error)") }
-    return PictureIndex(entries)
+    return index
   }
 
   /// Reads files a batch at a time, each batch on several threads.
   private static func read(
-    _ files: [FoundFile], in folder: String, threads: Int, _ progress: DataFolders.Progress?,
-    each: ([Entry]) throws -> Void
+    _ files: [Int], of found: FileList, in folder: String, threads: Int,
+    _ progress: DataFolders.Progress?, each: ([Entry]) throws -> Void
   ) throws {
     for start in stride(from: 0, to: files.count, by: batch) {
-      let part = Array(files[start..<min(start + batch, files.count)])
+      let part = files[start..<min(start + batch, files.count)]
       let read = Mutex([Entry?](repeating: nil, count: part.count))
       let threads = min(threads, part.count)
       DispatchQueue.concurrentPerform(iterations: threads) { thread in
         for place in stride(from: thread, to: part.count, by: threads) {
-          let entry = PictureIndex.entry(of: part[place], in: folder)
+          let entry = PictureIndex.entry(of: part[start + place], found, in: folder)
           read.withLock { $0[place] = entry }
         }
       }
@@ -228,13 +181,13 @@ extension PictureIndex {
   }
 
   /// Reads one file whole, and decodes it, so that damage is known before training.
-  private static func entry(of file: FoundFile, in folder: String) -> Entry {
+  private static func entry(of file: Int, _ found: FileList, in folder: String) -> Entry {
     var entry = Entry(
-      path: file.path, bytes: file.bytes, modified: file.modified, digest: "",
-      size: .init(width: 0, height: 0))
+      path: found.path(file), bytes: found.bytes[file], modified: found.modified[file],
+      digest: Array(repeating: 0, count: Digest.length), size: .init(width: 0, height: 0))
     do {
-      let bytes = try PictureFolder.bytes(folder + "/" + file.path)
-      entry.digest = Digest.sha256(of: bytes)
+      let bytes = try PictureFolder.bytes(folder + "/" + entry.path)
+      entry.digest = Digest.bytes(of: bytes)
       entry.size = try PictureFile.size(of: bytes)
       try PictureFile.verify(bytes)
     } catch let fault as PictureFile.Fault {

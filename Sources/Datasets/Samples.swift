@@ -37,11 +37,10 @@ package struct Dataset: Sendable {
   private let mean: [Float]
   private let inverseDeviation: [Float]
 
-  /// Classes without names are called by their numbers. `form` says how bytes are normalized; floats are
-  /// already.
+  /// `form` says how bytes are normalized; floats are already.
   init(
     spec: DatasetSpec, facts: DatasetFacts, train: Samples, test: Samples,
-    classNames: [String]? = nil, form: InputDescription.Form = .plain
+    form: InputDescription.Form = .plain
   ) throws(DatasetError) {
     let held = try HoldOut(spec.validation, of: train.count)
     self.facts = facts
@@ -50,7 +49,7 @@ package struct Dataset: Sendable {
     augment = PictureAugmentation(spec)
     inputs = InputDescription(
       height: facts.height, width: facts.width, channels: facts.channels,
-      classes: classNames ?? (0..<facts.classes).map(String.init), form: form)
+      classes: facts.classNames ?? (0..<facts.classes).map(String.init), form: form)
     if case .pixels(let mean, let deviation, _) = form {
       self.mean = mean
       inverseDeviation = deviation.map { 1 / $0 }

@@ -221,9 +221,9 @@ package struct Table: DatasetKind {
     let test = samples(testRows, second ?? table, testFeatures)
     let facts = DatasetFacts(
       train: train.count, test: test.count, height: 1, width: 1, channels: width,
-      classes: table.labels.names.count, digest: digest)
+      classes: table.labels.names.count, digest: digest, classNames: table.labels.names)
     return try Dataset(
-      spec: spec, facts: facts, train: train, test: test, classNames: table.labels.names,
+      spec: spec, facts: facts, train: train, test: test,
       form: .table(TableOptions(spec), coding))
   }
 

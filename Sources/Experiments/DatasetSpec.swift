@@ -84,9 +84,12 @@ package struct DatasetFacts: Hashable, Sendable {
   package var channels: Int
   package var classes: Int
   package var digest: String?
+  /// In the order of their numbers; nil where only the files tell, or where classes are numbers.
+  package var classNames: [String]?
 
   package init(
-    train: Int, test: Int, height: Int, width: Int, channels: Int, classes: Int, digest: String?
+    train: Int, test: Int, height: Int, width: Int, channels: Int, classes: Int, digest: String?,
+    classNames: [String]? = nil
   ) {
     self.train = train
     self.test = test
@@ -95,6 +98,7 @@ package struct DatasetFacts: Hashable, Sendable {
     self.channels = channels
     self.classes = classes
     self.digest = digest
+    self.classNames = classNames
   }
 }
 

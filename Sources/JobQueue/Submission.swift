@@ -78,15 +78,20 @@ extension Submission {
       specDigests[spec] = submitted.digest
       memoryBytes[spec] = memory(spec, planned.facts)
       specs.append(submitted)
-      if let data = spec.datasetDigest { datasets[data] = spec.dataset.json }
+      if let data = spec.datasetDigest {
+        var dataset: JSON = ["digest": .string(data), "description": spec.dataset.json]
+        if let names = planned.facts.classNames {
+          dataset = dataset.setting(["class_names"], to: .array(names.map(JSON.string)))
+        }
+        datasets[data] = dataset
+      }
     }
     let pinned = Set(plan.settings.filter(\.setting.spec.isPinned).flatMap(\.stages))
     self.init(
       header: Submission.header(
         name: grid.name, contentDigest: grid.contentDigest, document: grid.document,
         priority: priority,
-        datasets: .array(
-          datasets.map { ["digest": .string($0.key), "description": $0.value] })),
+        datasets: .array(datasets.sorted { $0.key < $1.key }.map(\.value))),
       specs: specs,
       settings: plan.settings.enumerated().map { number, planned in
         plan.row(of: planned, number: number)

@@ -102,7 +102,10 @@ extension GridReport.Provenance {
     var seen: Set<String> = []
     for row in data {
       guard let digest = row.digest, seen.insert(digest).inserted else { continue }
-      datasets.append((digest, row.name ?? ""))
+      datasets.append(
+        .init(
+          digest: digest, name: row.name ?? "",
+          classes: row.classNames?.items?.compactMap(\.stringValue) ?? []))
     }
     numericsVersions = Set(data.map(\.numericsVersion)).sorted().map(String.init)
       .joined(separator: ", ")

@@ -24,7 +24,14 @@ package struct GridReport: Sendable {
   package struct Provenance: Sendable {
     package var attempts = Attempts()
     package var numericsVersions = ""
-    package var datasets: [(digest: String, name: String)] = []
+    package var datasets: [Data] = []
+
+    package struct Data: Sendable {
+      package var digest: String
+      package var name: String
+      /// In the order of the network's outputs; none where the submission gave none.
+      package var classes: [String]
+    }
   }
 
   /// How the stages of the grid were trained beside each other and beside other stages, so far as the

@@ -229,11 +229,14 @@ extension GridReport {
     private(set) var digest: String?
     private(set) var name: String?
     private(set) var numericsVersion = 0
+    /// An array of texts, in the order of the network's outputs.
+    private(set) var classNames: JSON?
 
     static let sqlName = "report.dataset_of_grid"
     static let columns: [Column<DatasetRow>] = [
       .init("digest", \.digest), .init("name", \.name),
       .init("numerics_version", \.numericsVersion, type: "integer"),
+      .init("class_names", \.classNames),
     ]
 
     init() {}

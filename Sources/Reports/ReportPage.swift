@@ -109,6 +109,7 @@ extension GridReport {
     ]
     for dataset in provenance.datasets {
       origins.append(("data set \(dataset.name)", "sha256 \(dataset.digest)"))
+      if let classes = dataset.classText { origins.append(("classes of \(dataset.name)", classes)) }
     }
     let updatesRedone = runs.reduce(0.0) { $0 + Double($1.updatesRedone) }
     origins += [
@@ -123,6 +124,14 @@ extension GridReport {
     return origins
   }
 
+  /// The classes of each data set, as a terminal shows them; nil where no submission has named any.
+  var classText: String? {
+    let lines = provenance.datasets.compactMap { dataset in
+      dataset.classText.map { "Classes of \(printable(dataset.name)): \($0)" }
+    }
+    return lines.isEmpty ? nil : lines.joined(separator: "\n")
+  }
+
   package var provenanceTable: TextTable {
     var table = TextTable([("grid \(name)", .left), ("", .left)])
     for origin in origins { table.add([origin.what, origin.value]) }
@@ -131,6 +140,29 @@ extension GridReport {
 
   var provenanceJSON: JSON {
     .object(
-      [.init("grid", .string(name))] + origins.map { .init($0.what, .string($0.value)) })
+      [.init("grid", .string(name))] + origins.map { .init($0.what, .string($0.value)) } + [
+        .init(
+          "datasets",
+          .array(
+            provenance.datasets.map {
+              [
+                "name": .string($0.name), "digest": .string($0.digest),
+                "classes": .array($0.classes.map(JSON.string)),
+              ]
+            }))
+      ])
+  }
+}
+
+extension GridReport.Provenance.Data {
+  private static let mostClasses = 20
+
+  /// `10: airplane, automobile, ...`; nil where no names are known.
+  fileprivate var classText: String? {
+    guard !classes.isEmpty else { return nil }
+    let most = GridReport.Provenance.Data.mostClasses
+    let rest = classes.count - most
+    return "\(classes.count): " + classes.prefix(most).map(printable).joined(separator: ", ")
+      + (rest > 0 ? " and \(rest) more" : "")
   }
 }

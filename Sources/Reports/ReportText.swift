@@ -30,6 +30,7 @@ extension Report {
         grid.runs.count <= Report.mostRuns
           ? grid.runTable.text : "jobctl show \(grid.name) lists its \(grid.runs.count) runs.")
       parts.append(grid.sharingText)
+      if let classes = grid.classText { parts.append(classes) }
     }
     return (parts + [notes.joined(separator: "\n")]).joined(separator: "\n\n")
   }

@@ -17,6 +17,35 @@ package enum Digest {
     return stream.finished()
   }
 
+  /// The `length` bytes of a SHA-256.
+  package static func bytes(of bytes: [UInt8]) -> [UInt8] {
+    let stream = Stream()
+    bytes.withUnsafeBytes { stream.add($0) }
+    return stream.finishedBytes()
+  }
+
+  /// The bytes that 64 digits stand for; nil where they are no such digits.
+  package static func bytes(hexadecimal digits: some Collection<UInt8>) -> [UInt8]? {
+    guard digits.count == 2 * length else { return nil }
+    var bytes: [UInt8] = []
+    var high: UInt8?
+    for digit in digits {
+      let value: UInt8
+      switch digit {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit - UInt8(ascii: "0")
+      case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digit - UInt8(ascii: "a") + 10
+      default: return nil
+      }
+      if let first = high {
+        bytes.append(first << 4 | value)
+        high = nil
+      } else {
+        high = value
+      }
+    }
+    return bytes
+  }
+
   /// SHA-256 of bytes that come piece by piece; `finished` is asked once, at the end.
   package final class Stream {
     private let context: OpaquePointer
@@ -34,18 +63,20 @@ package enum Digest {
       precondition(isTaken, "libcrypto refused \(bytes.count) bytes of a digest")
     }
 
-    package func finished() -> String {
+    package func finished() -> String { Digest.hexadecimal(finishedBytes()) }
+
+    fileprivate func finishedBytes() -> [UInt8] {
       var bytes = [UInt8](repeating: 0, count: Digest.length)
       let isTaken = EVP_DigestFinal_ex(context, &bytes, nil) == 1
       precondition(isTaken, "libcrypto could not finish a digest")
-      return Digest.hexadecimal(bytes)
+      return bytes
     }
   }
 
   /// Bytes of a SHA-256.
-  private static let length = 32
+  package static let length = 32
 
-  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+  package static func hexadecimal(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef".utf8)
     return String(
       decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)

@@ -169,8 +169,11 @@ CREATE TABLE jobs.grid (
     submitted_by text DEFAULT SESSION_USER NOT NULL,
     submitted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     paused_at timestamp with time zone,
+    class_names jsonb,
+    CONSTRAINT grid_class_names_check CHECK (((jsonb_typeof(class_names) = 'object'::text) AND (octet_length((class_names)::text) <= 4194304))),
     CONSTRAINT grid_name_is_short CHECK ((octet_length((name)::text) <= 100))
 );
+COMMENT ON COLUMN jobs.grid.class_names IS 'Names of the classes of each data set, in the order of the network''s outputs, by the data set''s digest; null where the submission gave none.';
 ALTER TABLE jobs.grid ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobs.grid_id_seq
     START WITH 1

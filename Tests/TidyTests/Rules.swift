@@ -19,7 +19,12 @@ enum Rules {
         return nil
       }
       let end = String(match.1) + "}"
-      let length = lines[start...].firstIndex { $0.hasPrefix(end) }.map { $0 - start + 1 } ?? 1
+      // A requirement of a protocol has no end of its own: the protocol's comes first.
+      let after = lines[(start + 1)...].firstIndex {
+        $0.hasPrefix(end) || ($0.first.map { $0 != " " } ?? false && !match.1.isEmpty)
+      }
+      let isEnded = after.map { lines[$0].hasPrefix(end) } ?? false
+      let length = isEnded ? (after ?? start) - start + 1 : 1
       guard length > mostLinesOfAFunction else { return nil }
       return Fault(line: start + 1, what: "\(match.2) has \(length) lines")
     }

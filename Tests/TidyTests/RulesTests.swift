@@ -17,6 +17,8 @@ import Testing
         == [.init(line: 2, what: "func f has 61 lines")])
     let short = "  func g() { h() }\n" + function(61).replacing("func f", with: "var f")
     #expect(Rules.longFunctions(lines(short)) == [])
+    let required = "protocol P {\n  func h()\n}\nstruct S {\n" + function(60) + "\n}"
+    #expect(Rules.longFunctions(lines(required)) == [])
     #expect(Rules.longFunctions(lines("  var x: Int { 1 }\n  func g() { h() }")) == [])
   }
 

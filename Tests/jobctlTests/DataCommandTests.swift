@@ -278,6 +278,11 @@ import Values
       name.contains("/grey/") ? "grey" : "colour"
     }
     #expect(abs(own.accuracy - found.accuracy) < 1e-6 && abs(own.loss - found.loss) < 1e-5)
+    let report = try await run("report", "pictures")
+    #expect(report.output.contains("Classes of image-folder: 2: colour, grey"), "\(report.output)")
+    let document = try JSON(parsing: try await run("report", "pictures", "--format", "json").output)
+    let data = document["provenance"]?.items?.first?["datasets"]?.items?.first
+    #expect(data?["classes"] == ["colour", "grey"], "\(document)")
     let early = try await run(
       "checkpoint", "export", "pictures", "seed=1", model, "--epoch", "2", "--optimizer")
     #expect(early.status == 0 && early.output.contains("not finished"), "\(early.output)")

@@ -24,9 +24,12 @@ begin
   insert into jobs.dataset_place(digest, description)
   select d ->> 'digest', d -> 'description' from jsonb_array_elements(header -> 'datasets') d
   on conflict do nothing;
-  insert into jobs.grid(name, content_digest, document, priority)
+  insert into jobs.grid(name, content_digest, document, priority, class_names)
   values (header ->> 'name', header ->> 'content_digest', header -> 'document',
-    coalesce((header ->> 'priority')::int, 0))
+    coalesce((header ->> 'priority')::int, 0), (
+      select jsonb_object_agg(d ->> 'digest', d -> 'class_names')
+      from jsonb_array_elements(header -> 'datasets') d
+      where jsonb_typeof(d -> 'class_names') = 'array'))
   returning * into grid_row;
   grid_number := grid_row.id;
   select count(*) into seed_count from pg_temp.submitted_seed;

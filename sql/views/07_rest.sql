@@ -73,6 +73,6 @@ comment on view report.measurement is
 
 create or replace view report.submission as
 select g.id, g.name::text as grid, g.priority, g.submitted_by, g.submitted_at, g.paused_at,
-  g.document
+  g.document, g.class_names
 from jobs.grid g;
 comment on view report.submission is 'Grids as they were submitted; report.grid counts their runs.';

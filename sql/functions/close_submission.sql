@@ -1,7 +1,9 @@
 -- Makes runs and stages of what was copied since open_submission: stages that exist already are
 -- reused.
 create or replace function api.close_submission() returns jsonb
-language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp
+  -- A million runs are sorted and joined in memory; small submissions do not take it.
+  set work_mem = '64MB' as $$
 declare
   header      jsonb := api.internal_submitted();
   grid_number bigint;
@@ -47,16 +49,19 @@ begin
     optimizer, variant, updates, samples, epochs, classes, samples_per_epoch,
     setting)
   overriding system value
-  select first_run + g.number * seed_count + d.number, grid_number,
-    concat_ws(',', nullif(g.name, ''), 'seed=' || d.seed), g.number * seed_count + d.number,
-    d.seed, g.labels || jsonb_build_object('seed', d.seed), g.learning_rate, g.schedule,
+  select first_run + r.position, grid_number,
+    concat_ws(',', nullif(g.name, ''), 'seed=' || r.seed), r.position,
+    r.seed, g.labels || jsonb_build_object('seed', r.seed), g.learning_rate, g.schedule,
     g.optimizer, g.variant, c.start_updates + c.updates, c.end_samples,
     c.end_samples / g.samples_per_epoch::float8, g.classes, g.samples_per_epoch,
     coalesce(g.name, '')
-  from pg_temp.submitted_setting g
-  join pg_temp.stage_content c on c.number = g.chain[cardinality(g.chain)]
-  cross join pg_temp.submitted_seed d
-  order by g.number, d.number;
+  from (
+    -- They are sorted here, while their rows are short.
+    select g.number, d.seed, g.number * seed_count + d.number as position
+    from pg_temp.submitted_setting g cross join pg_temp.submitted_seed d
+    order by position) r
+  join pg_temp.submitted_setting g on g.number = r.number
+  join pg_temp.stage_content c on c.number = g.chain[cardinality(g.chain)];
 
   perform api.internal_new_stages(grid_row.priority);
   known := api.internal_new_chains(first_run, seed_count);

@@ -47,22 +47,28 @@ begin
     start_updates, updates, batch, ghost, learning_rate, learning_rate_end, law, momentum,
     noise_scale, noise_scale_exact, epochs, backend, preparation, probe, identity_id)
   overriding system value
-  select n.id, n.digest, d.seed, coalesce(p.id, k.id), t.spec, c.dataset, c.numerics_version,
+  select n.id, n.digest, n.seed, n.parent, t.spec, c.dataset, c.numerics_version,
     t.memory_bytes, coalesce(t.pinned, false),
-    case when p.id is not null then 'blocked' when k.id is not null then api.internal_place(k.id)
-      else 'ready' end,
+    case when n.is_parent_new then 'blocked' when n.parent is not null
+      then api.internal_place(n.parent) else 'ready' end,
     grid_priority, c.start_samples, c.end_samples, c.start_updates, c.updates, c.batch, c.ghost,
     c.learning_rate, c.learning_rate_end, t.law, c.momentum, c.noise_scale, c.noise_scale_exact,
     (c.end_samples - c.start_samples) / c.samples_per_epoch::float8, c.backend, c.preparation,
     t.probe, i.id
-  from pg_temp.new_stage n
+  from (
+    -- They are sorted here, while their rows are short: a table in the order of its numbers is read
+    -- from end to end by claims.
+    select n.id, n.digest, d.seed, n.stage, coalesce(p.id, k.id) as parent,
+      p.id is not null as is_parent_new
+    from pg_temp.new_stage n
+    join pg_temp.submitted_stage t on t.number = n.stage
+    join pg_temp.submitted_seed d on d.number = n.seed
+    left join pg_temp.new_stage p on p.stage = t.parent and p.seed = n.seed
+    left join pg_temp.known_stage k on k.stage = t.parent and k.seed = n.seed
+    order by n.id) n
   join pg_temp.submitted_stage t on t.number = n.stage
   join pg_temp.stage_content c on c.number = n.stage
-  join jobs.identity i on i.digest = c.identity
-  join pg_temp.submitted_seed d on d.number = n.seed
-  left join pg_temp.new_stage p on p.stage = t.parent and p.seed = n.seed
-  left join pg_temp.known_stage k on k.stage = t.parent and k.seed = n.seed
-  order by n.id;
+  join jobs.identity i on i.digest = c.identity;
 
   update jobs.stage s set pinned = true
   from pg_temp.known_stage k join pg_temp.submitted_stage t on t.number = k.stage

@@ -15,6 +15,10 @@ union all
 select 'a stage that begins with nothing and not at the start', s.id
 from jobs.stage s where s.parent_id is null and s.start_samples <> 0
 union all
+select 'a stage whose parent does not exist', s.id
+from jobs.stage s
+where s.parent_id is not null and not exists (select from jobs.stage p where p.id = s.parent_id)
+union all
 select 'a running stage without an open attempt', s.id
 from jobs.stage s left join jobs.attempt a on a.stage_id = s.id and a.attempt = s.attempt
 where s.state = 'running' and (a.stage_id is null or a.ended_at is not null)

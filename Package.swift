@@ -145,7 +145,10 @@ let package = Package(
       "JobQueue", ["Datasets", "Experiments", "JobQueue", "Postgres", "Values", subprocess, system]),
     tests(
       "Worker",
-      ["Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Values", "Worker"]),
+      [
+        "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Training", "Values",
+        "Worker",
+      ]),
     tests("jobctl", ["jobctl", "JobQueue", "Postgres", "Values", subprocess, system]),
     tests("Checkpoints", ["Checkpoints", subprocess, system]),
     .target(

@@ -18,6 +18,8 @@ package struct ClaimedStage: TypedRow {
   private var stage = 0
   private var attempt = 0
   package private(set) var digest = ""
+  /// Names the engine that trains it.
+  package private(set) var backend = ""
   package private(set) var seed = 0
   package private(set) var spec = JSON.null
   package private(set) var law = JSON.null
@@ -40,7 +42,7 @@ package struct ClaimedStage: TypedRow {
   package static let sqlName = "a claimed stage"
   package static let columns: [Column<ClaimedStage>] = [
     .init("stage", \.stage), .init("attempt", \.attempt), .init("digest", \.digest),
-    .init("seed", \.seed), .init("spec", \.spec), .init("law", \.law),
+    .init("backend", \.backend), .init("seed", \.seed), .init("spec", \.spec), .init("law", \.law),
     .init("start_samples", \.start), .init("end_samples", \.end),
     .init("start_updates", \.startUpdates), .init("updates", \.updates), .init("probe", \.probe),
     .init("memory_bytes", \.memoryBytes), .init("resume", \.resume), .init("runs", \.runs),

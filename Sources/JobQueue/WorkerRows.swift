@@ -51,7 +51,7 @@ package struct ClaimRequest: TypedRow {
   package var stores: [String] = []
   package var numericsVersion = Experiments.numericsVersion
   package var preparation = preparationVersion
-  package var backends = [Backend.native.rawValue]
+  package var backends: [String] = []
   /// Bytes that it may use for each stage.
   package var memory = Int.max
   /// Only this grid's stages, where it is given.
@@ -76,8 +76,9 @@ package struct ClaimRequest: TypedRow {
 
   package init(
     worker: Int, slots: Int, datasets: [String], stores: [String], memory: Int, grid: String?,
-    threads: Int, fingerprint: String
+    threads: Int, fingerprint: String, backends: [String] = [Backend.native.rawValue]
   ) {
+    self.backends = backends
     self.worker = worker
     self.slots = slots
     self.datasets = datasets

@@ -14,21 +14,18 @@ package final class StageTrainer {
     /// Asked at every ghost-batch boundary.
     package var directive: () -> Directive
     package var measured: (Measurement) -> Void
-    /// Asked at update boundaries and inside updates; a checkpoint is made when it says so.
-    package var wantsCheckpoint: () -> Bool
+    /// The answer to the directive `checkpoint`.
     package var checkpointed: (TrainingState.Content) -> Void
     package var progressed: (StageProgress) -> Void
 
     package init(
       directive: @escaping () -> Directive = { .proceed(threads: 1) },
       measured: @escaping (Measurement) -> Void = { _ in },
-      wantsCheckpoint: @escaping () -> Bool = { false },
       checkpointed: @escaping (TrainingState.Content) -> Void = { _ in },
       progressed: @escaping (StageProgress) -> Void = { _ in }
     ) {
       self.directive = directive
       self.measured = measured
-      self.wantsCheckpoint = wantsCheckpoint
       self.checkpointed = checkpointed
       self.progressed = progressed
     }
@@ -100,12 +97,18 @@ package final class StageTrainer {
   /// Asks what to do, at a point where the state can be handed over.
   private func goOn() throws(Stopped) {
     switch hooks.directive() {
-    case .proceed(let threads):
-      if threads != team.width { takeTime() }
-      team.width = threads
+    case .proceed(let threads): use(threads)
+    case .checkpoint(let threads):
+      use(threads)
+      hooks.checkpointed(snapshot().content)
     case .drain: throw Stopped(outcome: .drained(snapshot()))
     case .abandon: throw Stopped(outcome: .abandoned)
     }
+  }
+
+  private func use(_ threads: Int) {
+    if threads != team.width { takeTime() }
+    team.width = threads
   }
 
   // MARK: - One update
@@ -115,7 +118,6 @@ package final class StageTrainer {
     let rate = work.law.rate.value(at: state.clock)
     while state.ghosts < work.ghostsPerUpdate {
       try goOn()
-      if hooks.wantsCheckpoint() { hooks.checkpointed(snapshot().content) }
       if isProbeDue { try probe() }
       if let reason = try ghostBatch() { return .diverged(reason: reason) }
     }

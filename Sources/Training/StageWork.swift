@@ -84,6 +84,8 @@ package struct Measurement: Sendable, Equatable {
 /// What the trainer asks for at every ghost-batch boundary.
 package enum Directive: Sendable {
   case proceed(threads: Int)
+  /// Hand over a checkpoint and go on.
+  case checkpoint(threads: Int)
   /// Hand over a checkpoint and stop.
   case drain
   /// Stop; nothing of this is wanted any more.
@@ -100,6 +102,16 @@ package struct StageProgress: Sendable {
   package var samplesPerSecond: Double
   package var threads: Int
   package var learningRate: Float
+
+  package init(
+    updates: Int, samples: Int, seconds: Double, coreSeconds: Double, samplesPerSecond: Double,
+    threads: Int, learningRate: Float
+  ) {
+    (self.updates, self.samples) = (updates, samples)
+    (self.seconds, self.coreSeconds) = (seconds, coreSeconds)
+    self.samplesPerSecond = samplesPerSecond
+    (self.threads, self.learningRate) = (threads, learningRate)
+  }
 }
 
 package enum StageOutcome: Sendable {

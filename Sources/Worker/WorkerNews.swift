@@ -10,6 +10,6 @@ package enum WorkerNews: Sendable {
   case draining
   case started(ClaimedStage, from: Int)
   case progressed(ClaimedStage, StageProgress)
-  case measured(ClaimedStage, Training.Measurement)
+  case measured(ClaimedStage, MeasurementRow)
   case ended(ClaimedStage, AttemptEnding)
 }

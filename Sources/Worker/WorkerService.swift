@@ -19,6 +19,8 @@ package final class WorkerService: Sendable {
   private let logger: Logger
   private let news: @Sendable (WorkerNews) -> Void
   private let shelf: DatasetShelf
+  /// By their names.
+  private let backends: [String: any TrainingBackend]
   private let fingerprint = numericsFingerprint
   private let settings: WorkerCore.Settings
   private let controls = Mutex<[Lease: StageControl]>([:])
@@ -47,7 +49,8 @@ package final class WorkerService: Sendable {
 
   package init(
     _ options: WorkerOptions, target: ConnectionTarget, settings: WorkerCore.Settings? = nil,
-    logger: Logger, news: @escaping @Sendable (WorkerNews) -> Void
+    backends others: [any TrainingBackend] = [], logger: Logger,
+    news: @escaping @Sendable (WorkerNews) -> Void
   ) {
     self.options = options
     self.target = target
@@ -56,6 +59,9 @@ package final class WorkerService: Sendable {
     queue = JobQueue(Database(target, logger: logger))
     heartbeatQueue = JobQueue(Database(target, logger: logger))
     shelf = DatasetShelf(folders: options.dataFolders, logger: logger)
+    let native = NativeBackend(shelf: shelf, threads: options.threads, slots: options.slots)
+    backends = Dictionary(
+      ([native] + others).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     var settings = settings ?? WorkerCore.Settings(slots: options.slots, threads: options.threads)
     settings.untilEmpty = options.untilEmpty
     self.settings = settings
@@ -190,9 +196,11 @@ package final class WorkerService: Sendable {
         "run": "\(stage.runs.first ?? "")", "runs": "\(stage.runs.count)",
         "from": "\(stage.resume?.samples ?? stage.start)", "to": "\(stage.end)",
       ])
-    let runner = StageRunner(
-      claimed: stage, control: control, queue: queue, store: store, shelf: shelf, settings: options,
-      fingerprint: fingerprint, logger: logger, news: news,
+    let attempt = Attempt(
+      claimed: stage, backend: backends[stage.backend], control: control, queue: queue,
+      store: store,
+      checkpointEvery: options.checkpointEvery, fingerprint: fingerprint, logger: logger,
+      news: news,
       lacks: { digest in
         self.datasets.withLock { $0?.present.removeAll { $0 == digest } }
         self.setAside.withLock { $0[stage.lease.stage] = .now + DatasetShelf.refusalLasts }
@@ -200,7 +208,7 @@ package final class WorkerService: Sendable {
       cannotRead: self.excludes,
       finish: { try await self.finish(stage.lease, $0, $1, $2, store) })
     group.addTask {
-      await runner.run()
+      await attempt.run()
       inbox.send(.event(.ended(stage.lease)))
       if let claimed = self.claimedWith.withLock({ $0.removeValue(forKey: stage.lease) }) {
         inbox.send(claimed)
@@ -339,7 +347,7 @@ package final class WorkerService: Sendable {
     var request = ClaimRequest(
       worker: number.load(ordering: .relaxed), slots: slots, datasets: datasets, stores: [store.id],
       memory: availableMemory() / slots, grid: options.grid, threads: options.threads,
-      fingerprint: fingerprint)
+      fingerprint: fingerprint, backends: backends.keys.sorted())
     request.excludedStages =
       unreadable.withLock { $0 }
       + setAside.withLock { stages in

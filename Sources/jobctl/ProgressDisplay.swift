@@ -36,7 +36,7 @@ final class ProgressDisplay: Sendable {
         state.bars[stage.lease]?.progress = progress
         guard isTerminal, ContinuousClock.now - state.last > .milliseconds(200) else { return }
       case .measured(let stage, let measurement):
-        state.bars[stage.lease]?.accuracy = measurement.test.accuracy
+        state.bars[stage.lease]?.accuracy = measurement.testAccuracy
         say(line(stage, measurement, state.bars[stage.lease]?.progress), &state)
       case .ended(let stage, let ending):
         state.bars[stage.lease] = nil
@@ -56,14 +56,14 @@ final class ProgressDisplay: Sendable {
   }
 
   private func line(
-    _ stage: ClaimedStage, _ measurement: Training.Measurement, _ progress: StageProgress?
+    _ stage: ClaimedStage, _ measurement: MeasurementRow, _ progress: StageProgress?
   ) -> String {
     let others = stage.runs.count > 1 ? " (+\(stage.runs.count - 1) runs)" : ""
     return "\(stage.runs.first ?? "")\(others): epoch \(number(measurement.epoch, 2)), "
       + "update \(measurement.updates), batch \(measurement.batch), "
       + "learning rate \(JSON.text(of: measurement.learningRate)), "
-      + "train loss \(number(measurement.train.loss, 4)), "
-      + "test \(percent(measurement.test.accuracy)) %, "
+      + "train loss \(number(measurement.trainLoss, 4)), "
+      + "test \(percent(measurement.testAccuracy)) %, "
       + "\(number(progress?.samplesPerSecond, 0)) samples/s"
   }
 

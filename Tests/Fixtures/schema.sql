@@ -413,8 +413,6 @@ ALTER TABLE ONLY jobs.dataset_place
     ADD CONSTRAINT dataset_place_digest_fkey FOREIGN KEY (digest) REFERENCES jobs.dataset(digest);
 ALTER TABLE ONLY jobs.measurement
     ADD CONSTRAINT measurement_stage_id_fkey FOREIGN KEY (stage_id) REFERENCES jobs.stage(id) ON DELETE CASCADE;
-ALTER TABLE ONLY jobs.stage
-    ADD CONSTRAINT stage_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES jobs.stage(id);
 GRANT USAGE ON SCHEMA jobs TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.stage TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.attempt TO jobctl_owner;

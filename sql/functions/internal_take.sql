@@ -51,8 +51,9 @@ begin
     set state = 'running', attempt = t.attempt + 1, worker_id = request.worker, not_before = null,
         reason = null
     from picked c where t.id = c.id
-    returning t.id, c.rank, t.attempt, t.digest, t.seed, t.spec_digest, t.law, t.start_samples,
-      t.end_samples, t.start_updates, t.updates, t.priority, t.probe, t.memory_bytes,
+    returning t.id, c.rank, t.attempt, t.digest, t.backend, t.seed, t.spec_digest, t.law,
+      t.start_samples, t.end_samples, t.start_updates, t.updates, t.priority, t.probe,
+      t.memory_bytes,
       c.checkpoint, c.file, c.digest as file_digest, c.samples as from_samples,
       case when c.trained = t.id then c.updates - t.start_updates else 0 end as done
   ), tried as (
@@ -63,7 +64,8 @@ begin
     from taken
   ), described as (
     select jsonb_build_object(
-      'stage', t.id, 'attempt', t.attempt, 'digest', t.digest, 'seed', t.seed,
+      'stage', t.id, 'attempt', t.attempt, 'digest', t.digest, 'backend', t.backend,
+      'seed', t.seed,
       'spec', spec.document, 'law', t.law,
       'start_samples', t.start_samples, 'end_samples', t.end_samples,
       'start_updates', t.start_updates, 'updates', t.updates, 'priority', t.priority,

@@ -1,23 +1,21 @@
 import Checkpoints
-import Datasets
-import Experiments
 import Foundation
 import Host
 import JobQueue
 import Logging
 import Synchronization
 import Training
-import Values
 
-/// The life of one attempt: resume, train, record, check in, finish. Training has a thread of its
-/// own; everything that talks to the queue happens here.
-struct StageRunner: Sendable {
+/// The life of one attempt at a stage: resume, train, record, check in, finish. A backend trains, on a
+/// thread of its own; everything that talks to queue and store happens here.
+struct Attempt: Sendable {
   let claimed: ClaimedStage
+  /// Nil where this worker has none of the stage's name.
+  let backend: (any TrainingBackend)?
   let control: StageControl
   let queue: JobQueue
   let store: CheckpointStore
-  let shelf: DatasetShelf
-  let settings: WorkerOptions
+  let checkpointEvery: Duration
   let fingerprint: String
   let logger: Logger
   let news: @Sendable (WorkerNews) -> Void
@@ -31,7 +29,7 @@ struct StageRunner: Sendable {
 
   /// A report of the training thread; the queue hears of them in their order.
   private enum Report: Sendable {
-    case measured(Training.Measurement)
+    case measured(MeasurementRow)
     case checkpointed(CheckpointRow)
     case ended(Ending)
   }
@@ -43,9 +41,8 @@ struct StageRunner: Sendable {
     case diverged(String)
     /// The store could not take the checkpoint.
     case unwritten(String)
-    /// A file of the data could not be read; with a checkpoint of the moment before where there was room.
-    case unreadable(String, CheckpointRow?)
-    /// The stage cannot be trained from what there is.
+    /// With a checkpoint of the moment before where there was room.
+    case unreadable(digest: String, reason: String, CheckpointRow?)
     case failed(String)
   }
 
@@ -79,20 +76,12 @@ struct StageRunner: Sendable {
   }
 
   private func attempt() async throws -> AttemptEnding {
-    let work: StageWork
-    let dataset: Dataset
-    do {
-      (work, dataset) = try await prepared()
-    } catch let error as MissingData {
-      // Files that are absent or damaged here may be whole later, or on another machine.
-      lacks(error.digest)
-      return try await holdBack("\(error)")
-    } catch let error as UnreadableStage {
-      return try await holdBack("\(error)", delay: cannotRead(claimed.lease.stage))
+    let stage: any PreparedStage
+    do throws(StageRefusal) {
+      guard let backend else { throw .anotherVersion("its backend \(claimed.backend)") }
+      stage = try await backend.prepare(claimed)
     } catch {
-      _ = try await queue.fail(
-        claimed.lease, reason: "\(error)", permanent: true, progress: progress())
-      return .failed("\(error)")
+      return try await answer(error)
     }
     let checkpoint: Checkpoint?
     do {
@@ -101,7 +90,22 @@ struct StageRunner: Sendable {
       return try await report(error)
     }
     news(.started(claimed, from: claimed.resume?.samples ?? 0))
-    return try await train(work, dataset, from: checkpoint)
+    return try await train(stage, from: checkpoint)
+  }
+
+  private func answer(_ refusal: StageRefusal) async throws -> AttemptEnding {
+    let reason = refusal.description
+    switch refusal {
+    case .missingData(let digest, _):
+      lacks(digest)
+      return try await holdBack(reason)
+    case .anotherVersion:
+      return try await holdBack(reason, delay: cannotRead(claimed.lease.stage))
+    case .unsound:
+      _ = try await queue.fail(
+        claimed.lease, reason: reason, permanent: true, progress: progress())
+      return .failed(reason)
+    }
   }
 
   /// Gives the stage back: another worker, or this one later, may train it.
@@ -121,36 +125,9 @@ struct StageRunner: Sendable {
     }
   }
 
-  /// Data that this machine does not have now.
-  private struct MissingData: Error, CustomStringConvertible {
-    let digest: String
-    let reason: DatasetError
-    var description: String { reason.description }
-  }
-
-  /// The stage, checked, and its data. Asks nothing of the queue.
-  private func prepared() async throws -> (StageWork, Dataset) {
-    let work = try StageWork(claimed)
-    // Before anything is opened: a submitter may have sent data of any size. The published sizes of a set
-    // without a pinned digest say nothing of the files that are here.
-    let published = work.spec.dataset.publishedFacts
-    try work.check(published?.digest == nil ? nil : published, planned: claimed.memoryBytes)
-    guard let digest = work.spec.datasetDigest else { throw UnsoundStage.namesNoData }
-    let dataset: Dataset
-    do throws(DatasetError) {
-      dataset = try await shelf.dataset(work.spec.dataset, digest: digest)
-    } catch {
-      // The right data, and too few of them: the planner would have refused that.
-      if case .tooFew = error { throw error }
-      throw MissingData(digest: digest, reason: error)
-    }
-    try work.check(dataset.facts, planned: claimed.memoryBytes)
-    return (work, dataset)
-  }
-
   private func report(_ error: CheckpointError) async throws -> AttemptEnding {
     if case .away = error {
-      return try await holdBack(error.description, delay: StageRunner.absentStoreDelay)
+      return try await holdBack(error.description, delay: Attempt.absentStoreDelay)
     }
     logger.error(
       "a checkpoint cannot be used; an earlier one will be", metadata: ["error": "\(error)"])
@@ -162,11 +139,11 @@ struct StageRunner: Sendable {
   // MARK: - Training
 
   private func train(
-    _ work: StageWork, _ dataset: Dataset, from checkpoint: Checkpoint?
+    _ stage: any PreparedStage, from checkpoint: Checkpoint?
   ) async throws -> AttemptEnding {
     let (reports, continuation) = AsyncStream.makeStream(
-      of: Report.self, bufferingPolicy: .bufferingOldest(StageRunner.mostReports))
-    let thread = Thread { trainOnThisThread(work, dataset, checkpoint, continuation) }
+      of: Report.self, bufferingPolicy: .bufferingOldest(Attempt.mostReports))
+    let thread = Thread { trainOnThisThread(stage, checkpoint, continuation) }
     thread.name = "stage \(claimed.lease.stage)"
     thread.stackSize = 8 << 20
     thread.start()
@@ -178,7 +155,7 @@ struct StageRunner: Sendable {
       switch report {
       case .measured(let measurement):
         news(.measured(claimed, measurement))
-        unrecorded.append(MeasurementRow(measurement))
+        unrecorded.append(measurement)
         if try await accepted({ try await queue.record(claimed.lease, unrecorded) }) {
           unrecorded = []
         }
@@ -216,13 +193,13 @@ struct StageRunner: Sendable {
         claimed.lease, reason: reason, permanent: true, progress: progress())
       return .failed(reason)
     case .unwritten(let reason):
-      return try await holdBack(reason, delay: StageRunner.fullDiskDelay)
-    case .unreadable(let reason, let checkpoint):
+      return try await holdBack(reason, delay: Attempt.fullDiskDelay)
+    case .unreadable(let digest, let reason, let checkpoint):
       if let checkpoint {
         _ = try await queue.registerCheckpoint(
           claimed.lease, checkpoint: checkpoint, measurements: measurements, progress: progress())
       }
-      if let digest = claimed.spec["dataset_digest"]?.stringValue { lacks(digest) }
+      lacks(digest)
       return try await holdBack(reason)
     }
   }
@@ -235,7 +212,7 @@ struct StageRunner: Sendable {
   }
 
   private func trainOnThisThread(
-    _ work: StageWork, _ dataset: Dataset, _ checkpoint: Checkpoint?,
+    _ stage: any PreparedStage, _ checkpoint: Checkpoint?,
     _ reports: AsyncStream<Report>.Continuation
   ) {
     defer { reports.finish() }
@@ -246,75 +223,62 @@ struct StageRunner: Sendable {
         Thread.sleep(forTimeInterval: 0.05)
       }
     }
-    var lastCheckpoint = ContinuousClock.now
-    // A copy of the state is compressed and written beside training, one at a time.
-    let writing = DispatchQueue(label: "checkpoints of stage \(claimed.lease.stage)")
-    let isWriting = Atomic(false)
-    let hooks = StageTrainer.Hooks(
-      directive: control.directive,
-      measured: { tell(.measured($0)) },
-      wantsCheckpoint: {
-        !isWriting.load(ordering: .acquiring)
-          && ContinuousClock.now - lastCheckpoint >= settings.checkpointEvery
-      },
-      checkpointed: { content in
-        lastCheckpoint = .now
-        isWriting.store(true, ordering: .releasing)
-        writing.async {
-          do throws(CheckpointError) {
-            tell(.checkpointed(try write(content)))
-          } catch {
-            // Training goes on from memory; the next checkpoint may find room.
-            logger.warning("no checkpoint was written", metadata: ["error": "\(error)"])
-          }
-          isWriting.store(false, ordering: .releasing)
-        }
-      },
-      progressed: { progress in
-        control.note(progress)
-        news(.progressed(claimed, progress))
-      })
-    // Side by side, stages have one peak.
-    if settings.slots == 1 { forgetPeakMemory() }
-    let trainer: StageTrainer
-    do throws(TrainingState.Mismatch) {
-      trainer = try StageTrainer(
-        work, dataset: dataset, from: checkpoint, threads: settings.threads, hooks: hooks)
-    } catch {
-      tell(.ended(.failed(error.description)))
-      return
+    let writer = CheckpointWriter(stage: claimed.lease.stage, every: checkpointEvery) {
+      draft, number in
+      do throws(CheckpointError) { tell(.checkpointed(try write(draft, number: number))) } catch {
+        // Training goes on from memory; the next checkpoint may find room.
+        logger.warning("no checkpoint was written", metadata: ["error": "\(error)"])
+      }
     }
-    let outcome = trainer.run()
-    writing.sync {}  // What is under way comes first.
-    tell(.ended(ending(of: outcome)))
+    let ending = stage.train(
+      from: checkpoint,
+      AttemptCalls(
+        directive: {
+          let directive = control.directive()
+          guard case .proceed(let threads) = directive, writer.takesDue() else { return directive }
+          return .checkpoint(threads: threads)
+        },
+        report: { event in
+          switch event {
+          case .progressed(let progress):
+            control.note(progress)
+            news(.progressed(claimed, progress))
+          case .measured(let measurement): tell(.measured(measurement))
+          case .checkpoint(let draft): writer.write(draft)
+          }
+        }))
+    writer.wait()  // What is under way comes first.
+    tell(.ended(checkedIn(ending)))
   }
 
-  private func ending(of outcome: StageOutcome) -> Ending {
-    switch outcome {
-    case .finished(let end): finish(end.content)
-    case .drained(let end): drain(end.content)
+  /// Writes the checkpoint that a stage ends with.
+  private func checkedIn(_ ending: StageEnding) -> Ending {
+    switch ending {
+    case .finished(let draft): finish(draft)
+    case .drained(let draft): drain(draft)
     case .abandoned: .abandoned
     case .diverged(let reason): .diverged(reason)
-    case .unreadable(let error, let end):
-      // Without room the stage goes on from the checkpoint before.
-      .unreadable("\(error)", try? write(end.content))
+    // Without room the stage goes on from the checkpoint before.
+    case .unreadable(let digest, let reason, let draft):
+      .unreadable(digest: digest, reason: reason, try? write(draft))
+    case .failed(let reason): .failed(reason)
     }
   }
 
-  private func drain(_ content: TrainingState.Content) -> Ending {
-    do throws(CheckpointError) { return .drained(try write(content)) } catch {
+  private func drain(_ draft: CheckpointDraft) -> Ending {
+    do throws(CheckpointError) { return .drained(try write(draft)) } catch {
       return .unwritten("\(error)")
     }
   }
 
   /// A stage that is trained waits for room as long as it is ours: what it took is worth more than a
   /// slot. A drained worker cannot wait.
-  private func finish(_ content: TrainingState.Content) -> Ending {
+  private func finish(_ draft: CheckpointDraft) -> Ending {
     defer { control.waits(for: nil) }
     var next = ContinuousClock.now
     while true {
       let reason: String
-      do throws(CheckpointError) { return .finished(try write(content)) } catch {
+      do throws(CheckpointError) { return .finished(try write(draft)) } catch {
         reason = "\(error)"
       }
       control.waits(for: reason)
@@ -324,7 +288,7 @@ struct StageRunner: Sendable {
       }
       for _ in 0..<20 {
         switch control.directive() {
-        case .proceed: Thread.sleep(forTimeInterval: 0.1)
+        case .proceed, .checkpoint: Thread.sleep(forTimeInterval: 0.1)
         case .drain: return .unwritten(reason)
         case .abandon: return .abandoned
         }
@@ -332,14 +296,19 @@ struct StageRunner: Sendable {
     }
   }
 
-  private func write(_ content: TrainingState.Content) throws(CheckpointError) -> CheckpointRow {
+  /// `number` tells a checkpoint from others of the same moment: the state while a stage is tested is
+  /// not the state after it, and no file replaces another.
+  private func write(_ draft: CheckpointDraft, number: Int? = nil) throws(CheckpointError)
+    -> CheckpointRow
+  {
     // The name carries the attempt: a zombie cannot overwrite another attempt's file.
     let name = CheckpointRow.fileName(
-      of: claimed.lease, "samples-\(content.samples)-\(content.ghosts)\(CheckpointStore.ending)")
-    let (checkpoint, parametersDigest) = content.sealed()
+      of: claimed.lease,
+      draft.label + (number.map { "-\($0)" } ?? "") + CheckpointStore.ending)
+    let (checkpoint, parametersDigest) = draft.seal()
     let written = try store.write(checkpoint, as: name)
     return CheckpointRow(
-      store: store.id, file: written.file, samples: content.samples, updates: content.updates,
+      store: store.id, file: written.file, samples: draft.samples, updates: draft.updates,
       bytes: written.bytes, digest: written.digest, fingerprint: fingerprint,
       parametersDigest: parametersDigest)
   }
@@ -349,37 +318,5 @@ struct StageRunner: Sendable {
     row.reason = nil
     row.peakMemoryBytes = peakMemory()
     return row
-  }
-}
-
-/// A stage that was planned by another version of jobctl: it is given back.
-struct UnreadableStage: Error, CustomStringConvertible {
-  let reason: String
-  var description: String {
-    "this version of jobctl cannot read the stage (\(reason)); a worker of the version that "
-      + "submitted it may, and jobctl cancel ends the runs that want it"
-  }
-}
-
-extension UnsoundStage {
-  fileprivate static let namesNoData = UnsoundStage(
-    description: "the stage is unsound: it names no digest of its data")
-}
-
-extension StageWork {
-  /// Reads what was claimed.
-  fileprivate init(_ claimed: ClaimedStage) throws {
-    let spec: TrainingSpec
-    do throws(InvalidDocument) { spec = try TrainingSpec(claimed.spec) } catch {
-      // Values out of bounds are what the planner would have refused.
-      guard error.problems.contains(where: \.isUnknown) else { throw error }
-      throw UnreadableStage(reason: error.description)
-    }
-    guard let law = Law(claimed.law) else { throw UnreadableStage(reason: "its law") }
-    let probe = claimed.probe.map { GradientProbe($0) }
-    if case .some(.none) = probe { throw UnreadableStage(reason: "its gradient probe") }
-    self.init(
-      digest: claimed.digest, spec: spec, probe: probe ?? nil, seed: claimed.seed, law: law,
-      start: claimed.start, end: claimed.end, startUpdates: claimed.startUpdates)
   }
 }

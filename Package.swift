@@ -131,7 +131,8 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "Datasets", "Experiments", "JobQueue", "Postgres", "Tensors", "Values", logging, subprocess,
+        "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Tensors", "Values",
+        logging, subprocess,
         system,
       ],
       path: "Tests/TestSupport", swiftSettings: strict),

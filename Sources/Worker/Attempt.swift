@@ -14,7 +14,7 @@ struct Attempt: Sendable {
   let backend: (any TrainingBackend)?
   let control: StageControl
   let queue: JobQueue
-  let store: CheckpointStore
+  let store: any CheckpointStore
   let checkpointEvery: Duration
   let fingerprint: String
   let logger: Logger
@@ -304,7 +304,7 @@ struct Attempt: Sendable {
     // The name carries the attempt: a zombie cannot overwrite another attempt's file.
     let name = CheckpointRow.fileName(
       of: claimed.lease,
-      draft.label + (number.map { "-\($0)" } ?? "") + CheckpointStore.ending)
+      draft.label + (number.map { "-\($0)" } ?? "") + StoreEntry.ending)
     let (checkpoint, parametersDigest) = draft.seal()
     let written = try store.write(checkpoint, as: name)
     return CheckpointRow(

@@ -7,15 +7,15 @@ import Postgres
 /// Opens a folder as a checkpoint store of a queue. A folder that was a store of the queue's on this
 /// host, and is none now, is reported lost rather than made anew: its checkpoints may come back.
 package func openStore(
-  _ path: String, of queue: JobQueue, for use: CheckpointStore.Use,
+  _ path: String, of queue: JobQueue, for use: FolderStore.Use,
   patience: Database.Patience = .none
-) async throws -> (store: CheckpointStore, others: [StoreListing]) {
+) async throws -> (store: any CheckpointStore, others: [StoreListing]) {
   let identity = try await queue.identity(patience: patience)
   let absolute = absolutePath(path)
-  let owner = CheckpointStore.Owner(
+  let owner = FolderStore.Owner(
     queue: identity.id, stores: Set(identity.stores.map(\.id)))
   let store = try await blocking("opening a store") { () throws(CheckpointError) in
-    if try CheckpointStore.identity(at: path) == nil {
+    if try FolderStore.identity(at: path) == nil {
       let lost = identity.stores.first {
         $0.path == absolute && $0.wasOn(hostName) && $0.checkpoints > 0
       }
@@ -23,7 +23,7 @@ package func openStore(
         throw .lost(store: absolute, id: lost.id, checkpoints: lost.checkpoints)
       }
     }
-    return try CheckpointStore(path: path, of: owner, for: use)
+    return try FolderStore(path: path, of: owner, for: use)
   }
   return (store, identity.stores.filter { $0.id != store.id && $0.checkpoints > 0 })
 }
@@ -38,7 +38,7 @@ package func outOfReach(_ row: StoreOutOfReach, of queue: String) -> String? {
     "\(row.stages) ready stages wait for checkpoints in store \(row.id), \(row.path) on \(row.host)"
   let advice = "if it is gone for good: jobctl fsck --forget-store \(row.id)"
   do {
-    if try CheckpointStore.isThere(row.path, row.id, of: queue) { return nil }
+    if try FolderStore.isThere(row.path, row.id, of: queue) { return nil }
     return row.host == hostName
       ? "\(waiting), and it is not there; \(advice)"
       : "\(waiting), which no worker has: start one there; \(advice)"

@@ -122,7 +122,7 @@ package final class WorkerService: Sendable {
 
   /// Takes messages until the core says to stop.
   private func loop(
-    _ store: CheckpointStore, _ inbox: Inbox, in group: inout DiscardingTaskGroup
+    _ store: any CheckpointStore, _ inbox: Inbox, in group: inout DiscardingTaskGroup
   ) async {
     var known: [Lease: ClaimedStage] = [:]
     var isRegistering = false
@@ -181,7 +181,7 @@ package final class WorkerService: Sendable {
   // MARK: - Actions
 
   private func start(
-    _ stage: ClaimedStage, _ store: CheckpointStore, _ inbox: Inbox,
+    _ stage: ClaimedStage, _ store: any CheckpointStore, _ inbox: Inbox,
     in group: inout DiscardingTaskGroup
   ) {
     // The hold follows at once, with the time at which the claim was sent.
@@ -244,7 +244,7 @@ package final class WorkerService: Sendable {
   /// Finishes a stage, and where the worker goes on claims in the same transaction.
   private func finish(
     _ lease: Lease, _ checkpoint: CheckpointRow, _ measurements: [MeasurementRow],
-    _ progress: ProgressRow, _ store: CheckpointStore
+    _ progress: ProgressRow, _ store: any CheckpointStore
   ) async throws -> Bool {
     let datasets = await isPresent(store) ? freshDatasets : nil
     let slots = datasets == nil ? 0 : core.withLock { $0.slotsToClaim(finishing: lease) }
@@ -269,7 +269,7 @@ package final class WorkerService: Sendable {
     return isOurs
   }
 
-  private func isPresent(_ store: CheckpointStore) async -> Bool {
+  private func isPresent(_ store: any CheckpointStore) async -> Bool {
     await blocking("looking for the store") {
       // Why it is away is said by the claim that comes next.
       (try? store.check()) != nil
@@ -285,7 +285,7 @@ package final class WorkerService: Sendable {
   }
 
   private func perform(
-    _ action: WorkerCore.Action, _ store: CheckpointStore,
+    _ action: WorkerCore.Action, _ store: any CheckpointStore,
     _ inbox: Inbox, in group: inout DiscardingTaskGroup
   ) {
     func control(_ lease: Lease) -> StageControl? { controls.withLock { $0[lease] } }
@@ -309,7 +309,7 @@ package final class WorkerService: Sendable {
   }
 
   private func claim(
-    _ slots: Int, _ store: CheckpointStore, _ inbox: Inbox
+    _ slots: Int, _ store: any CheckpointStore, _ inbox: Inbox
   ) async {
     let sent = ContinuousClock.now
     do {
@@ -342,7 +342,7 @@ package final class WorkerService: Sendable {
   }
 
   private func request(
-    _ slots: Int, _ datasets: [String], _ store: CheckpointStore
+    _ slots: Int, _ datasets: [String], _ store: any CheckpointStore
   ) -> ClaimRequest {
     var request = ClaimRequest(
       worker: number.load(ordering: .relaxed), slots: slots, datasets: datasets, stores: [store.id],
@@ -404,11 +404,11 @@ package final class WorkerService: Sendable {
 
   // MARK: - Who and where
 
-  private func register(folder store: CheckpointStore) async throws {
+  private func register(folder store: any CheckpointStore) async throws {
     try await queue.register(store: store.id, path: absolutePath(store.path), host: hostName)
   }
 
-  private func register(_ store: CheckpointStore) async throws -> Int {
+  private func register(_ store: any CheckpointStore) async throws -> Int {
     try await queue.register(
       worker: WorkerRow(
         name: "\(hostName):\(getpid())", host: hostName, pid: Int(getpid()),
@@ -419,7 +419,7 @@ package final class WorkerService: Sendable {
 
   /// Retired by somebody, deleted, or unknown to a database that was restored. The leases that it holds
   /// are judged by themselves.
-  private func registerAgain(_ store: CheckpointStore) async -> Int? {
+  private func registerAgain(_ store: any CheckpointStore) async -> Int? {
     logger.warning("the queue does not know this worker; it registers again")
     do {
       try await register(folder: store)

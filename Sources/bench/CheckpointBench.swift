@@ -29,13 +29,13 @@ struct CheckpointBench: ParsableCommand {
       network: network, batch: batch, size: size, channels: 3, threads: threads)
     defer { step.close() }
     for _ in 0..<2 { step.run() }
-    let store = try CheckpointStore(path: folder, of: .init(queue: "bench"), for: .training)
+    let store = try FolderStore(path: folder, of: .init(queue: "bench"), for: .training)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     for level in levels { try compare(level, step, store) }
     if rounds > 0 { try train(step, store) }
   }
 
-  private func compare(_ level: Int32, _ step: TrainingStep, _ store: CheckpointStore) throws {
+  private func compare(_ level: Int32, _ step: TrainingStep, _ store: FolderStore) throws {
     var start = ContinuousClock.now
     let state = step.state()
     let copied = (ContinuousClock.now - start) / .seconds(1)
@@ -63,7 +63,7 @@ struct CheckpointBench: ParsableCommand {
   }
 
   /// Rounds in turn: the machine may be busier at one time than at another.
-  private func train(_ step: TrainingStep, _ store: CheckpointStore) throws {
+  private func train(_ step: TrainingStep, _ store: FolderStore) throws {
     var ratios: [Double] = []
     var (without, with): ([Double], [Double]) = ([], [])
     for round in 0..<rounds {
@@ -85,7 +85,7 @@ struct CheckpointBench: ParsableCommand {
   }
 
   /// Images a second over `every` seconds, with one checkpoint at their start where there is a store.
-  private func speed(_ step: TrainingStep, writing: (CheckpointStore, String)?) -> Double {
+  private func speed(_ step: TrainingStep, writing: (FolderStore, String)?) -> Double {
     let start = ContinuousClock.now
     let queue = DispatchQueue(label: "checkpoint")
     if let (store, file) = writing {

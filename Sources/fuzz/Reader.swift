@@ -177,7 +177,7 @@ final class Reader {
 
   /// As a worker goes on from it: it trains an update, or says why it cannot.
   private func resume(_ bytes: [UInt8]) throws {
-    let store = try CheckpointStore(
+    let store = try FolderStore(
       path: folder + "/store", of: .init(queue: "fuzz"), for: .training)
     try Data(bytes).write(to: URL(filePath: store.path + "/input"))
     let checkpoint = try store.read("input", digest: nil, limit: 1 << 22)

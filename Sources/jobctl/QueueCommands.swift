@@ -191,7 +191,7 @@ struct DeleteCommand: AsyncParsableCommand {
     }
     // A folder of another queue's is refused before anything is deleted; where there is none, no file is
     // here to remove.
-    let isHere = try CheckpointStore.identity(at: self.store.path) != nil
+    let isHere = try FolderStore.identity(at: self.store.path) != nil
     let store =
       isHere ? try await openStore(self.store.path, of: queue, for: .changing).store : nil
     let deletion = try await queue.delete(grid: name)

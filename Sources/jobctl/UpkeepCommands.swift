@@ -72,7 +72,7 @@ struct CheckCommand: AsyncParsableCommand {
 
   /// Younger files may be checkpoints that a worker is about to register, which may wait for the database
   /// as long as an outage may last; an hour more is for clocks that differ.
-  private static func grace(_ entry: CheckpointStore.Entry) -> Double {
+  private static func grace(_ entry: StoreEntry) -> Double {
     let margin = Duration.seconds(3600)
     return (entry.isUnfinished ? margin : JobQueue.longestOutage + margin) / .seconds(1)
   }
@@ -152,14 +152,14 @@ struct CheckCommand: AsyncParsableCommand {
 
   /// Whether a folder is certainly not this store any more.
   private func isGone(_ path: String, _ id: String, of queue: String) -> Bool {
-    do { return try !CheckpointStore.isThere(path, id, of: queue) } catch { return false }
+    do { return try !FolderStore.isThere(path, id, of: queue) } catch { return false }
   }
 
   private func forget(_ id: String, _ queue: JobQueue) async throws {
     let identity = try await queue.identity()
     for known in identity.stores where known.id == id {
       // Throws where the folder cannot be read: that is no loss.
-      guard try !CheckpointStore.isThere(known.path, id, of: identity.id) else {
+      guard try !FolderStore.isThere(known.path, id, of: identity.id) else {
         throw ValidationError(
           "store \(id) is here, in \(known.path): it is not lost. Nothing is changed.")
       }
@@ -176,7 +176,7 @@ struct CheckCommand: AsyncParsableCommand {
 
   /// What is wrong with a checkpoint's file. Throws where the store itself cannot be read: then
   /// nothing is known to be lost.
-  private func fault(of row: StoredFile, in store: CheckpointStore) throws -> String? {
+  private func fault(of row: StoredFile, in store: any CheckpointStore) throws -> String? {
     guard let size = try store.size(of: row.file) else { return "the file is missing" }
     guard size == row.bytes else { return "the file has \(size) bytes, not \(row.bytes)" }
     guard deep else { return nil }
@@ -260,7 +260,7 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         let (found, _) = try await openStore(store.path, of: queue, for: .reading)
         say("checkpoints", true, "\(found.path), store \(found.id)")
-      } else if let id = try CheckpointStore.identity(at: store.path) {
+      } else if let id = try FolderStore.identity(at: store.path) {
         say("checkpoints", true, "\(store.path), store \(id); its queue was not compared")
       } else {
         say("checkpoints", true, "there is no store in \(store.path) yet; a worker makes it")

@@ -5,15 +5,15 @@ import SystemPackage
 import TestSupport
 import Testing
 
-private let owner = CheckpointStore.Owner(queue: "queue-1")
+private let owner = FolderStore.Owner(queue: "queue-1")
 
 @Suite struct CheckpointStoreTests {
   private let folder: TemporaryFolder
-  private let store: CheckpointStore
+  private let store: FolderStore
 
   init() throws {
     folder = try TemporaryFolder()
-    store = try CheckpointStore(path: folder.path + "/store", of: owner, for: .training)
+    store = try FolderStore(path: folder.path + "/store", of: owner, for: .training)
   }
 
   private func sample() -> Checkpoint {
@@ -39,23 +39,23 @@ private let owner = CheckpointStore.Owner(queue: "queue-1")
   }
 
   @Test func aStoreKeepsItsIdentityAndIsPrivate() throws {
-    #expect(try CheckpointStore(path: store.path, of: owner, for: .reading).id == store.id)
+    #expect(try FolderStore(path: store.path, of: owner, for: .reading).id == store.id)
     let mode =
       try FileManager.default.attributesOfItem(atPath: store.path)[.posixPermissions] as? Int
     #expect(mode == 0o700)
     #expect(throws: CheckpointError.self) {
-      try CheckpointStore(path: folder.path + "/absent", of: owner, for: .reading)
+      try FolderStore(path: folder.path + "/absent", of: owner, for: .reading)
     }
   }
 
   @Test func aStoreServesOneQueue() throws {
     _ = try store.write(sample(), as: "a.safetensors.zst")
-    let other = CheckpointStore.Owner(queue: "queue-2", stores: [store.id])
-    for use in [CheckpointStore.Use.reading, .changing, .training] {
+    let other = FolderStore.Owner(queue: "queue-2", stores: [store.id])
+    for use in [FolderStore.Use.reading, .changing, .training] {
       #expect(
         throws: CheckpointError.ofAnotherQueue(
           store: store.path, its: "queue-1", asked: "queue-2")
-      ) { try CheckpointStore(path: store.path, of: other, for: use) }
+      ) { try FolderStore(path: store.path, of: other, for: use) }
     }
   }
 
@@ -66,20 +66,20 @@ private let owner = CheckpointStore.Owner(queue: "queue-1")
       try #"{"format": 1, "id": "\#(store.id)"}"#.write(
         toFile: marker, atomically: true, encoding: .utf8)
     }
-    let stranger = CheckpointStore.Owner(queue: "queue-2")
-    let knows = CheckpointStore.Owner(queue: "queue-3", stores: [store.id])
+    let stranger = FolderStore.Owner(queue: "queue-2")
+    let knows = FolderStore.Owner(queue: "queue-3", stores: [store.id])
     // Empty, it is anybody's.
     try forgetQueue()
-    #expect(try CheckpointStore(path: store.path, of: stranger, for: .training).id == store.id)
+    #expect(try FolderStore(path: store.path, of: stranger, for: .training).id == store.id)
     _ = try store.write(sample(), as: "a.safetensors.zst")
     try forgetQueue()
     #expect(
       throws: CheckpointError.ofAnotherQueue(store: store.path, its: nil, asked: "queue-2")
-    ) { try CheckpointStore(path: store.path, of: stranger, for: .training) }
+    ) { try FolderStore(path: store.path, of: stranger, for: .training) }
     // A look changes nothing; work marks it.
-    #expect(try CheckpointStore(path: store.path, of: knows, for: .reading).id == store.id)
+    #expect(try FolderStore(path: store.path, of: knows, for: .reading).id == store.id)
     #expect(try !String(contentsOfFile: marker, encoding: .utf8).contains("queue-3"))
-    #expect(try CheckpointStore(path: store.path, of: knows, for: .changing).id == store.id)
+    #expect(try FolderStore(path: store.path, of: knows, for: .changing).id == store.id)
     #expect(try String(contentsOfFile: marker, encoding: .utf8).contains("queue-3"))
     try store.check()
   }
@@ -88,7 +88,7 @@ private let owner = CheckpointStore.Owner(queue: "queue-1")
     let path = folder.path + "/contested"
     let ids = try await withThrowingTaskGroup(of: String.self) { group in
       for _ in 0..<16 {
-        group.addTask { try CheckpointStore(path: path, of: owner, for: .training).id }
+        group.addTask { try FolderStore(path: path, of: owner, for: .training).id }
       }
       return try await group.reduce(into: Set<String>()) { $0.insert($1) }
     }
@@ -133,7 +133,7 @@ private let owner = CheckpointStore.Owner(queue: "queue-1")
     #expect(isAway { _ = try store.read("a", digest: written.digest, limit: 1 << 30) })
     #expect(isAway { _ = try store.write(sample(), as: "b") })
     // Another store at the same place is not this one.
-    _ = try CheckpointStore(path: store.path, of: owner, for: .training)
+    _ = try FolderStore(path: store.path, of: owner, for: .training)
     #expect(isAway { _ = try store.read("a", digest: written.digest, limit: 1 << 30) })
     try FileManager.default.removeItem(atPath: store.path)
     try FileManager.default.moveItem(atPath: elsewhere, toPath: store.path)
@@ -175,11 +175,11 @@ private let owner = CheckpointStore.Owner(queue: "queue-1")
 /// Files that promise more than they hold, or hold more than their state.
 @Suite struct HostileCheckpointTests {
   private let folder: TemporaryFolder
-  private let store: CheckpointStore
+  private let store: FolderStore
 
   init() throws {
     folder = try TemporaryFolder()
-    store = try CheckpointStore(path: folder.path + "/store", of: owner, for: .training)
+    store = try FolderStore(path: folder.path + "/store", of: owner, for: .training)
   }
 
   private func message(_ packed: [UInt8], limit: Int = 1 << 20) throws -> String {

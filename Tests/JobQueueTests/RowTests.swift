@@ -46,7 +46,8 @@ import Values
     progress.reason = "no room"
     let claimed: JSON = [
       "stage": 1, "attempt": 1, "digest": "d", "backend": "native", "seed": 1, "spec": [:],
-      "law": [:], "start_samples": 0, "end_samples": 1, "start_updates": 0, "updates": 1, "probe": nil,
+      "law": [:], "start_samples": 0, "end_samples": 1, "start_updates": 0, "updates": 1,
+      "probe": nil,
       "memory_bytes": 1, "resume": nil, "runs": ["a"],
     ]
     let resume: JSON = [

@@ -69,7 +69,7 @@ struct SmallRun {
   ) throws -> Result {
     let folder = NSTemporaryDirectory() + "trainer-\(UUID().uuidString)"
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let store = try CheckpointStore(path: folder, of: .init(queue: "test"), for: .training)
+    let store = try FolderStore(path: folder, of: .init(queue: "test"), for: .training)
     var result = Result()
     var checkpoint: Checkpoint?
     var polls = 0
@@ -109,7 +109,7 @@ struct SmallRun {
     return result
   }
 
-  private func passThroughFile(_ checkpoint: Checkpoint, _ store: CheckpointStore) throws
+  private func passThroughFile(_ checkpoint: Checkpoint, _ store: FolderStore) throws
     -> Checkpoint
   {
     let written = try store.write(checkpoint, as: "checkpoint.safetensors.zst")

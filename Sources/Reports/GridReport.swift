@@ -24,9 +24,9 @@ package struct GridReport: Sendable {
   package struct Provenance: Sendable {
     package var attempts = Attempts()
     package var numericsVersions = ""
-    package var datasets: [Data] = []
+    package var datasets: [Dataset] = []
 
-    package struct Data: Sendable {
+    package struct Dataset: Sendable {
       package var digest: String
       package var name: String
       /// In the order of the network's outputs; none where the submission gave none.

@@ -154,13 +154,13 @@ extension GridReport {
   }
 }
 
-extension GridReport.Provenance.Data {
+extension GridReport.Provenance.Dataset {
   private static let mostClasses = 20
 
   /// `10: airplane, automobile, ...`; nil where no names are known.
   fileprivate var classText: String? {
     guard !classes.isEmpty else { return nil }
-    let most = GridReport.Provenance.Data.mostClasses
+    let most = GridReport.Provenance.Dataset.mostClasses
     let rest = classes.count - most
     return "\(classes.count): " + classes.prefix(most).map(printable).joined(separator: ", ")
       + (rest > 0 ? " and \(rest) more" : "")

@@ -137,6 +137,7 @@ let package = Package(
       ],
       path: "Tests/TestSupport", swiftSettings: strict),
     tests("Values", ["Values"]),
+    tests("Host", ["Host"]),
     tests("Experiments", ["Datasets", "Experiments", "Values"]),
     tests("Tensors", ["CKernels", "Tensors", "Values"]),
     tests(

@@ -6,9 +6,8 @@ import Values
 /// change; which of them count is for the database to say.
 ///
 /// Every store keeps these promises (`StoreContractTests`):
-/// - A name has a whole file or none: a write that fails or is cut off leaves what was there.
-/// - A file is `missing` only from a store that is there; otherwise the store is `away`.
-/// - What `put` has returned from survives the process.
+/// - A name has a whole file or none. If a write fails, the store still has the file from before.
+/// - `get` says `missing` only if the store is there. Otherwise it says `away`.
 package protocol CheckpointStore: Sendable {
   var id: String { get }
   /// The place of the store, as messages name it.
@@ -62,7 +61,7 @@ package struct StoreEntry: Sendable {
   /// Files whose content a crash may have torn carry this in their name and are never read.
   static let unfinished = ".partial"
 
-  /// Whether it is a checkpoint, or one that a crash left unfinished; a folder may hold others.
+  /// True of a checkpoint, whole or left unfinished by a crash. A folder may hold files of other kinds.
   package var isCheckpoint: Bool { file.hasSuffix(StoreEntry.ending) || isUnfinished }
 
   package var isUnfinished: Bool { file.hasSuffix(StoreEntry.unfinished) }

@@ -140,6 +140,7 @@ package struct FolderStore: CheckpointStore {
     guard found.id == id else { throw .away(store: path, reason: "another store is in its place") }
   }
 
+  /// Returns when the file is on the disk.
   package func put(
     _ file: String, _ content: (CheckpointSink) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {

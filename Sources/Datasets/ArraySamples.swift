@@ -179,7 +179,7 @@ extension ArraySamples {
       let places = rows.lazy.flatMap { row in
         stride(from: Int(row) * size + channel, to: (Int(row) + 1) * size, by: channels)
       }
-      // What is not finite is refused when it is scaled.
+      // `scaled` refuses values that are not finite, and names them.
       return Standardization(over: places.map { Double(floats[$0]) }.filter(\.isFinite))
     }
   }

@@ -56,7 +56,7 @@ package struct FileList: Equatable, Sendable {
     return first != 0 ? Int(first) : mine.count - theirs.count
   }
 
-  /// Whether files of two lists have the same path, size and time.
+  /// True if a file of this list and one of another have the same path, size and time.
   func isSame(_ file: Int, _ other: FileList, _ otherFile: Int) -> Bool {
     bytes[file] == other.bytes[otherFile] && modified[file] == other.modified[otherFile]
       && order(file, other, otherFile) == 0

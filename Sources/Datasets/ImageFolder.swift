@@ -103,7 +103,7 @@ package struct ImageFolder: DatasetKind {
     }
   }
 
-  /// Where the index of a folder is kept.
+  /// The file that holds the index of a folder; nil if jobctl keeps none.
   private func place(_ folder: String, _ folders: DataFolders) -> String? {
     folders.indices.map { "\($0)/\(Digest.sha256(of: folder).prefix(32)).index" }
   }

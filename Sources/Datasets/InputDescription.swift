@@ -58,7 +58,7 @@ package struct InputDescription: Sendable {
     return .object(members)
   }
 
-  /// Of a picture's channels. Arrays may have others than pictures in files do.
+  /// The order of a picture's channels. Pictures in arrays may have any number of channels.
   private var order: String {
     switch channels {
     case 1: "grey"

@@ -45,7 +45,7 @@ extension PictureIndex {
     func text(_ part: Slice<UnsafeBufferPointer<UInt8>>) -> String {
       String(decoding: part, as: UTF8.self)
     }
-    guard parts.count == 7, let path = parts.popLast(), let fault = parts.popLast(),
+    guard parts.count == 7, let path = parts.popLast(), !path.isEmpty, let fault = parts.popLast(),
       let digest = Digest.bytes(hexadecimal: parts.removeFirst())
     else { return }
     let numbers = parts.compactMap { Int(text($0)) }
@@ -87,7 +87,7 @@ extension PictureIndex {
   static func append(_ entries: [Entry], to file: String) throws {
     if !FileManager.default.fileExists(atPath: file) { try PictureIndex().write(file) }
     let handle = try FileHandle(forWritingTo: URL(filePath: file))
-    // What could not be written has been said by write.
+    // `write` has thrown the error already.
     defer { try? handle.close() }
     try handle.seekToEnd()
     try handle.write(contentsOf: Data(entries.map(line).joined().utf8))

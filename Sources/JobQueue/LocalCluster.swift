@@ -280,7 +280,7 @@ package struct LocalCluster: Sendable {
   /// The server's page cache, in MiB: a share of the machine's memory that training does not miss. A million
   /// stages have indices of 250 MB.
   private static var sharedMebibytes: Int {
-    min(1024, max(128, Int(ProcessInfo.processInfo.physicalMemory >> 20) / 32))
+    min(1024, max(128, (memoryOfMachine() >> 20) / 32))
   }
 
   /// Makes the files of an empty cluster in a folder of this name.

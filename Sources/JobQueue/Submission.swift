@@ -71,6 +71,7 @@ extension Submission {
     var memoryBytes: [TrainingSpec: Int] = [:]
     var specs: [SubmittedSpec] = []
     var datasets: [String: JSON] = [:]
+    var namesLeft = Submission.mostNames
     for planned in plan.settings {
       let spec = planned.setting.spec.training
       guard specDigests[spec] == nil else { continue }
@@ -78,12 +79,11 @@ extension Submission {
       specDigests[spec] = submitted.digest
       memoryBytes[spec] = memory(spec, planned.facts)
       specs.append(submitted)
-      if let data = spec.datasetDigest {
-        var dataset: JSON = ["digest": .string(data), "description": spec.dataset.json]
-        if let names = planned.facts.classNames {
-          dataset = dataset.setting(["class_names"], to: .array(names.map(JSON.string)))
-        }
-        datasets[data] = dataset
+      if let data = spec.datasetDigest, datasets[data] == nil {
+        let names = Submission.classNames(planned.facts.classNames, atMost: &namesLeft)
+        datasets[data] = [
+          "digest": .string(data), "description": spec.dataset.json, "class_names": names,
+        ]
       }
     }
     let pinned = Set(plan.settings.filter(\.setting.spec.isPinned).flatMap(\.stages))
@@ -102,6 +102,22 @@ extension Submission {
           memory: memoryBytes[planned.spec] ?? 0, isPinned: pinned.contains(number))
       },
       seeds: grid.seeds)
+  }
+}
+
+extension Submission {
+  /// Names of classes are for reports alone. A submission has no more bytes of them.
+  private static let mostNames = 1 << 20
+
+  /// Null where PostgreSQL cannot hold the names, or too many bytes would be sent: a grid is not refused
+  /// for what its classes are called.
+  private static func classNames(_ names: [String]?, atMost left: inout Int) -> JSON {
+    guard let names, !names.contains(where: { $0.contains("\0") }) else { return .null }
+    let document = JSON.array(names.map(JSON.string))
+    let bytes = document.encoded().utf8.count
+    guard bytes <= left else { return .null }
+    left -= bytes
+    return document
   }
 }
 

@@ -156,13 +156,17 @@ extension GridReport {
 
 extension GridReport.Provenance.Dataset {
   private static let mostClasses = 20
+  private static let longestName = 60
 
   /// `10: airplane, automobile, ...`; nil where no names are known.
   fileprivate var classText: String? {
     guard !classes.isEmpty else { return nil }
     let most = GridReport.Provenance.Dataset.mostClasses
     let rest = classes.count - most
-    return "\(classes.count): " + classes.prefix(most).map(printable).joined(separator: ", ")
+    return "\(classes.count): "
+      + classes.prefix(most)
+      .map { shortened(printable($0), to: GridReport.Provenance.Dataset.longestName) }
+      .joined(separator: ", ")
       + (rest > 0 ? " and \(rest) more" : "")
   }
 }

@@ -235,7 +235,7 @@ struct Attempt: Sendable {
       AttemptCalls(
         directive: {
           let directive = control.directive()
-          guard case .proceed(let threads) = directive, writer.takesDue() else { return directive }
+          guard case .proceed(let threads) = directive, writer.isDueNow() else { return directive }
           return .checkpoint(threads: threads)
         },
         report: { event in
@@ -247,7 +247,8 @@ struct Attempt: Sendable {
           case .checkpoint(let draft): writer.write(draft)
           }
         }))
-    writer.wait()  // What is under way comes first.
+    // The queue hears of a checkpoint that is being written before it hears of the end.
+    writer.wait()
     tell(.ended(checkedIn(ending)))
   }
 

@@ -25,8 +25,9 @@ final class CheckpointWriter: Sendable {
     queue = DispatchQueue(label: "checkpoints of stage \(stage)")
   }
 
-  /// True if a checkpoint is to be asked for now; the caller asks.
-  func takesDue() -> Bool {
+  /// True if the caller must ask the backend for a checkpoint now. The next one is due after this one is
+  /// written.
+  func isDueNow() -> Bool {
     state.withLock {
       guard !$0.isBusy, ContinuousClock.now - $0.last >= every else { return false }
       ($0.last, $0.isBusy) = (.now, true)

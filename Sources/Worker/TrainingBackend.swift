@@ -15,14 +15,14 @@ package protocol TrainingBackend: Sendable {
 
 /// A stage that can be trained here and now.
 package protocol PreparedStage: Sendable {
-  /// Trains to the stage's end, or until a directive or an event's answer stops it, on the calling thread.
+  /// Trains on the calling thread, to the stage's end or until a directive stops it.
   /// `checkpoint` is the state that training goes on from; nil at the start of training.
   ///
   /// It asks for a directive at least once a second, at points where it could hand over its state.
   func train(from checkpoint: Checkpoint?, _ attempt: AttemptCalls) -> StageEnding
 }
 
-/// What a backend may ask of its attempt and tell it, from the thread that trains.
+/// The calls from a backend to its attempt, on the thread that trains.
 package struct AttemptCalls: Sendable {
   /// What to do now. Waits where the stage may belong to another worker.
   package let directive: @Sendable () -> Directive
@@ -45,7 +45,8 @@ package struct CheckpointDraft: Sendable {
   package let updates: Int
   /// Says in the file's name which state it is: letters, digits and hyphens.
   package let label: String
-  /// The content of the file, and the digest of the parameters. Called once, on another thread.
+  /// Gives the content of the file, and the digest of the parameters. The attempt calls it on any thread,
+  /// and again if the file could not be written.
   package let seal: @Sendable () -> (checkpoint: Checkpoint, parametersDigest: String)
 
   package init(

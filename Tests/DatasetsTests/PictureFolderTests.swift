@@ -1,6 +1,7 @@
 import Datasets
 import Experiments
 import Foundation
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -106,6 +107,39 @@ import Values
       _ = try batches(of: believed, at: [0, 4, 8], threads: 2)
     } throws: {
       "\($0)".contains("is not the file that was indexed")
+    }
+  }
+
+  /// `bird.x` is before `bird` in the order of paths, because a full stop is before a slash.
+  @Test func anIndexOfClassesThatBeginAlikeIsMadeOnce() throws {
+    for split in ["train", "val"] {
+      let place = "\(folder.path)/pictures/\(split)/"
+      try FileManager.default.copyItem(atPath: place + "bird", toPath: place + "bird.x")
+      try FileManager.default.copyItem(atPath: place + "bird", toPath: place + "bird-x")
+    }
+    let read = Mutex(0)
+    var folders = folders
+    folders.progress = { done, _, _ in read.withLock { $0 += done } }
+    let spec = try DatasetSpec(
+      checking: ["name": "image-folder", "path": "pictures", "size": 16])
+    let first = try Dataset.load(spec, from: folders)
+    #expect(read.withLock { $0 } == 38)
+    #expect(first.inputs.classes == ["apple", "bird", "bird-x", "bird.x"])
+    #expect(try Dataset.load(spec, from: folders).facts == first.facts)
+    #expect(read.withLock { $0 } == 38)
+  }
+
+  @Test func aDamagedIndexIsMadeAnew() throws {
+    let first = try load().facts.digest
+    let indices = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/indices")
+    let file = folder.path + "/indices/" + indices[0]
+    let whole = try String(contentsOfFile: file, encoding: .utf8)
+    let head = String(whole.prefix { $0 != "\n" }) + "\n"
+    let empty = String(repeating: "0", count: 64) + "\t1\t1\t1\t1\t\t\n"
+    for text in [head + empty + empty, head + "\t\t\t\t\t\t\n", "", head, "x" + whole] {
+      try text.write(toFile: file, atomically: true, encoding: .utf8)
+      #expect(try load().facts.digest == first)
+      #expect(try String(contentsOfFile: file, encoding: .utf8) == whole)
     }
   }
 

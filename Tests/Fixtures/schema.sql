@@ -170,7 +170,7 @@ CREATE TABLE jobs.grid (
     submitted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     paused_at timestamp with time zone,
     class_names jsonb,
-    CONSTRAINT grid_class_names_check CHECK (((jsonb_typeof(class_names) = 'object'::text) AND (octet_length((class_names)::text) <= 4194304))),
+    CONSTRAINT grid_class_names_check CHECK ((jsonb_typeof(class_names) = 'object'::text)),
     CONSTRAINT grid_name_is_short CHECK ((octet_length((name)::text) <= 100))
 );
 COMMENT ON COLUMN jobs.grid.class_names IS 'Names of the classes of each data set, in the order of the network''s outputs, by the data set''s digest; null where the submission gave none.';

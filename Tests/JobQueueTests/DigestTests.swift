@@ -282,6 +282,10 @@ import Values
       """, "other samples than those of the same data"
     ),
     (
+      "update jobs.stage set parent_id = 1000000 where parent_id is not null",
+      "whose parent does not exist"
+    ),
+    (
       "update jobs.stage set start_samples = 32 where parent_id is not null", "does not begin where"
     ),
     (

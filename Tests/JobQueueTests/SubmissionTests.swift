@@ -1,3 +1,4 @@
+import Datasets
 import Experiments
 import JobQueue
 import Postgres
@@ -38,6 +39,25 @@ import Values
         (stage.spec, stage.law) = (spec.digest, law.json)
         return stage
       }, seeds: seeds)
+  }
+
+  /// Names are for reports: no grid is refused for what its classes are called.
+  @Test(arguments: [
+    (["a", "b\tc"], true), (["a\0b", "c"], false),
+    ([String(repeating: "x", count: 1 << 20), "c"], false),
+  ])
+  func namesOfClassesAreKeptWhereTheyCanBe(names: [String], areKept: Bool) async throws {
+    let plan = try Plan(Grid(document: smallGrid("g"))) { dataset throws(InvalidDocument) in
+      var facts = dataset.publishedFacts
+      facts?.classNames = names
+      guard let facts else { throw InvalidDocument([]) }
+      return facts
+    }
+    try await queue.submit(plan)
+    let kept = try await queue.value(
+      "select class_names -> (select digest from report.dataset) from report.submission")
+    #expect(
+      try kept.map { try JSON(parsing: $0) } == (areKept ? .array(names.map(JSON.string)) : nil))
   }
 
   @Test func seedsHaveStagesOfTheirOwnAndTheirSpecInCommon() async throws {

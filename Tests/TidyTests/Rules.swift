@@ -21,7 +21,7 @@ enum Rules {
       let end = String(match.1) + "}"
       // A requirement of a protocol has no end of its own: the protocol's comes first.
       let after = lines[(start + 1)...].firstIndex {
-        $0.hasPrefix(end) || ($0.first.map { $0 != " " } ?? false && !match.1.isEmpty)
+        $0.hasPrefix(end) || $0.hasPrefix("}")
       }
       let isEnded = after.map { lines[$0].hasPrefix(end) } ?? false
       let length = isEnded ? (after ?? start) - start + 1 : 1

@@ -119,7 +119,7 @@ import Worker
     #expect(
       try await queue.value(
         "select count(*) from jobs.attempt where outcome not in ('cancelled', 'finished')") == "0")
-    // Its number stays where it was when the queue gave it up.
+    // No checkpoint was registered after the queue had ended the attempt.
     #expect(
       try await queue.value(
         "select count(*) from jobs.checkpoint c join jobs.attempt a on a.stage_id = c.stage_id "

@@ -1,6 +1,6 @@
 -- Reports name the classes, as the submission's jobctl read them with the data.
 alter table jobs.grid add column class_names jsonb
-  check (jsonb_typeof(class_names) = 'object' and octet_length(class_names::text) <= 4194304);
+  check (jsonb_typeof(class_names) = 'object');
 comment on column jobs.grid.class_names is
   'Names of the classes of each data set, in the order of the network''s outputs, by the data '
   'set''s digest; null where the submission gave none.';

@@ -10,6 +10,8 @@ import Worker
 final class ScriptedBackend: TrainingBackend {
   enum Script: Sendable, Equatable {
     case trains
+    /// At the end it tests until it has been asked for a checkpoint.
+    case isCheckpointedInItsTest
     /// At this share of the stage, in its first attempt.
     case fails, diverges, cannotRead
     case lacksData, isOfAnotherVersion
@@ -70,7 +72,21 @@ final class ScriptedBackend: TrainingBackend {
         state.update(batch)
         report(state, batch, attempt)
       }
+      if backend.script == .isCheckpointedInItsTest { test(state, draft(), attempt) }
       return .finished(draft())
+    }
+
+    /// The state of a test is not that of the end, at the same sample.
+    private func test(_ state: State, _ draft: CheckpointDraft, _ attempt: AttemptCalls) {
+      var untested = state
+      untested.value += 1
+      while true {
+        switch attempt.directive() {
+        case .proceed: Thread.sleep(forTimeInterval: 0.005)
+        case .checkpoint: return attempt.report(.checkpoint(untested.draft(updates: draft.updates)))
+        case .drain, .abandon: return
+        }
+      }
     }
 
     private func report(_ state: State, _ batch: Int, _ attempt: AttemptCalls) {

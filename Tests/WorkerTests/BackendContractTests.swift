@@ -80,7 +80,7 @@ import Worker
     async let running: Void = worker.run()
     // A file that was replaced is damaged, and would be trained again without an end.
     try await queue.until(
-      "select bool_and(state = 'finished') or exists (select from jobs.attempt "
+      "select bool_and(state = 'done') or exists (select from jobs.attempt "
         + "where outcome = 'damaged') from jobs.stage")
     worker.drain()
     try await running

@@ -46,6 +46,7 @@ let package = Package(
     // C: vectorized kernels, and the libraries of the system.
     .target(name: "CKernels"),
     .target(name: "CPictures", dependencies: ["CJPEG", "CKernels", "CSpng"]),
+    .target(name: "CSupervisor"),
     .target(name: "CTables"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
@@ -101,12 +102,17 @@ let package = Package(
     // The HTTP server of the health port.
     module("HTTP", ["CMicroHTTPD"]),
 
+    // Programs of users' own.
+    module(
+      "Trainers",
+      ["CSupervisor", "CZip", "Experiments", "Host", "Training", "Values", subprocess, system]),
+
     // Where the columns meet.
     module(
       "Worker",
       [
         "Checkpoints", "Datasets", "Experiments", "Host", "JobQueue", "Postgres", "Tensors",
-        "Training", "Values", logging,
+        "Trainers", "Training", "Values", logging,
       ]),
 
     // The door.
@@ -114,7 +120,7 @@ let package = Package(
       "jobctl",
       [
         "Checkpoints", "Datasets", "Experiments", "HTTP", "Host", "JobQueue", "Postgres",
-        "Reports", "Tables", "Training", "Values", "Worker", argumentParser, logging,
+        "Reports", "Tables", "Trainers", "Training", "Values", "Worker", argumentParser, logging,
       ]),
 
     // Never shipped.
@@ -162,6 +168,7 @@ let package = Package(
       "Reports",
       ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "Tables", "Values"]),
     tests("Tables", ["Tables", "Values"]),
+    tests("Trainers", ["Experiments", "Trainers", "Training", "Values"]),
     tests("Statistics", ["Statistics"]),
     tests("Tidy", []),
     tests("fuzz", ["fuzz", subprocess, system]),

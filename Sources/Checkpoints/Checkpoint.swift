@@ -6,8 +6,15 @@ package struct Checkpoint: Sendable, Equatable {
   package enum Element: String, Sendable {
     case float32 = "F32"
     case float64 = "F64"
+    case bytes = "U8"
 
-    var width: Int { self == .float32 ? 4 : 8 }
+    var width: Int {
+      switch self {
+      case .float64: 8
+      case .float32: 4
+      case .bytes: 1
+      }
+    }
   }
 
   package struct NamedArray: Sendable, Equatable {
@@ -31,6 +38,13 @@ package struct Checkpoint: Sendable, Equatable {
       shape = [doubles.count]
       element = .float64
       bytes = doubles.withUnsafeBytes { Array($0) }
+    }
+
+    package init(_ name: String, bytes: [UInt8]) {
+      self.name = name
+      shape = [bytes.count]
+      element = .bytes
+      self.bytes = bytes
     }
 
     init(_ name: String, element: Element, shape: [Int], bytes: [UInt8]) {
@@ -94,7 +108,9 @@ package struct Checkpoint: Sendable, Equatable {
 
   /// Wide elements first: every array is then aligned to its element.
   private var ordered: [NamedArray] {
-    arrays.filter { $0.element == .float64 } + arrays.filter { $0.element == .float32 }
+    [Element.float64, .float32, .bytes].flatMap { element in
+      arrays.filter { $0.element == element }
+    }
   }
 
   private func header(_ ordered: [NamedArray]) -> [UInt8] {

@@ -14,7 +14,7 @@ extension DatasetVocabulary {
     IDXFolder(),
     Table(),
     SyntheticData(),
-  ])
+  ], ofTrainers: [FileSet()])
 }
 
 package protocol DatasetKind: DatasetDescription {
@@ -27,6 +27,9 @@ package protocol DatasetKind: DatasetDescription {
   func load(
     _ spec: DatasetSpec, digest: String?, from folders: DataFolders
   ) throws(DatasetError) -> Dataset
+
+  /// What planning needs to know, from the files.
+  func facts(of spec: DatasetSpec, in folders: DataFolders) throws(DatasetError) -> DatasetFacts
 
   /// Names of the classes of a set whose facts are published; nil where they have none.
   func classNames(of files: [String]) -> [String]?
@@ -60,6 +63,12 @@ package struct DamagedFile: Sendable, Equatable {
 }
 
 extension DatasetKind {
+  package func facts(
+    of spec: DatasetSpec, in folders: DataFolders
+  ) throws(DatasetError) -> DatasetFacts {
+    try Dataset.load(spec, from: folders).facts
+  }
+
   package func classNames(of files: [String]) -> [String]? { nil }
 
   package func damagedFiles(
@@ -72,7 +81,7 @@ extension DatasetKind {
     let files = try files(of: spec, in: folders)
     let known = published(spec)?.digest ?? KeptFacts(of: spec, in: folders)?.facts.digest
     guard let known else { return nil }
-    let found = try load(spec.samplesAlone, digest: nil, from: folders).facts.digest
+    let found = try facts(of: spec.samplesAlone, in: folders).digest
     guard let found, known != found else { return [] }
     return files.map {
       DamagedFile(

@@ -84,7 +84,7 @@ extension DatasetSpec {
       if let kept, kept.areOf(files) { return kept.facts }
       let stamps = KeptFacts.stamps(files)
       // The plan says by itself where too many samples are held out.
-      let facts = try Dataset.load(samplesAlone, from: folders).facts
+      let facts = try reader.facts(of: samplesAlone, in: folders)
       if !isMadeUp { KeptFacts.keep(facts, of: self, stamps, in: folders) }
       return facts
     } catch {
@@ -116,4 +116,10 @@ extension Grid {
 
 extension TrainingSpec {
   package init(_ document: JSON) throws(InvalidDocument) { try self.init(document, .all) }
+}
+
+extension TrainerSpec {
+  package init(_ document: JSON) throws(InvalidDocument) {
+    try self.init(document, DatasetVocabulary.all.ofTrainers)
+  }
 }

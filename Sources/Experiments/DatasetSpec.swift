@@ -134,8 +134,16 @@ extension DatasetDescription {
 /// The kinds of data sets that a program knows.
 package struct DatasetVocabulary: Sendable {
   private let kinds: [any DatasetDescription]
+  private let kindsOfTrainers: [any DatasetDescription]
 
-  package init(_ kinds: [any DatasetDescription]) { self.kinds = kinds }
+  /// `kindsOfTrainers` are of data that only a user's own program reads: no grid file names them.
+  package init(
+    _ kinds: [any DatasetDescription], ofTrainers kindsOfTrainers: [any DatasetDescription] = []
+  ) {
+    (self.kinds, self.kindsOfTrainers) = (kinds, kindsOfTrainers)
+  }
+
+  package var ofTrainers: DatasetVocabulary { DatasetVocabulary(kindsOfTrainers) }
 
   package var names: [String] { kinds.map(\.name) }
 
@@ -187,6 +195,9 @@ package struct DatasetVocabulary: Sendable {
 
   /// Reads a description from outside: its shape is checked first.
   package func spec(of node: JSON) throws(InvalidDocument) -> DatasetSpec {
+    if let name = node["name"]?.stringValue, ofTrainers.names.contains(name) {
+      return try ofTrainers.spec(of: node)
+    }
     var problems: [Problem] = []
     shape.check(node, at: "dataset", into: &problems)
     guard problems.isEmpty, let spec = read(node, at: "dataset", problems: &problems),

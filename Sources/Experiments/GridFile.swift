@@ -160,9 +160,10 @@ extension Grid {
     // Sizes that the data set does not have may be beyond arithmetic.
     if let spec, broken.isDisjoint(with: ["dataset", "epochs", "batch", "optimizer", "schedule"]),
       !found.contains(where: { $0.section == "dataset" }),
-      let facts = spec.training.dataset.publishedFacts
+      let samples = spec.training.trainer?.samplesPerEpoch
+        ?? spec.training.dataset.publishedFacts?.train
     {
-      _ = spec.phases(samples: facts.train, problems: &found)
+      _ = spec.phases(samples: samples, problems: &found)
     }
     // An axis may supply what the document lacks: only what is there is judged.
     return found.filter { !broken.contains($0.section) && document[$0.section] != nil }
@@ -200,6 +201,7 @@ extension Grid {
       let setting = Setting.name(labels)
       names.add(Setting.runName(setting, seed: longestSeed))
       shape.check(node, at: "", into: &problems)
+      RunSpec.checkParts(node, datasets, problems: &problems)
       if problems.isEmpty, let spec = RunSpec(node, datasets, problems: &problems) {
         settings.append(Setting(labels: labels, spec: spec))
       }

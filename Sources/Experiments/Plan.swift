@@ -31,7 +31,10 @@ package struct Stage: Hashable, Sendable {
 
 package struct PlannedSetting: Sendable {
   package var setting: Setting
-  package var facts: DatasetFacts
+  /// What is known of its data; nil of a trainer's.
+  package var facts: DatasetFacts?
+  /// Training samples of an epoch (N).
+  package var samplesPerEpoch: Int
   /// Indices into the plan's `stages`, in order.
   package var stages: [Int]
 }
@@ -40,7 +43,7 @@ package struct PlannedStage: Sendable {
   package var stage: Stage
   /// Index of the stage before, which the same seed trains.
   package var parent: Int?
-  package var spec: TrainingSpec
+  package var spec: StageSpec
   /// The probe of the first setting that asks for one.
   package var probe: GradientProbe?
   /// The first setting that it belongs to.
@@ -94,38 +97,53 @@ package struct Plan: Sendable {
 
 extension Plan {
   /// Plans a grid. `facts` says what is known of a data set, or throws what must be said about it.
+  /// `digests` are of the folders of code and the lock files of trainers.
   package init(
-    _ grid: Grid, facts: (DatasetSpec) throws(InvalidDocument) -> DatasetFacts
+    _ grid: Grid, digests: [TrainerFiles: TrainerDigests] = [:],
+    facts: (DatasetSpec) throws(InvalidDocument) -> DatasetFacts
   ) throws(InvalidDocument) {
     self.grid = grid
     var known: [DatasetSpec: DatasetFacts] = [:]
     var found = RunProblems()
-    var prepared: [(setting: Setting, facts: DatasetFacts, phases: [Phase])] = []
+    var prepared: [(planned: PlannedSetting, phases: [Phase])] = []
     for var setting in grid.settings {
       let dataset = setting.spec.training.dataset
       // The same files, whatever is held out of them or done to their pictures.
       let data = dataset.samplesAlone
       if known[data] == nil { known[data] = try facts(data) }
       guard let fact = known[data] else { continue }
-      setting.spec.training.datasetDigest = fact.digest
       var problems: [Problem] = []
-      let n = setting.spec.training.samplesPerEpoch(of: fact)
-      if let problem = setting.spec.training.problem(with: fact) {
-        problems.append(problem)
-      } else {
-        let phases = setting.spec.phases(samples: n, problems: &problems)
-        prepared.append((setting, fact, phases))
+      var planned: PlannedSetting
+      switch setting.spec.training {
+      case .native(var spec):
+        spec.datasetDigest = fact.digest
+        setting.spec.training = .native(spec)
+        if let problem = spec.problem(with: fact) { problems.append(problem) }
+        planned = PlannedSetting(
+          setting: setting, facts: fact, samplesPerEpoch: spec.samplesPerEpoch(of: fact), stages: [])
+      case .external(var spec):
+        spec.datasetDigest = fact.digest
+        let known = digests[spec.files]
+        (spec.code, spec.lock) = (known?.code, known?.lock)
+        setting.spec.training = .external(spec)
+        planned = PlannedSetting(
+          setting: setting, facts: nil, samplesPerEpoch: spec.samplesPerEpoch, stages: [])
+      }
+      if problems.isEmpty {
+        let phases = setting.spec.phases(samples: planned.samplesPerEpoch, problems: &problems)
+        prepared.append((planned, phases))
       }
       found.add(
         problems, of: Setting.runName(setting.name, seed: String(grid.seeds[0])), grid.seeds.count)
     }
     try found.throwIfAny(of: grid.runCount)
     var cutter = StageCutter(owner: grid.sharesStages ? nil : grid.name)
-    for (setting, _, phases) in prepared { cutter.note(setting, phases) }
+    for (planned, phases) in prepared { cutter.note(planned.setting, phases) }
     settings = prepared.enumerated().map { index, entry in
-      let n = entry.setting.spec.training.samplesPerEpoch(of: entry.facts)
-      let stages = cutter.stages(of: entry.setting, index, entry.phases, samplesPerEpoch: n)
-      return PlannedSetting(setting: entry.setting, facts: entry.facts, stages: stages)
+      var planned = entry.planned
+      planned.stages = cutter.stages(
+        of: planned.setting, index, entry.phases, samplesPerEpoch: planned.samplesPerEpoch)
+      return planned
     }
     stages = cutter.stages
     let updates = settings.reduce(0.0) { sum, setting in
@@ -173,7 +191,7 @@ private struct StageCutter {
 
   private func edges(_ setting: Setting, _ phases: [Phase]) -> [Edge] {
     var path =
-      setting.spec.training.content.json.encoded(sorted: true)
+      setting.spec.training.content.encoded(sorted: true)
       + (owner(setting).map { "|\($0)" } ?? "")
     return phases.map { phase in
       let law = phase.law.identity.encoded(sorted: true)
@@ -210,7 +228,7 @@ private struct StageCutter {
           continue
         }
         let identity = StageIdentity(
-          spec: spec.content.json, laws: laws + [(phase.law, end)], owner: owner(setting))
+          spec.backend, spec: spec.content, laws: laws + [(phase.law, end)], owner: owner(setting))
         let stage = Stage(
           law: phase.law, start: start, end: end, startUpdates: startUpdates,
           samplesPerEpoch: samplesPerEpoch, ghost: min(spec.ghost, phase.law.batch))

@@ -4,7 +4,7 @@ import Values
 
 extension Plan {
   /// docs/JSON.md, format 1. `cost` says what a run takes: it is known to whoever knows networks.
-  package func json(cost: (TrainingSpec, DatasetFacts) -> [JSON.Member]) -> JSON {
+  package func json(cost: (PlannedSetting) -> [JSON.Member]) -> JSON {
     let totals = totals
     return [
       "format": 1, "grid": .string(grid.name),
@@ -16,7 +16,7 @@ extension Plan {
             [
               .init("updates", .integer(stages.reduce(0) { $0 + $1.updates })),
               .init("epochs", .real(stages.reduce(0) { $0 + $1.epochs })),
-            ] + cost(spec, planned.facts)
+            ] + cost(planned)
           return grid.seeds.map { seed -> JSON in
             let name = Setting.runName(planned.setting.name, seed: String(seed))
             let stages = planned.stages.map { index -> JSON in

@@ -15,11 +15,13 @@ package struct StageIdentity: Hashable, Sendable {
   /// `spec` is a training spec's document without the path of a file (`TrainingSpec.content`); `laws`
   /// lead from sample 0 to the stage's end, each with the sample clock at its own end. Stages with an
   /// owner are shared with no other run.
-  package init(spec: JSON, laws: [(law: Law, until: Int)], owner: String? = nil) {
+  package init(
+    _ backend: Backend = .native, spec: JSON, laws: [(law: Law, until: Int)], owner: String? = nil
+  ) {
     var members: [JSON.Member] = [
-      .init("numerics_version", .integer(numericsVersion)),
-      .init("backend", .string(Backend.native.rawValue)),
-      .init("preparation", .integer(preparationVersion)),
+      .init("numerics_version", .integer(backend.numericsVersion)),
+      .init("backend", .string(backend.rawValue)),
+      .init("preparation", .integer(backend.preparation)),
       .init("training", spec.setting(["seed"], to: .number(StageIdentity.place))),
       .init(
         "laws",

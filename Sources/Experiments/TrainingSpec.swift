@@ -137,4 +137,25 @@ package let preparationVersion = 1
 package enum Backend: String, Sendable {
   /// This program's own engine.
   case native
+  /// A program of the user's own.
+  case external
+
+  /// Raised whenever what it computes changes: in the digest of its stages, and matched at claim.
+  package var numericsVersion: Int {
+    switch self {
+    case .native: Experiments.numericsVersion
+    case .external: TrainerSpec.contractVersion
+    }
+  }
+
+  /// As claims name it: 'native 5 1'.
+  package var versioned: String { "\(rawValue) \(numericsVersion) \(preparation)" }
+
+  /// Raised whenever the numbers change that data become; likewise.
+  package var preparation: Int {
+    switch self {
+    case .native: preparationVersion
+    case .external: 0
+    }
+  }
 }

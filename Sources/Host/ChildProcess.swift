@@ -12,13 +12,11 @@ package enum ChildProcess {
     package let output: String
   }
 
-  /// A program that prints more than this fails.
-  private static let mostOutput = 1 << 16
-
-  /// Its input is empty. `environment` and `folder` are this process's own where they are nil.
+  /// Its input is empty. `environment` and `folder` are this process's own where they are nil. A program
+  /// that prints more bytes than `mostOutput` fails.
   package static func run(
     _ program: String, _ arguments: [String], environment: [String: String]? = nil,
-    in folder: String? = nil
+    in folder: String? = nil, mostOutput: Int = 1 << 16
   ) async throws -> Ended {
     let variables = environment.map { environment in
       environment.reduce(into: [Environment.Key: String]()) {

@@ -261,6 +261,23 @@ package struct Contradiction: TypedRow {
   package init() {}
 }
 
+/// The end of what an attempt's program has written.
+package struct AttemptLog: TypedRow {
+  private var stage = 0
+  private var attempt = 0
+  package private(set) var outcome: String?
+  package private(set) var text: String?
+
+  package var lease: Lease { Lease(stage: stage, attempt: attempt) }
+
+  package static let sqlName = "report.log_of_run"
+  package static let columns: [Column<AttemptLog>] = [
+    .init("stage", \.stage), .init("attempt", \.attempt, type: "integer"),
+    .init("outcome", \.outcome), .init("log", \.text),
+  ]
+  package init() {}
+}
+
 /// A stage as `jobctl show` has it.
 package struct StageListing: TypedRow {
   package private(set) var digest = ""

@@ -119,6 +119,19 @@ extension JobQueue {
       RunCheckpoint.self, from: "report.run_checkpoint($1, $2)", [.integer(grid), .text(run)])
   }
 
+  /// What the trainer of a run has written, attempt by attempt.
+  package func logs(ofRun run: String, grid: Int) async throws -> [AttemptLog] {
+    try await rows(
+      AttemptLog.self, from: "report.log_of_run($1, $2)", [.integer(grid), .text(run)])
+  }
+
+  /// True if nothing more will be trained of a run as it is.
+  package func isOver(run: String, grid: Int) async throws -> Bool {
+    let states = try await database.query(
+      "select state from report.run where grid_id = $1 and run = $2", [.integer(grid), .text(run)])
+    return !["waiting", "running"].contains(states.single ?? "")
+  }
+
   /// A run's stages, in their order.
   package func stages(ofRun run: Int) async throws -> [StageListing] {
     try await rows(

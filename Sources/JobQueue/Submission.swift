@@ -1,4 +1,5 @@
 import Experiments
+import Foundation
 import Postgres
 import Values
 
@@ -13,6 +14,8 @@ package struct Submission: Sendable {
   package var settings: [SubmittedSetting]
   package var stages: [SubmittedStage]
   package var seeds: [Int]
+  /// Packed folders of code that its trainers have.
+  package var code: [[UInt8]] = []
 
   package init(
     header: JSON, specs: [SubmittedSpec], settings: [SubmittedSetting], stages: [SubmittedStage],
@@ -36,6 +39,11 @@ package struct Submission: Sendable {
 
   /// Sends it on a connection that has a transaction open, and gives the queue's answer.
   package func send(on connection: isolated Connection) throws(PostgresError) -> String? {
+    for archive in code {
+      try connection.query(
+        "select api.store_code(decode($1, 'base64'))",
+        [.text(Data(archive).base64EncodedString())])
+    }
     try connection.query("select api.open_submission($1)", [.text(header.encoded())])
     try copy(specs, on: connection)
     try copy(settings, on: connection)
@@ -63,12 +71,10 @@ package struct Submission: Sendable {
 
 extension Submission {
   /// `memory` says what a run takes: it is known to whoever knows networks.
-  package init(
-    _ plan: Plan, priority: Int?, memory: (TrainingSpec, DatasetFacts) -> Int
-  ) {
+  package init(_ plan: Plan, priority: Int?, memory: (PlannedSetting) -> Int) {
     let grid = plan.grid
-    var specDigests: [TrainingSpec: String] = [:]
-    var memoryBytes: [TrainingSpec: Int] = [:]
+    var specDigests: [StageSpec: String] = [:]
+    var memoryBytes: [StageSpec: Int] = [:]
     var specs: [SubmittedSpec] = []
     var datasets: [String: JSON] = [:]
     var namesLeft = Submission.mostNames
@@ -77,10 +83,10 @@ extension Submission {
       guard specDigests[spec] == nil else { continue }
       let submitted = SubmittedSpec(spec.json)
       specDigests[spec] = submitted.digest
-      memoryBytes[spec] = memory(spec, planned.facts)
+      memoryBytes[spec] = memory(planned)
       specs.append(submitted)
       if let data = spec.datasetDigest, datasets[data] == nil {
-        let names = Submission.classNames(planned.facts.classNames, atMost: &namesLeft)
+        let names = Submission.classNames(planned.facts?.classNames, atMost: &namesLeft)
         datasets[data] = [
           "digest": .string(data), "description": spec.dataset.json, "class_names": names,
         ]
@@ -133,8 +139,8 @@ extension Plan {
     row.schedule = setting.spec.schedule.name.rawValue
     row.optimizer = training.optimizer.name.rawValue
     row.variant = setting.variant
-    row.classes = planned.facts.classes
-    row.samplesPerEpoch = planned.facts.train - training.dataset.validation
+    row.classes = planned.facts?.classes
+    row.samplesPerEpoch = planned.samplesPerEpoch
     row.chain = planned.stages
     return row
   }

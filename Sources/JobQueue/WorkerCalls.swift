@@ -1,4 +1,5 @@
 import Experiments
+import Foundation
 import Postgres
 import Values
 
@@ -38,6 +39,15 @@ extension JobQueue {
     _ = try await database.query(
       "select api.note_missing_data($1, $2)", [.integer(worker), missing.parameter],
       timeout: .seconds(30))
+  }
+
+  /// A packed folder of code; nil where the queue has none of this digest.
+  package func code(_ digest: String) async throws -> [UInt8]? {
+    let text = try await database.query(
+      "select translate(encode(api.code($1), 'base64'), E'\\n', '')", [.text(digest)],
+      timeout: .seconds(60)
+    ).single
+    return text.flatMap { Data(base64Encoded: $0) }.map { [UInt8]($0) }
   }
 
   package func claim(_ request: ClaimRequest, lease: Duration) async throws -> Claims {

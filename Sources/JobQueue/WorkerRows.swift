@@ -49,8 +49,7 @@ package struct ClaimRequest: TypedRow {
   /// Digests of the data sets that it can open.
   package var datasets: [String] = []
   package var stores: [String] = []
-  package var numericsVersion = Experiments.numericsVersion
-  package var preparation = preparationVersion
+  /// Each with the versions that its stages' digests have (`Backend.versioned`).
   package var backends: [String] = []
   /// Bytes that it may use for each stage.
   package var memory = Int.max
@@ -65,8 +64,7 @@ package struct ClaimRequest: TypedRow {
   package static let columns: [Column<ClaimRequest>] = [
     .init("worker", \.worker), .init("slots", \.slots, type: "integer"),
     .init("datasets", \.datasets), .init("stores", \.stores),
-    .init("numerics_version", \.numericsVersion, type: "integer"),
-    .init("preparation", \.preparation, type: "integer"), .init("backends", \.backends),
+    .init("backends", \.backends),
     .init("memory_bytes", \.memory), .init("grid", \.grid),
     .init("threads", \.threads, type: "integer"), .init("fingerprint", \.fingerprint),
     .init("excluded_stages", \.excludedStages),
@@ -76,7 +74,7 @@ package struct ClaimRequest: TypedRow {
 
   package init(
     worker: Int, slots: Int, datasets: [String], stores: [String], memory: Int, grid: String?,
-    threads: Int, fingerprint: String, backends: [String] = [Backend.native.rawValue]
+    threads: Int, fingerprint: String, backends: [String] = [Backend.native.versioned]
   ) {
     self.backends = backends
     self.worker = worker
@@ -103,6 +101,8 @@ package struct ProgressRow: TypedRow {
   package var peakMemoryBytes: Int?
   /// The reason why the stage does not go on; nil while it does.
   package var reason: String?
+  /// The end of what its program has written.
+  package var log: String?
 
   package static let sqlName = "api.progress"
   package static let columns: [Column<ProgressRow>] = [
@@ -110,6 +110,7 @@ package struct ProgressRow: TypedRow {
     .init("core_seconds", \.coreSeconds), .init("samples_per_second", \.samplesPerSecond),
     .init("threads", \.threads, type: "integer"),
     .init("peak_memory_bytes", \.peakMemoryBytes), .init("reason", \.reason),
+    .init("log", \.log),
   ]
 
   package init() {}
@@ -211,6 +212,8 @@ package struct MeasurementRow: TypedRow {
   package var gradientEstimates: Int?
   package var gradientProbes: Int?
   package var probeSeconds: Double?
+  /// What else a trainer has measured, by name.
+  package var numbers: JSON?
 
   package static let sqlName = "api.measurement"
   package static let columns: [Column<MeasurementRow>] = [
@@ -225,7 +228,7 @@ package struct MeasurementRow: TypedRow {
     .init("peak_memory_bytes", \.peakMemoryBytes), .init("gradient_square", \.gradientSquare),
     .init("gradient_variance", \.gradientVariance),
     .init("gradient_estimates", \.gradientEstimates), .init("gradient_probes", \.gradientProbes),
-    .init("probe_seconds", \.probeSeconds),
+    .init("probe_seconds", \.probeSeconds), .init("numbers", \.numbers),
   ]
 
   package init() {}

@@ -9,7 +9,20 @@ package struct RunCost: Sendable, Equatable {
   /// Highest resident memory of a worker that trains the run alone.
   package var memoryBytes: Int
   /// The checkpoint at the end of a stage.
-  package var checkpointBytes: Int
+  /// Nil of a trainer's, which jobctl does not know.
+  package var checkpointBytes: Int?
+}
+
+extension PlannedSetting {
+  package func cost(threads: Int) -> RunCost {
+    switch setting.spec.training {
+    case .native(let spec):
+      guard let facts else { preconditionFailure("a setting of the engine has data") }
+      return spec.cost(facts, threads: threads)
+    case .external(let spec):
+      return RunCost(memoryBytes: spec.resources.memoryBytes, checkpointBytes: nil)
+    }
+  }
 }
 
 extension TrainingSpec {

@@ -46,7 +46,7 @@ package indirect enum Shape: Sendable {
 package struct ObjectShape: Sendable {
   package struct Field: Sendable {
     package let key: String
-    let shape: Shape
+    package let shape: Shape
     let isRequired: Bool
     let doc: String
 
@@ -267,6 +267,8 @@ extension Shape {
   /// The shape at a dotted path below this one, or the keys that are allowed where the path leaves it.
   package func shape(at path: ArraySlice<String>) -> Result<Shape, UnknownPath> {
     guard let key = path.first else { return .success(self) }
+    if case .anything = self { return .success(self) }
+    if case .map(let item, _) = self { return item.shape(at: path.dropFirst()) }
     let objects = objectShapes
     for object in objects {
       if let field = object[key] { return field.shape.shape(at: path.dropFirst()) }

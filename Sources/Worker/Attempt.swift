@@ -37,8 +37,10 @@ struct Attempt: Sendable {
   private enum Ending: Sendable {
     case finished(CheckpointRow)
     case drained(CheckpointRow)
+    case stopped
     case abandoned
     case diverged(String)
+    case crashed(String, hasProgressed: Bool)
     /// The store could not take the checkpoint.
     case unwritten(String)
     /// With a checkpoint of the moment before where there was room.
@@ -99,6 +101,7 @@ struct Attempt: Sendable {
     case .missingData(let digest, _):
       lacks(digest)
       return try await holdBack(reason)
+    case .unavailable: return try await holdBack(reason, delay: Attempt.absentStoreDelay)
     case .anotherVersion:
       return try await holdBack(reason, delay: cannotRead(claimed.lease.stage))
     case .unsound:
@@ -183,7 +186,14 @@ struct Attempt: Sendable {
       _ = try await queue.release(
         claimed.lease, reason: "drained", delay: nil, progress: progress())
       return .drained(samples: checkpoint.samples)
+    case .stopped: return try await holdBack("drained")
     case .abandoned: return .abandoned
+    case .crashed(let reason, let hasProgressed):
+      // What was trained since the attempt before is kept, so this comes to an end.
+      if hasProgressed { return try await holdBack(reason, delay: .seconds(1)) }
+      _ = try await queue.fail(
+        claimed.lease, reason: reason, permanent: false, progress: progress())
+      return .failed(reason)
     case .diverged(let reason):
       _ = try await queue.diverge(
         claimed.lease, reason: reason, measurements: measurements, progress: progress())
@@ -245,6 +255,7 @@ struct Attempt: Sendable {
             news(.progressed(claimed, progress))
           case .measured(let measurement): tell(.measured(measurement))
           case .checkpoint(let draft): writer.write(draft)
+          case .wrote(let text): control.note(log: text)
           }
         }))
     // The queue hears of a checkpoint that is being written before it hears of the end.
@@ -257,8 +268,11 @@ struct Attempt: Sendable {
     switch ending {
     case .finished(let draft): finish(draft)
     case .drained(let draft): drain(draft)
+    case .stopped: .stopped
     case .abandoned: .abandoned
     case .diverged(let reason): .diverged(reason)
+    case .crashed(let reason, let hasProgressed):
+      .crashed(reason, hasProgressed: hasProgressed)
     // Without room the stage goes on from the checkpoint before.
     case .unreadable(let digest, let reason, let draft):
       .unreadable(digest: digest, reason: reason, try? write(draft))
@@ -306,7 +320,7 @@ struct Attempt: Sendable {
     let name = CheckpointRow.fileName(
       of: claimed.lease,
       draft.label + (number.map { "-\($0)" } ?? "") + StoreEntry.ending)
-    let (checkpoint, parametersDigest) = draft.seal()
+    let (checkpoint, parametersDigest) = try draft.seal()
     let written = try store.write(checkpoint, as: name)
     return CheckpointRow(
       store: store.id, file: written.file, samples: draft.samples, updates: draft.updates,

@@ -14,6 +14,7 @@ struct NativeBackend: TrainingBackend {
   let slots: Int
 
   let name = Backend.native.rawValue
+  let versioned = Backend.native.versioned
 
   func prepare(_ stage: ClaimedStage) async throws(StageRefusal) -> any PreparedStage {
     let work = try StageWork(stage)

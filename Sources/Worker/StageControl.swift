@@ -13,6 +13,7 @@ final class StageControl: Sendable {
     var holdsUntil: ContinuousClock.Instant
     var progress: StageProgress?
     var waitsFor: String?
+    var log: String?
   }
 
   private let state: Mutex<State>
@@ -23,14 +24,18 @@ final class StageControl: Sendable {
 
   func note(_ progress: StageProgress) { state.withLock { $0.progress = progress } }
 
+  /// Notes the end of what the stage's program has written.
+  func note(log: String) { state.withLock { $0.log = log } }
+
   /// Notes what keeps the stage from going on, which `jobctl status` shows; nil where nothing does.
   func waits(for reason: String?) { state.withLock { $0.waitsFor = reason } }
 
   /// The queue is told this with every heartbeat.
   var row: ProgressRow {
-    let (progress, reason) = state.withLock { ($0.progress, $0.waitsFor) }
+    let (progress, reason, log) = state.withLock { ($0.progress, $0.waitsFor, $0.log) }
     var row = progress.map { ProgressRow($0) } ?? ProgressRow()
     row.reason = reason
+    row.log = log
     return row
   }
 

@@ -9,6 +9,9 @@ package protocol TrainingBackend: Sendable {
   /// The name that the digests of its stages hold. A worker claims stages of the backends that it has.
   var name: String { get }
 
+  /// The name, with the versions that the digests hold of what it computes (`Backend.versioned`).
+  var versioned: String { get }
+
   /// Reads and checks a stage, and opens the data that it trains on.
   func prepare(_ stage: ClaimedStage) async throws(StageRefusal) -> any PreparedStage
 }
@@ -36,6 +39,8 @@ package enum StageEvent: Sendable {
   case measured(MeasurementRow)
   /// The answer to the directive `checkpoint`. Training goes on while it is written.
   case checkpoint(CheckpointDraft)
+  /// The end of what its program has written, where there is more of it.
+  case wrote(String)
 }
 
 /// A checkpoint that the attempt names, compresses, places and registers.
@@ -47,11 +52,15 @@ package struct CheckpointDraft: Sendable {
   package let label: String
   /// Gives the content of the file, and the digest of the parameters. The attempt calls it on any thread,
   /// and again if the file could not be written.
-  package let seal: @Sendable () -> (checkpoint: Checkpoint, parametersDigest: String)
+  package let seal: Seal
+
+  package typealias Seal = @Sendable () throws(CheckpointError) -> (
+    checkpoint: Checkpoint, parametersDigest: String
+  )
 
   package init(
     samples: Int, updates: Int, label: String,
-    seal: @escaping @Sendable () -> (checkpoint: Checkpoint, parametersDigest: String)
+    seal: @escaping Seal
   ) {
     (self.samples, self.updates, self.label) = (samples, updates, label)
     self.seal = seal
@@ -64,12 +73,17 @@ package enum StageEnding: Sendable {
   case finished(CheckpointDraft)
   /// The answer to the directive `drain`.
   case drained(CheckpointDraft)
+  /// It stopped and handed over nothing: the stage goes on from the checkpoint before.
+  case stopped
   /// The answer to the directive `abandon`.
   case abandoned
   /// A result, not a failure: the loss, a gradient or a statistic was no longer finite.
   case diverged(String)
   /// A file of the data could not be read; the draft is of the moment before.
   case unreadable(digest: String, reason: String, CheckpointDraft)
+  /// Its program ended too early; another attempt may be luckier. `hasProgressed` where a checkpoint of this
+  /// attempt keeps some of it.
+  case crashed(String, hasProgressed: Bool)
   /// The stage cannot be trained from what there is.
   case failed(String)
 }
@@ -78,6 +92,8 @@ package enum StageEnding: Sendable {
 package enum StageRefusal: Error, CustomStringConvertible {
   /// Files that are absent or damaged here may be whole later, or on another machine.
   case missingData(digest: String, reason: String)
+  /// Something is not there that may be in a moment.
+  case unavailable(String)
   /// Another version of jobctl planned the stage.
   case anotherVersion(String)
   /// No planner would have sent the stage: it fails.
@@ -85,7 +101,7 @@ package enum StageRefusal: Error, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .missingData(_, let reason): reason
+    case .missingData(_, let reason), .unavailable(let reason): reason
     case .anotherVersion(let reason):
       "this version of jobctl cannot read the stage (\(reason)); a worker of the version that "
         + "submitted it may, and jobctl cancel ends the runs that want it"

@@ -11,10 +11,13 @@ package struct WorkerOptions: Sendable {
   package var checkpoints: String
   package var dataFolders: DataFolders
   package var version: String
+  /// How programs of users' own run; nil: none do.
+  package var trainers: TrainerOptions?
 
   package init(
     slots: Int, threads: Int, grid: String?, untilEmpty: Bool, checkpointEvery: Duration,
-    checkpoints: String, dataFolders: DataFolders, version: String
+    checkpoints: String, dataFolders: DataFolders, version: String,
+    trainers: TrainerOptions? = nil
   ) {
     self.slots = slots
     self.threads = threads
@@ -24,5 +27,6 @@ package struct WorkerOptions: Sendable {
     self.checkpoints = checkpoints
     self.dataFolders = dataFolders
     self.version = version
+    self.trainers = trainers
   }
 }

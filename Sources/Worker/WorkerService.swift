@@ -60,8 +60,13 @@ package final class WorkerService: Sendable {
     heartbeatQueue = JobQueue(Database(target, logger: logger))
     shelf = DatasetShelf(folders: options.dataFolders, logger: logger)
     let native = NativeBackend(shelf: shelf, threads: options.threads, slots: options.slots)
+    let external = options.trainers.map { trainers in
+      ExternalBackend(
+        options: trainers, folders: options.dataFolders, logs: options.checkpoints + "/logs",
+        code: { [queue] in try await queue.code($0) }, logger: logger)
+    }
     backends = Dictionary(
-      ([native] + others).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+      ([native, external].compactMap { $0 as (any TrainingBackend)? } + others).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     var settings = settings ?? WorkerCore.Settings(slots: options.slots, threads: options.threads)
     settings.untilEmpty = options.untilEmpty
     self.settings = settings
@@ -347,7 +352,7 @@ package final class WorkerService: Sendable {
     var request = ClaimRequest(
       worker: number.load(ordering: .relaxed), slots: slots, datasets: datasets, stores: [store.id],
       memory: availableMemory() / slots, grid: options.grid, threads: options.threads,
-      fingerprint: fingerprint, backends: backends.keys.sorted())
+      fingerprint: fingerprint, backends: backends.values.map(\.versioned).sorted())
     request.excludedStages =
       unreadable.withLock { $0 }
       + setAside.withLock { stages in

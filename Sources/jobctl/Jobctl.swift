@@ -32,7 +32,8 @@ import Values
       WorkerCommand.self, WorkersCommand.self, ParkCommand.self, UnparkCommand.self,
       EventsCommand.self, CollectCommand.self, CheckCommand.self, DoctorCommand.self,
       ReportCommand.self, CheckpointCommand.self, PredictCommand.self, DatasetCommand.self,
-      LocalCommand.self, MigrateCommand.self, SchemaCommand.self,
+      LocalCommand.self, MigrateCommand.self, SchemaCommand.self, LogsCommand.self,
+      SuperviseCommand.self,
     ])
 
   static func main() async {

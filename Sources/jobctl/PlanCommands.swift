@@ -4,6 +4,7 @@ import Experiments
 import Foundation
 import JobQueue
 import Tables
+import Trainers
 import Training
 import Values
 
@@ -20,7 +21,13 @@ struct GridFileArgument: ParsableArguments {
     var description: String { reason }
   }
 
-  func plan() throws -> Plan {
+  /// A plan, and the code of its trainers.
+  struct Read {
+    let plan: Plan
+    let code: [[UInt8]]
+  }
+
+  private func contents() throws -> Data {
     let data: Data
     if file == "-" {
       data =
@@ -38,15 +45,29 @@ struct GridFileArgument: ParsableArguments {
     guard data.count <= GridFileArgument.sizeLimit else {
       throw Unreadable(reason: "\(file) is larger than \(GridFileArgument.sizeLimit) bytes")
     }
-    do throws(InvalidDocument) {
+    return data
+  }
+
+  func plan() async throws -> Read {
+    let data = try contents()
+    do {
       guard let text = String(validating: data, as: UTF8.self) else {
         throw InvalidDocument([Problem("", "it is not UTF-8 text")])
       }
-      let folders = DataFolders.ofProcess
-      return try Plan(Grid(parsing: text)) { dataset throws(InvalidDocument) in
-        try dataset.facts(from: folders)
+      let grid = try Grid(parsing: text)
+      // Beside the grid file, wherever the command is called.
+      let base = file == "-" ? "." : URL(filePath: file).deletingLastPathComponent().path
+      var folders: [TrainerFiles: CodeFolder] = [:]
+      for files in Set(grid.settings.compactMap { $0.spec.training.trainer?.files }) {
+        folders[files] = try await CodeFolder(files, base: base)
       }
-    } catch {
+      let data = DataFolders.ofProcess
+      let plan = try Plan(grid, digests: folders.mapValues(\.digests)) {
+        dataset throws(InvalidDocument) in
+        try dataset.facts(from: data)
+      }
+      return Read(plan: plan, code: folders.values.compactMap(\.archive))
+    } catch let error as InvalidDocument {
       let count = error.problems.count
       throw InvalidDocument(
         [Problem("", "\(file) has \(count) error\(count == 1 ? "" : "s"):")] + error.problems)
@@ -63,7 +84,10 @@ private final class Costs {
 
   private var known: [Key: RunCost] = [:]
 
-  func cost(_ spec: TrainingSpec, _ facts: DatasetFacts) -> RunCost {
+  func cost(_ planned: PlannedSetting) -> RunCost {
+    guard case .native(let spec) = planned.setting.spec.training, let facts = planned.facts else {
+      return planned.cost(threads: 1)
+    }
     var kind = spec
     // No constant of the optimizer changes what it takes.
     kind.optimizer.weightDecay = .zero
@@ -81,11 +105,11 @@ private final class Costs {
 private func members(_ cost: RunCost) -> [JSON.Member] {
   [
     .init("memory_bytes", .integer(cost.memoryBytes)),
-    .init("checkpoint_bytes", .integer(cost.checkpointBytes)),
+    .init("checkpoint_bytes", cost.checkpointBytes.map(JSON.integer) ?? .null),
   ]
 }
 
-struct PlanCommand: ParsableCommand {
+struct PlanCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
     abstract: "Prints each run's stages and the totals, without a database or data.")
@@ -93,10 +117,10 @@ struct PlanCommand: ParsableCommand {
   @OptionGroup var grid: GridFileArgument
   @Flag(help: "JSON instead of tables (docs/JSON.md).") var json = false
 
-  func run() throws {
-    let plan = try grid.plan()
+  func run() async throws {
+    let plan = try await grid.plan().plan
     let costs = Costs()
-    print(json ? plan.json { members(costs.cost($0, $1)) }.pretty() : plan.text)
+    print(json ? plan.json { members(costs.cost($0)) }.pretty() : plan.text)
   }
 }
 
@@ -133,10 +157,10 @@ extension Plan {
         ])
       }
       let updates = stages(of: planned).reduce(0) { $0 + $1.updates }
-      let cost = costs.cost(planned.setting.spec.training, planned.facts)
+      let cost = costs.cost(planned)
       let memory =
-        ", about \(cost.memoryBytes >> 20) MiB of memory, checkpoints of "
-        + "\(number(Double(cost.checkpointBytes) / 1e6, 1)) MB"
+        ", about \(cost.memoryBytes >> 20) MiB of memory"
+        + (cost.checkpointBytes.map { ", checkpoints of \(number(Double($0) / 1e6, 1)) MB" } ?? "")
       let off = deviation(of: planned).map {
         ", first noise scale \(number(100 * $0, 1)) % off the reference point's"
       }
@@ -203,7 +227,8 @@ struct SubmitCommand: AsyncParsableCommand {
   @Flag(help: "JSON instead of text (docs/JSON.md).") var json = false
 
   func run() async throws {
-    let plan = try grid.plan()
+    let read = try await grid.plan()
+    let plan = read.plan
     guard plan.obstacles.isEmpty else {
       throw InvalidDocument(
         [Problem("", "this grid cannot be trained:")] + plan.obstacles.map { Problem("", $0) })
@@ -221,7 +246,8 @@ struct SubmitCommand: AsyncParsableCommand {
             + "nothing was submitted")
       return
     }
-    let submission = Submission(plan, priority: priority) { $0.cost($1, threads: 1).memoryBytes }
+    var submission = Submission(plan, priority: priority) { $0.cost(threads: 1).memoryBytes }
+    submission.code = read.code
     let reply = try await JobQueue(database.open(.migrated)).submit(submission)
     if json {
       let result: JSON = [

@@ -5,6 +5,7 @@ import Host
 import JobQueue
 import Logging
 import Postgres
+import Trainers
 import Values
 import Worker
 
@@ -25,6 +26,12 @@ struct WorkerCommand: AsyncParsableCommand {
   @OptionGroup var grid: GridOption
   @Flag(help: "Stop when nothing is left to do.") var untilEmpty = false
   @Option(help: "Seconds between checkpoints inside a stage.") var checkpointEvery = 120.0
+  @Flag(help: "Train stages of trainers too: programs that whoever may submit them has sent.")
+  var external = false
+  @Option(
+    help: ArgumentHelp(
+      "The account that trainers run as, which can read neither this worker's store nor its home.",
+      valueName: "name")) var trainerUser: String?
   @Option(
     help: ArgumentHelp(
       "Answer /health, /ready and /metrics over HTTP on this port of 127.0.0.1.",
@@ -43,6 +50,9 @@ struct WorkerCommand: AsyncParsableCommand {
       if let value, !(1...1024).contains(value) {
         throw ValidationError("\(name) takes a number from 1 to 1024, not \(value)")
       }
+    }
+    if trainerUser != nil, !external {
+      throw ValidationError("--trainer-user says how trainers run: it takes --external, too")
     }
     // A century; at most so much fits the clock.
     guard checkpointEvery > 0, checkpointEvery <= 3.2e9 else {
@@ -65,11 +75,12 @@ struct WorkerCommand: AsyncParsableCommand {
     let database = try await database.open(.migrated, logger: logger)
     // A name that is no grid's would idle for ever.
     let only = try await grid.find(in: JobQueue(database))?.name
+    let trainers = try trainerOptions(logger)
     let options = WorkerOptions(
       slots: slots ?? threads, threads: threads, grid: only, untilEmpty: untilEmpty,
       checkpointEvery: .milliseconds(Int(nearest: checkpointEvery * 1000)), checkpoints: store.path,
       dataFolders: .ofProcess,
-      version: Jobctl.version)
+      version: Jobctl.version, trainers: trainers)
     let display = ProgressDisplay(isShown: progress)
     let monitor = WorkerMonitor(version: Jobctl.version)
     let worker = WorkerService(options, target: database.target, logger: logger) { news in
@@ -89,5 +100,29 @@ struct WorkerCommand: AsyncParsableCommand {
     try await worker.run()
     display.finish()
     withExtendedLifetime((signals, health)) {}
+  }
+
+  /// How trainers run; nil where this worker trains none.
+  private func trainerOptions(_ logger: Logger) throws -> TrainerOptions? {
+    guard external else { return nil }
+    var account: Supervisor.Account?
+    if let trainerUser {
+      guard let found = Supervisor.Account(named: trainerUser) else {
+        throw ValidationError("there is no account \"\(shortened(trainerUser, to: 40))\" here")
+      }
+      guard getuid() == 0 else {
+        throw ValidationError("--trainer-user takes a worker that runs as root, to change the account")
+      }
+      account = found
+    } else {
+      logger.warning(
+        "trainers run as this worker's own account: they can read its store and its home",
+        metadata: ["instead": "--trainer-user NAME"])
+    }
+    let environment = ProcessInfo.processInfo.environment
+    let program = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path
+    return TrainerOptions(
+      supervisor: program, scratch: try Scratch.make(environment), user: account,
+      environment: environment)
   }
 }

@@ -4,7 +4,7 @@
 --   last        the latest end that each run has reached
 --   final       each run's own end
 -- Every policy keeps the checkpoints from which a stage that may still be trained goes on: the two
--- newest of its own, and its parent's end. Returns the files that are left without a row; the
+-- newest of its own, and its parent's end. Code that no stage is of is removed. Returns the files that are left without a row; the
 -- caller removes them after this is committed.
 create or replace function api.gc(policy text, store text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
@@ -61,6 +61,9 @@ begin
       select count(*) from jobs.checkpoint o
       where o.stage_id = c.stage_id and o.damaged_at is null and o.removed_at is null
         and (o.samples, o.id) > (c.samples, c.id)) >= 2);
+  delete from jobs.code c
+  where not exists (
+    select from jobs.spec s where s.document #>> '{trainer,code}' = c.digest::text);
   result := (
     select jsonb_build_object('policy', policy, 'files', coalesce(jsonb_agg(jsonb_build_object(
       'file', c.file, 'bytes', c.bytes, 'stage', c.stage_id) order by c.id), '[]'))

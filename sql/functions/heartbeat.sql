@@ -48,7 +48,7 @@ begin
         seconds = coalesce(said.seconds, a.seconds),
         core_seconds = coalesce(said.core_seconds, a.core_seconds),
         samples_per_second = coalesce(said.samples_per_second, a.samples_per_second),
-        threads = coalesce(said.threads, a.threads),
+        threads = coalesce(said.threads, a.threads), log = coalesce(said.log, a.log),
         reason = said.reason
     -- Open, as only that of a running stage is.
     where a.stage_id = said.stage and a.attempt = said.attempt and a.ended_at is null

@@ -13,6 +13,7 @@ begin
       seconds = coalesce(progress.seconds, a.seconds),
       core_seconds = coalesce(progress.core_seconds, a.core_seconds),
       threads = coalesce(progress.threads, a.threads),
+      log = coalesce(progress.log, a.log),
       peak_memory_bytes = coalesce(progress.peak_memory_bytes, a.peak_memory_bytes)
   where a.stage_id = stage and a.attempt = attempt_number and a.ended_at is null;
   return found;

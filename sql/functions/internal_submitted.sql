@@ -48,5 +48,6 @@ begin
       'chains go from parent to child' using errcode = 'JC004';
   end if;
   perform api.internal_contents();
+  perform api.internal_refuse_trainers();
   return (select header from pg_temp.submitted_grid);
 end $$;

@@ -32,8 +32,7 @@ begin
       and (select q.paused_at is null from jobs.queue q where q.one)
       and (-s.priority::bigint, s.id) > (after_priority, after_stage)
       and (s.not_before is null or s.not_before <= at)
-      and s.numerics_version = request.numerics_version and s.preparation = request.preparation
-      and s.backend = any (request.backends)
+      and concat_ws(' ', s.backend, s.numerics_version, s.preparation) = any (request.backends)
       and (s.dataset_digest is null or s.dataset_digest::text = any (request.datasets))
       and s.memory_bytes <= request.memory_bytes
       and (grid_number is null or api.internal_is_wanted(s.id, grid_number))

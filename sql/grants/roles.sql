@@ -24,6 +24,10 @@ grant execute on function
   api.contradicting_digests()
 to jobctl_submitter;
 
+-- Submits programs that workers run.
+grant execute on function api.store_code(bytea) to jobctl_trainers;
+grant usage on schema api to jobctl_trainers;
+
 -- Claims, trains and says how it went; sees no table.
 grant execute on function
   api.register_worker(jsonb), api.register_store(text, text, text), api.retire_worker(bigint),
@@ -34,7 +38,7 @@ grant execute on function
   api.finish_and_claim(bigint, int, jsonb, jsonb, jsonb, jsonb, interval),
   api.diverge(bigint, int, text, jsonb, jsonb), api.fail(bigint, int, text, boolean, jsonb),
   api.release(bigint, int, text, interval, jsonb),
-  api.report_damage(bigint, int, bigint, text)
+  api.report_damage(bigint, int, bigint, text), api.code(text)
 to jobctl_worker;
 
 -- Runs the queue: everything above, the tables, and what changes many rows at once.

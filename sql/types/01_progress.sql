@@ -2,4 +2,5 @@
 -- columns with Swift's.
 create type api.progress as (
   updates bigint, samples bigint, seconds float8, core_seconds float8, samples_per_second real,
-  threads int, peak_memory_bytes bigint, reason text);
+  threads int, peak_memory_bytes bigint, reason text,
+  log text);

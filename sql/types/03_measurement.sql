@@ -6,4 +6,4 @@ create type api.measurement as (
   test_accuracy float8, validation_loss float8, validation_accuracy float8, test_samples bigint,
   test_commonest bigint, above_guessing boolean, seconds float8, core_seconds float8,
   peak_memory_bytes bigint, gradient_square float8, gradient_variance float8,
-  gradient_estimates bigint, gradient_probes bigint, probe_seconds float8);
+  gradient_estimates bigint, gradient_probes bigint, probe_seconds float8, numbers jsonb);

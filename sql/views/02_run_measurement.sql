@@ -13,7 +13,7 @@ select r.grid_id, g.name::text as grid, r.id as run_id, r.name::text as run, r.s
   case when m.gradient_square > 0 then m.gradient_variance / m.gradient_square end
     as gradient_noise_scale,
   r.setting, m.core_seconds as stage_core_seconds, m.test_samples, m.test_commonest,
-  m.above_guessing
+  m.above_guessing, m.numbers
 from jobs.run r
 join jobs.grid g on g.id = r.grid_id
 join jobs.run_stage rs on rs.run_id = r.id

@@ -2,7 +2,7 @@
 create or replace view report.attempt as
 select a.stage_id, a.attempt, w.name as worker, a.claimed_at, a.ended_at, a.outcome, a.reason,
   a.updates_from, a.updates_to, a.seconds, a.threads, a.fingerprint, a.core_seconds,
-  a.peak_memory_bytes, w.version, w.host, w.slots
+  a.peak_memory_bytes, w.version, w.host, w.slots, a.log
 from jobs.attempt a join jobs.worker w on w.id = a.worker_id;
 comment on view report.attempt is 'Attempts: each claim of a stage, and how it ended.';
 
@@ -66,7 +66,7 @@ select m.stage_id, m.samples, m.attempt, m.epoch, m.updates, m.batch,
   m.learning_rate::text::float8 as learning_rate,
   m.train_loss, m.train_accuracy, m.test_loss, m.test_accuracy, m.validation_loss,
   m.validation_accuracy, m.seconds, m.core_seconds, m.test_samples, m.test_commonest,
-  m.above_guessing
+  m.above_guessing, m.numbers
 from jobs.measurement m;
 comment on view report.measurement is
   'Measurements of stages, each once; report.run_measurement has them by run.';

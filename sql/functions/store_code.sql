@@ -1,0 +1,9 @@
+-- Keeps a packed folder of code for the stages of a submission that follows in the same transaction.
+-- Code that no spec names is removed by gc.
+create or replace function api.store_code(archive bytea) returns text
+language sql security definer set search_path = pg_catalog, jobs, pg_temp as $$
+  insert into jobs.code(digest, archive)
+  values (encode(sha256(store_code.archive), 'hex'), store_code.archive)
+  on conflict (digest) do update set created_at = clock_timestamp()
+  returning digest::text
+$$;

@@ -11,6 +11,8 @@ package enum CodePackage {
 
   package struct Unusable: Error, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
   }
 
   /// A file of a folder.

@@ -56,17 +56,18 @@ package final class WorkerService: Sendable {
     self.target = target
     self.logger = logger
     self.news = news
-    queue = JobQueue(Database(target, logger: logger))
+    let queue = JobQueue(Database(target, logger: logger))
+    self.queue = queue
     heartbeatQueue = JobQueue(Database(target, logger: logger))
     shelf = DatasetShelf(folders: options.dataFolders, logger: logger)
     let native = NativeBackend(shelf: shelf, threads: options.threads, slots: options.slots)
     let external = options.trainers.map { trainers in
       ExternalBackend(
         options: trainers, folders: options.dataFolders, logs: options.checkpoints + "/logs",
-        code: { [queue] in try await queue.code($0) }, logger: logger)
+        code: { try await queue.code($0) }, logger: logger)
     }
     backends = Dictionary(
-      ([native, external].compactMap { $0 as (any TrainingBackend)? } + others).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+      ([native] + others + (external.map { [$0] } ?? [])).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     var settings = settings ?? WorkerCore.Settings(slots: options.slots, threads: options.threads)
     settings.untilEmpty = options.untilEmpty
     self.settings = settings

@@ -40,7 +40,7 @@ struct LogsCommand: AsyncParsableCommand {
         last = log.lease
       }
       guard follow, try await !queue.isOver(run: run, grid: grid.id) else { break }
-      fflush(stdout)
+      fflush(nil)
       try await Task.sleep(for: .seconds(1))
     }
     if shown.isEmpty { print("Nothing was written.") }

@@ -3,7 +3,7 @@ import Host
 import TestSupport
 import Testing
 
-/// What this process may use of its machine.
+/// `memoryOfMachine` takes the least of the limits that hold for a process.
 @Suite struct MachineTests {
   private let root: TemporaryFolder
 

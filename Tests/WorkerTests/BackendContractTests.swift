@@ -38,6 +38,14 @@ import Worker
       logger: quietLogger, news: { _ in })
   }
 
+  /// Runs a worker until the queue has `t` as its answer, then drains it.
+  private func run(_ worker: WorkerService, of queue: JobQueue, until sql: String) async throws {
+    async let running: Void = worker.run()
+    try await queue.until(sql)
+    worker.drain()
+    try await running
+  }
+
   /// Everything that must not depend on how often training was interrupted.
   private func results(_ queue: JobQueue) async throws -> String? {
     try await queue.value(
@@ -77,13 +85,11 @@ import Worker
     let worker = service(
       queue, folder.path + "/store", ScriptedBackend(.isCheckpointedInItsTest), untilEmpty: false,
       checkpointEvery: .zero)
-    async let running: Void = worker.run()
     // A file that was replaced is damaged, and would be trained again without an end.
-    try await queue.until(
-      "select bool_and(state = 'done') or exists (select from jobs.attempt "
+    try await run(
+      worker, of: queue,
+      until: "select bool_and(state = 'done') or exists (select from jobs.attempt "
         + "where outcome = 'damaged') from jobs.stage")
-    worker.drain()
-    try await running
     let results = try await results(calm)
     #expect(results?.contains("finished") == true)
     #expect(try await self.results(queue) == results)
@@ -97,12 +103,10 @@ import Worker
     let paced = ScriptedBackend(pace: .milliseconds(20))
     for round in 1...3 {
       let worker = service(disturbed, other.path + "/store", paced, untilEmpty: false)
-      async let running: Void = worker.run()
-      try await disturbed.until(
-        "select count(*) >= \(round) and coalesce(max(updates_to - updates_from), 0) > 0 "
+      try await run(
+        worker, of: disturbed,
+        until: "select count(*) >= \(round) and coalesce(max(updates_to - updates_from), 0) > 0 "
           + "from jobs.attempt where ended_at is null or outcome <> 'preempted'")
-      worker.drain()
-      try await running
     }
     #expect(
       try await disturbed.value(
@@ -119,10 +123,8 @@ import Worker
     let (queue, folder) = (try await queue(kind, epochs: 40), try TemporaryFolder())
     let worker = service(
       queue, folder.path + "/store", ScriptedBackend(pace: .milliseconds(5)), untilEmpty: false)
-    async let running: Void = worker.run()
-    try await queue.until("select count(*) > 2 from jobs.checkpoint where not final")
-    worker.drain()
-    try await running
+    try await run(
+      worker, of: queue, until: "select count(*) > 2 from jobs.checkpoint where not final")
     #expect(
       try await queue.value(
         "select count(*) from jobs.checkpoint c join jobs.stage s on s.id = c.stage_id "
@@ -192,11 +194,9 @@ import Worker
       let (queue, folder) = (try await queue(.scripted), try TemporaryFolder())
       let worker = service(
         queue, folder.path + "/store", ScriptedBackend(script), untilEmpty: false)
-      async let running: Void = worker.run()
-      try await queue.until(
-        "select count(*) > 0 from jobs.stage where starts_with(reason, '\(reason)')")
-      worker.drain()
-      try await running
+      try await run(
+        worker, of: queue,
+        until: "select count(*) > 0 from jobs.stage where starts_with(reason, '\(reason)')")
       #expect(
         try await queue.value("select count(*) from jobs.stage where state = 'failed'") == "0")
     }

@@ -137,13 +137,13 @@ struct DataBench: ParsableCommand {
     let plan = try Plan(Grid(document: document)) { spec throws(InvalidDocument) in
       try spec.facts(from: folders)
     }
-    guard let planned = plan.stages.first else { throw ValidationError("nothing is planned") }
+    guard let planned = plan.stages.first, let spec = planned.spec.native else { throw ValidationError("nothing is planned") }
     let stage = planned.stage
     return (
       StageWork(
-        digest: "bench", spec: planned.spec, seed: 1, law: stage.law, start: stage.start,
+        digest: "bench", spec: spec, seed: 1, law: stage.law, start: stage.start,
         end: stage.end, startUpdates: stage.startUpdates),
-      try Dataset.load(planned.spec.dataset, from: folders)
+      try Dataset.load(spec.dataset, from: folders)
     )
   }
 

@@ -189,7 +189,7 @@ extension QueueUnderLoad {
     }
     let planned = ContinuousClock.now
     let reply = try await JobQueue(database()).submit(
-      Submission(plan, priority: nil) { _, _ in 1 << 20 })
+      Submission(plan, priority: nil) { _ in 1 << 20 })
     let submitted = ContinuousClock.now
     report(
       "\(runs) runs of a stage each, submitted from one file",

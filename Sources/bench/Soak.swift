@@ -132,6 +132,6 @@ struct Soak: AsyncParsableCommand {
       try spec.facts(from: DataFolders(roots: []))
     }
     _ = try await queue.submit(
-      Submission(plan, priority: nil) { $0.cost($1, threads: 1).memoryBytes })
+      Submission(plan, priority: nil) { $0.cost(threads: 1).memoryBytes })
   }
 }

@@ -84,7 +84,9 @@ final class TrainingStep {
       ],
       "batch": ["size": .integer(batch), "ghost": .integer(batch)], "schedule": "constant",
     ])
-    let training = grid.settings[0].spec.training
+    guard let training = grid.settings[0].spec.training.native else {
+      throw ValidationError("no network")
+    }
     let (side, classes) =
       switch training.network {
       case .resNet50: (224, 1000)

@@ -72,7 +72,7 @@ final class Reader {
     _ = plan.totals
     // `plan` prints these of each setting.
     for planned in plan.settings {
-      _ = planned.setting.spec.training.cost(planned.facts, threads: 1)
+      _ = planned.cost(threads: 1)
       let stages = plan.stages(of: planned)
       guard stages.reduce(0, { $0 + $1.updates }) > 0 else {
         return .unsound("a run without updates")
@@ -202,12 +202,14 @@ final class Reader {
     let plan = try Plan(Grid(document: document)) { spec throws(InvalidDocument) in
       try spec.facts(from: DataFolders(roots: []))
     }
-    guard let planned = plan.stages.first else { throw Unsound(description: "no stage") }
+    guard let planned = plan.stages.first, let spec = planned.spec.native else {
+      throw Unsound(description: "no stage")
+    }
     let stage = planned.stage
     let work = StageWork(
-      digest: planned.digest(seed: 1) ?? "", spec: planned.spec, seed: 1, law: stage.law,
+      digest: planned.digest(seed: 1) ?? "", spec: spec, seed: 1, law: stage.law,
       start: stage.start, end: stage.end, startUpdates: stage.startUpdates)
-    return (work, try Dataset.load(planned.spec.dataset, from: DataFolders(roots: [])))
+    return (work, try Dataset.load(spec.dataset, from: DataFolders(roots: [])))
   }
 
   /// A checkpoint of that stage, inside an update.

@@ -12,7 +12,7 @@ import Values
       "schedule": "constant",
     ])
     return Network(
-      grid.settings[0].spec.training.network,
+      try #require(grid.settings[0].spec.training.native).network,
       input: Extent(height: side, width: side, channels: channels), classes: classes)
   }
 

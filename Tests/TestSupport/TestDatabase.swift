@@ -119,7 +119,7 @@ package func plan(_ document: JSON) throws -> Plan {
 extension JobQueue {
   @discardableResult
   package func submit(_ plan: Plan, priority: Int? = nil) async throws -> Submitted {
-    try await submit(Submission(plan, priority: priority) { _, _ in 1 << 29 })
+    try await submit(Submission(plan, priority: priority) { _ in 1 << 29 })
   }
 
   /// One value of one row.

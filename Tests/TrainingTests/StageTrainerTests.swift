@@ -45,9 +45,8 @@ struct SmallRun {
     let plan = try Plan(Grid(document: document)) { spec throws(InvalidDocument) in
       try spec.facts(from: folders)
     }
-    let (spec, probe) = (
-      plan.settings[0].setting.spec.training, plan.settings[0].setting.spec.probe
-    )
+    let spec = try #require(plan.settings[0].setting.spec.training.native)
+    let probe = plan.settings[0].setting.spec.probe
     dataset = try Dataset.load(spec.dataset, from: folders)
     stages = plan.stages.map { planned in
       let stage = planned.stage

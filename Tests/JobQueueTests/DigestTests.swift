@@ -14,7 +14,7 @@ import Values
   init() async throws { queue = try await DigestTests.queueWithStore() }
 
   private func submission(_ document: JSON) throws -> Submission {
-    Submission(try plan(document), priority: nil) { _, _ in 1 << 20 }
+    Submission(try plan(document), priority: nil) { _ in 1 << 20 }
   }
 
   @discardableResult

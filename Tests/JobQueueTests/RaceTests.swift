@@ -58,7 +58,7 @@ import Values
   }
 
   private func submission(_ document: JSON, priority: Int = 0) throws -> Submission {
-    Submission(try plan(document), priority: priority) { _, _ in 1 << 20 }
+    Submission(try plan(document), priority: priority) { _ in 1 << 20 }
   }
 
   private func finishCall(_ stage: ClaimedStage) -> (String, [Parameter]) {

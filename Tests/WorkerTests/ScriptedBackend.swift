@@ -1,4 +1,5 @@
 import Checkpoints
+import Experiments
 import Foundation
 import JobQueue
 import Synchronization
@@ -18,6 +19,8 @@ final class ScriptedBackend: TrainingBackend {
   }
 
   let name = "scripted"
+  /// The versions are those of the stages that tests plan.
+  let versioned = "scripted \(numericsVersion) \(preparationVersion)"
   private let script: Script
   /// Each update takes so long.
   private let pace: Duration

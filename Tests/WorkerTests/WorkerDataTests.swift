@@ -82,7 +82,7 @@ import Worker
 
   /// The memory of a stage is that of these few files, and not of ImageNet's.
   private func submitPictures() async throws {
-    _ = try await queue.submit(Submission(pictures("g"), priority: nil) { _, _ in 200 << 20 })
+    _ = try await queue.submit(Submission(pictures("g"), priority: nil) { _ in 200 << 20 })
   }
 
   /// Other content under the same size and time.

@@ -132,7 +132,7 @@ import Values
       .setting(["dataset", "width"], to: 32).setting(["batch"], to: ["size": 1024, "ghost": 1024])
       .setting(["schedule"], to: "constant")
     _ = try await slow.submit(
-      Submission(try plan(grid), priority: nil) { _, _ in 4 << 30 })
+      Submission(try plan(grid), priority: nil) { _ in 4 << 30 })
     let worker = try Program.worker(
       database: slow.database.target.string, home: folder.path, store: folder.path + "/slow")
     // The first update is reported within seconds of its end, when the next ghost batch is under way.

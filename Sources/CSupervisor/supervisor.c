@@ -1,6 +1,7 @@
-/// A process between a worker and a program: when either of them ends, however it ends, so does all that
-/// came of the program. A subreaper inherits orphans, so that none escapes by forking twice. Where the
-/// system allows it, the program lives in a PID namespace besides: its end is the end of all in it.
+/// A process between a worker and a program. When either of them ends, however it ends, the
+/// supervisor ends every process that came of the program. As a subreaper it inherits orphans, so
+/// none escapes by forking twice. Where the system allows it, the program also lives in a PID
+/// namespace: when that ends, the kernel ends all processes in it.
 
 #define _GNU_SOURCE
 #include "CSupervisor.h"
@@ -263,7 +264,8 @@ static int attend(const struct supervision *how) {
   return 0;
 }
 
-/// A /proc that shows the namespace's own processes. Without it the program works, and sees others' numbers.
+/// Mounts a /proc that shows the namespace's own processes. Without it the program works, and sees
+/// the numbers of others.
 static void mount_proc(void) {
   if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return;
   mount("proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);

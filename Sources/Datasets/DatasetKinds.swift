@@ -4,17 +4,18 @@ import Experiments
 
 extension DatasetVocabulary {
   /// A new kind is a line here.
-  package static let all = DatasetVocabulary([
-    FashionMNIST(),
-    CIFAR(classes: 10),
-    CIFAR(classes: 100),
-    ImageFolder.imageNet,
-    ImageFolder.general,
-    ArrayFiles(),
-    IDXFolder(),
-    Table(),
-    SyntheticData(),
-  ], ofTrainers: [FileSet()])
+  package static let all = DatasetVocabulary(
+    [
+      FashionMNIST(),
+      CIFAR(classes: 10),
+      CIFAR(classes: 100),
+      ImageFolder.imageNet,
+      ImageFolder.general,
+      ArrayFiles(),
+      IDXFolder(),
+      Table(),
+      SyntheticData(),
+    ], ofTrainers: [FileSet()])
 }
 
 package protocol DatasetKind: DatasetDescription {

@@ -106,29 +106,14 @@ extension Plan {
     var known: [DatasetSpec: DatasetFacts] = [:]
     var found = RunProblems()
     var prepared: [(planned: PlannedSetting, phases: [Phase])] = []
-    for var setting in grid.settings {
+    for setting in grid.settings {
       let dataset = setting.spec.training.dataset
       // The same files, whatever is held out of them or done to their pictures.
       let data = dataset.samplesAlone
       if known[data] == nil { known[data] = try facts(data) }
       guard let fact = known[data] else { continue }
       var problems: [Problem] = []
-      var planned: PlannedSetting
-      switch setting.spec.training {
-      case .native(var spec):
-        spec.datasetDigest = fact.digest
-        setting.spec.training = .native(spec)
-        if let problem = spec.problem(with: fact) { problems.append(problem) }
-        planned = PlannedSetting(
-          setting: setting, facts: fact, samplesPerEpoch: spec.samplesPerEpoch(of: fact), stages: [])
-      case .external(var spec):
-        spec.datasetDigest = fact.digest
-        let known = digests[spec.files]
-        (spec.code, spec.lock) = (known?.code, known?.lock)
-        setting.spec.training = .external(spec)
-        planned = PlannedSetting(
-          setting: setting, facts: nil, samplesPerEpoch: spec.samplesPerEpoch, stages: [])
-      }
+      let planned = PlannedSetting(setting, fact, digests, problems: &problems)
       if problems.isEmpty {
         let phases = setting.spec.phases(samples: planned.samplesPerEpoch, problems: &problems)
         prepared.append((planned, phases))
@@ -250,5 +235,30 @@ private struct StageCutter {
       made[edge] = known
     }
     return chain
+  }
+}
+
+extension PlannedSetting {
+  /// Without stages; the spec with the digests of its data and code.
+  fileprivate init(
+    _ setting: Setting, _ facts: DatasetFacts, _ digests: [TrainerFiles: TrainerDigests],
+    problems: inout [Problem]
+  ) {
+    var setting = setting
+    switch setting.spec.training {
+    case .native(var spec):
+      spec.datasetDigest = facts.digest
+      setting.spec.training = .native(spec)
+      if let problem = spec.problem(with: facts) { problems.append(problem) }
+      self.init(
+        setting: setting, facts: facts, samplesPerEpoch: spec.samplesPerEpoch(of: facts), stages: [])
+    case .external(var spec):
+      spec.datasetDigest = facts.digest
+      let known = digests[spec.files]
+      (spec.code, spec.lock) = (known?.code, known?.lock)
+      setting.spec.training = .external(spec)
+      self.init(
+        setting: setting, facts: nil, samplesPerEpoch: spec.samplesPerEpoch, stages: [])
+    }
   }
 }

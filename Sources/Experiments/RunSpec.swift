@@ -85,7 +85,8 @@ package struct RunSpec: Hashable, Sendable {
     if let trainer = node["trainer"] {
       guard
         let spec = TrainerSpec(
-          trainer, optimizer: optimizer, ghost: batch.ghost, files: datasets.ofTrainers, problems: &problems)
+          trainer, optimizer: optimizer, ghost: batch.ghost, files: datasets.ofTrainers,
+          problems: &problems)
       else { return nil }
       training = .external(spec)
     } else {

@@ -177,7 +177,8 @@ extension TrainerSpec {
       problems.append(
         Problem(
           "trainer",
-          "has more than \(TrainerSpec.mostBytes) bytes; long parameters go into a file of the code"))
+          "has more than \(TrainerSpec.mostBytes) bytes; long parameters go into a file of the code"
+        ))
     }
   }
 
@@ -321,6 +322,7 @@ package enum Placeholder {
   }
 
   private static func isName(_ text: Substring) -> Bool {
-    !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "._".contains($0)) }
+    !text.isEmpty
+      && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "._".contains($0)) }
   }
 }

@@ -27,7 +27,8 @@ package enum CodePackage {
   package static func pack(_ paths: [String], in folder: String) throws(Unusable) -> [UInt8] {
     guard paths.count <= mostFiles else {
       throw Unusable(
-        description: "\(folder) has \(paths.count) files; code has at most \(mostFiles). List what is no "
+        description:
+          "\(folder) has \(paths.count) files; code has at most \(mostFiles). List what is no "
           + "code in .gitignore, and data under trainer.data")
     }
     var files: [File] = []
@@ -37,7 +38,8 @@ package enum CodePackage {
       bytes += file.bytes.count
       guard bytes <= mostBytes else {
         throw Unusable(
-          description: "\(folder) has more than \(mostBytes >> 20) MiB; list what is no code in .gitignore, "
+          description:
+            "\(folder) has more than \(mostBytes >> 20) MiB; list what is no code in .gitignore, "
             + "and data under trainer.data")
       }
       files.append(file)

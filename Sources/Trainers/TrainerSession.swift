@@ -154,7 +154,8 @@ package struct TrainerSession: Sendable {
 
   /// The sample clock of a stage goes on, from update to update.
   private mutating func advance(to samples: Int, _ what: String) throws(TrainerMessage.Unreadable) {
-    guard stage.start...stage.end ~= samples, (samples - stage.start).isMultiple(of: stage.law.batch)
+    guard stage.start...stage.end ~= samples,
+      (samples - stage.start).isMultiple(of: stage.law.batch)
     else {
       throw .init(
         "the stage goes from sample \(stage.start) to \(stage.end) in updates of \(stage.law.batch)",
@@ -186,7 +187,9 @@ package struct TrainerSession: Sendable {
     case .code(0): return .crashed("the trainer ended with 0 and did not say that it had finished")
     case .code(let code): return .crashed("the trainer ended with \(code)")
     case .signal(let number):
-      return .crashed("the trainer was ended by signal \(number)\(number == 9 ? " (killed; perhaps memory ran out)" : "")")
+      return .crashed(
+        "the trainer was ended by signal \(number)\(number == 9 ? " (killed; perhaps memory ran out)" : "")"
+      )
     case .cannotStart(let reason): return .crashed(reason)
     }
   }

@@ -91,6 +91,7 @@ struct ExternalBackend: TrainingBackend {
     let scratch: String
 
     func train(from checkpoint: Checkpoint?, _ attempt: AttemptCalls) -> StageEnding {
+      // What is left of it is in nobody's way.
       defer { try? FileManager.default.removeItem(atPath: scratch) }
       do {
         let resume = checkpoint.flatMap { $0.metadata[TrainerState.samplesKey] }.flatMap { Int($0) }
@@ -104,7 +105,8 @@ struct ExternalBackend: TrainingBackend {
           socket: scratch + "/socket")
         var run = TrainerRun(
           stage: stage, session: TrainerSession(stage, resume: resume, now: .now),
-          process: process, attempt: attempt, output: output, log: LogTail(log), resume: resume ?? stage.start)
+          process: process, attempt: attempt, output: output, log: LogTail(log),
+          resume: resume ?? stage.start)
         return run.toItsEnd()
       } catch let error as TrainerState.Unreadable {
         return .failed("\(error)")
@@ -118,6 +120,7 @@ struct ExternalBackend: TrainingBackend {
     /// Makes the folders and files that the contract names; gives the variables that name them.
     private func setUp(_ checkpoint: Checkpoint?, _ resume: Int?) throws -> [String: String] {
       let manager = FileManager.default
+      // What cannot be removed stops the next lines.
       try? manager.removeItem(atPath: scratch)
       try manager.createDirectory(
         atPath: backend.logs, withIntermediateDirectories: true,

@@ -32,7 +32,8 @@ final class TrainerState: Sendable {
     }
     guard !file.isEmpty, !file.contains("/"), file != ".", file != "..", !file.contains("\0") else {
       throw Unreadable(
-        description: "the trainer named the file \"\(shortened(file, to: 100))\"; a state is one file in "
+        description:
+          "the trainer named the file \"\(shortened(file, to: 100))\"; a state is one file in "
           + "the folder $JOBCTL_OUTPUT, named without a folder")
     }
     let place = folder + "/" + file
@@ -44,13 +45,15 @@ final class TrainerState: Sendable {
     else {
       if descriptor >= 0 { close(descriptor) }
       throw Unreadable(
-        description: "the trainer named the file \(shortened(file, to: 100)), which is no file of its own "
+        description:
+          "the trainer named the file \(shortened(file, to: 100)), which is no file of its own "
           + "in $JOBCTL_OUTPUT")
     }
     guard facts.st_size <= limit else {
       close(descriptor)
       throw Unreadable(
-        description: "the trainer's state has \(facts.st_size) bytes, and trainer.resources.memory is "
+        description:
+          "the trainer's state has \(facts.st_size) bytes, and trainer.resources.memory is "
           + "\(limit)")
     }
     unlink(place)

@@ -54,9 +54,10 @@ package struct CheckpointDraft: Sendable {
   /// and again if the file could not be written.
   package let seal: Seal
 
-  package typealias Seal = @Sendable () throws(CheckpointError) -> (
-    checkpoint: Checkpoint, parametersDigest: String
-  )
+  package typealias Seal =
+    @Sendable () throws(CheckpointError) -> (
+      checkpoint: Checkpoint, parametersDigest: String
+    )
 
   package init(
     samples: Int, updates: Int, label: String,

@@ -67,7 +67,8 @@ package final class WorkerService: Sendable {
         code: { try await queue.code($0) }, logger: logger)
     }
     backends = Dictionary(
-      ([native] + others + (external.map { [$0] } ?? [])).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+      ([native] + others + (external.map { [$0] } ?? [])).map { ($0.name, $0) },
+      uniquingKeysWith: { first, _ in first })
     var settings = settings ?? WorkerCore.Settings(slots: options.slots, threads: options.threads)
     settings.untilEmpty = options.untilEmpty
     self.settings = settings

@@ -137,7 +137,9 @@ struct DataBench: ParsableCommand {
     let plan = try Plan(Grid(document: document)) { spec throws(InvalidDocument) in
       try spec.facts(from: folders)
     }
-    guard let planned = plan.stages.first, let spec = planned.spec.native else { throw ValidationError("nothing is planned") }
+    guard let planned = plan.stages.first, let spec = planned.spec.native else {
+      throw ValidationError("nothing is planned")
+    }
     let stage = planned.stage
     return (
       StageWork(

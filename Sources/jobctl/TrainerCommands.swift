@@ -32,8 +32,9 @@ struct LogsCommand: AsyncParsableCommand {
         let news = LogsCommand.news(in: log.text ?? "", after: shown[log.lease] ?? "")
         guard !news.isEmpty else { continue }
         if last != log.lease {
-          print("== stage \(log.lease.stage), attempt \(log.lease.attempt)"
-            + (log.outcome.map { " (\($0))" } ?? ""))
+          print(
+            "== stage \(log.lease.stage), attempt \(log.lease.attempt)"
+              + (log.outcome.map { " (\($0))" } ?? ""))
         }
         print(news, terminator: news.hasSuffix("\n") ? "" : "\n")
         shown[log.lease] = log.text

@@ -111,7 +111,8 @@ struct WorkerCommand: AsyncParsableCommand {
         throw ValidationError("there is no account \"\(shortened(trainerUser, to: 40))\" here")
       }
       guard getuid() == 0 else {
-        throw ValidationError("--trainer-user takes a worker that runs as root, to change the account")
+        throw ValidationError(
+          "--trainer-user takes a worker that runs as root, to change the account")
       }
       account = found
     } else {

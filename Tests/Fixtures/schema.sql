@@ -95,10 +95,13 @@ CREATE TABLE jobs.attempt (
     fingerprint text,
     reason text,
     core_seconds double precision DEFAULT 0 NOT NULL,
-    CONSTRAINT attempt_is_sound CHECK (((ended_at IS NULL) = (outcome IS NULL)))
+    log text,
+    CONSTRAINT attempt_is_sound CHECK (((ended_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT attempt_log_check CHECK ((octet_length(log) <= 65536))
 )
 WITH (fillfactor='70');
 COMMENT ON TABLE jobs.attempt IS 'One claim of a stage by a worker. The lease and the progress of a running stage live here, in narrow rows; updates_from and updates_to are positions since the stage''s start.';
+COMMENT ON COLUMN jobs.attempt.log IS 'The end of what the attempt''s program has written; null where the engine trained.';
 CREATE TABLE jobs.checkpoint (
     id bigint NOT NULL,
     stage_id bigint NOT NULL,
@@ -125,6 +128,14 @@ ALTER TABLE jobs.checkpoint ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE jobs.code (
+    digest jobs.digest NOT NULL,
+    archive bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT code_archive_check CHECK (((octet_length(archive) >= 1) AND (octet_length(archive) <= (80 << 20)))),
+    CONSTRAINT code_check CHECK (((digest)::text = encode(sha256(archive), 'hex'::text)))
+);
+COMMENT ON TABLE jobs.code IS 'Folders of code that were packed at submission, as zip files. The digest is that of the file: nobody can store one folder under the digest of another.';
 CREATE TABLE jobs.dataset (
     digest jobs.digest NOT NULL
 );
@@ -221,13 +232,16 @@ CREATE TABLE jobs.measurement (
     core_seconds double precision,
     test_samples bigint,
     test_commonest bigint,
-    above_guessing boolean
+    above_guessing boolean,
+    numbers jsonb,
+    CONSTRAINT measurement_numbers_check CHECK ((jsonb_typeof(numbers) = 'object'::text))
 );
 COMMENT ON COLUMN jobs.measurement.gradient_square IS 'Mean estimate of the true gradient''s squared norm since the measurement before; unbiased.';
 COMMENT ON COLUMN jobs.measurement.gradient_variance IS 'Mean estimate of the trace of one sample''s gradient covariance; unbiased.';
 COMMENT ON COLUMN jobs.measurement.gradient_probes IS 'Of the estimates, those by extra gradients that trained nothing; they took probe_seconds.';
 COMMENT ON COLUMN jobs.measurement.test_commonest IS 'Test samples of the commonest class: guessing it always is right so often.';
 COMMENT ON COLUMN jobs.measurement.above_guessing IS 'Whether the test accuracy is above that of always guessing the commonest class, by a one-sided binomial test at 0.001. The worker decides it. Of earlier measurements it is reckoned with classes of equal size, by the normal approximation.';
+COMMENT ON COLUMN jobs.measurement.numbers IS 'Further numbers that a trainer has measured, by their names.';
 CREATE TABLE jobs.migration (
     number integer NOT NULL,
     name text NOT NULL,
@@ -359,6 +373,8 @@ ALTER TABLE ONLY jobs.checkpoint
     ADD CONSTRAINT checkpoint_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY jobs.checkpoint
     ADD CONSTRAINT checkpoint_store_id_file_key UNIQUE (store_id, file);
+ALTER TABLE ONLY jobs.code
+    ADD CONSTRAINT code_pkey PRIMARY KEY (digest);
 ALTER TABLE ONLY jobs.dataset
     ADD CONSTRAINT dataset_pkey PRIMARY KEY (digest);
 ALTER TABLE ONLY jobs.event
@@ -417,6 +433,7 @@ GRANT USAGE ON SCHEMA jobs TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.stage TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.attempt TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.checkpoint TO jobctl_owner;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.code TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.dataset TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.dataset_place TO jobctl_owner;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE jobs.event TO jobctl_owner;

@@ -4,8 +4,8 @@
 --   last        the latest end that each run has reached
 --   final       each run's own end
 -- Every policy keeps the checkpoints from which a stage that may still be trained goes on: the two
--- newest of its own, and its parent's end. Code that no stage is of is removed. Returns the files that are left without a row; the
--- caller removes them after this is committed.
+-- newest of its own, and its parent's end. Packed code that no stage needs is removed too. Returns
+-- the files that are left without a row; the caller removes them after this is committed.
 create or replace function api.gc(policy text, store text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, jobs, api, pg_temp as $$
 #variable_conflict use_variable

@@ -5,7 +5,9 @@ language plpgsql as $$
 declare
   missing text;
 begin
-  if not exists (select from pg_temp.stage_content c where c.backend <> 'native') then return; end if;
+  if not exists (select from pg_temp.stage_content c where c.backend <> 'native') then
+    return;
+  end if;
   if not pg_has_role(session_user, 'jobctl_trainers', 'member') then
     raise exception 'the login "%" may not submit trainers: workers run what they are made of',
         session_user

@@ -1,4 +1,4 @@
--- Keeps a packed folder of code for the stages of a submission that follows in the same transaction.
+-- Keeps a packed folder of code for a submission that follows in the same transaction.
 -- Code that no spec names is removed by gc.
 create or replace function api.store_code(archive bytea) returns text
 language sql security definer set search_path = pg_catalog, jobs, pg_temp as $$

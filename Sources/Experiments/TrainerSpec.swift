@@ -74,6 +74,10 @@ package struct TrainerFiles: Hashable, Sendable {
   package let folder: String?
   /// The lock file, inside of the folder where there is one.
   package let lockFile: String?
+
+  package init(folder: String?, lockFile: String?) {
+    (self.folder, self.lockFile) = (folder, lockFile)
+  }
 }
 
 /// What stands for the files of a trainer in a stage's digest.

@@ -186,10 +186,12 @@ package enum CodePackage {
     let known = UInt64(ZIP_STAT_SIZE | ZIP_STAT_NAME)
     var system: UInt8 = 0
     var attributes: UInt32 = 0
-    guard zip_stat_index(archive, index, 0, &facts) == 0, facts.valid & known == known,
+    // Raw: libzip would guess the encoding of a name that `pack` does not make.
+    guard zip_stat_index(archive, index, zip_flags_t(ZIP_FL_ENC_RAW), &facts) == 0,
+      facts.valid & known == known,
       zip_file_get_external_attributes(archive, index, 0, &system, &attributes) == 0
     else { throw Unusable(description: "the code's file \(index) cannot be read") }
-    let path = String(cString: facts.name)
+    let path = String(validatingCString: facts.name) ?? ""
     guard isSound(path) else {
       throw Unusable(description: "the code has the file \"\(shortened(path, to: 100))\"")
     }

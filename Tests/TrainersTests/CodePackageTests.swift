@@ -83,10 +83,10 @@ import Values
     return bytes
   }
 
-  @Test(arguments: ["../ab.py", "/etc/abc", "lib//a.p", "a/./b.py", "a/..\u{0}py", "a\nb.pyyy"])
+  @Test(arguments: ["../ab.py", "/etc/abc", "lib//a.p", "a/./b.py", "a/../b.p", "a\nb.pyyy"])
   func aPlaceOutsideOfTheFolderIsRefused(name: String) throws {
+    try #require(name.utf8.count == "train.py".utf8.count)
     let bytes = replacing(Array("train.py".utf8), Array(name.utf8), in: try pack())
-    #expect(name.utf8.count == 8)
     let before = try FileManager.default.contentsOfDirectory(atPath: folder.path)
     #expect(throws: CodePackage.Unusable.self) { try unpack(bytes) }
     // Nothing of it stays.

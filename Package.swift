@@ -154,8 +154,8 @@ let package = Package(
     tests(
       "Worker",
       [
-        "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Training", "Values",
-        "Worker",
+        "Checkpoints", "Datasets", "Experiments", "JobQueue", "Postgres", "Trainers", "Training",
+        "Values", "Worker", "jobctl",
       ]),
     tests("jobctl", ["jobctl", "JobQueue", "Postgres", "Values", subprocess, system]),
     tests("Checkpoints", ["Checkpoints", subprocess, system]),

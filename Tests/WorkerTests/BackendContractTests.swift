@@ -7,13 +7,22 @@ import Testing
 import Values
 import Worker
 
-/// What an attempt may rely on, whichever backend trains: jobctl's own engine, and one that only counts.
-@Suite struct BackendContractTests: RunsWorkers {
-  enum Kind: String, CaseIterable, Sendable { case native, scripted }
+/// What an attempt may rely on, whichever backend trains: jobctl's own engine, a program of a user's own,
+/// and one that only counts.
+@Suite struct BackendContractTests: TrainsExternally {
+  enum Kind: String, CaseIterable, Sendable { case native, external, scripted }
 
   /// A queue with a grid whose stages are of this backend.
   private func queue(_ kind: Kind, epochs: Int = 3, drops: JSON = [1, 2]) async throws -> JobQueue {
     let queue = try await TestCluster.queue()
+    if kind == .external {
+      // Slow enough for a checkpoint in between.
+      let document = trainerGrid(
+        "g", ["pace": .number("0.01")],
+        changing: [("epochs", .integer(epochs)), ("schedule.drops.epochs", drops)])
+      try await submit(document, to: queue, code: Self.trainer)
+      return queue
+    }
     try await queue.submit(
       plan(
         smallGrid(
@@ -33,6 +42,7 @@ import Worker
   ) -> WorkerService {
     var options = options(store, untilEmpty: untilEmpty)
     options.checkpointEvery = checkpointEvery
+    options.trainers = trainers(store + "-trainers")
     return WorkerService(
       options, target: queue.database.target, settings: settings, backends: [backend],
       logger: quietLogger, news: { _ in })

@@ -5,9 +5,7 @@ import TestSupport
 
 /// The built program, as its users have it.
 enum Program {
-  /// Beside the test runner.
-  static let path = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    .deletingLastPathComponent().appending(path: "jobctl").path
+  static let path = builtProgram
 
   struct Result {
     var status: Int32

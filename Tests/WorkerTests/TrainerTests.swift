@@ -1,0 +1,185 @@
+import Foundation
+import JobQueue
+import Postgres
+import TestSupport
+import Testing
+import Values
+import Worker
+
+/// Programs of users' own under a worker: what they do wrong, and what they must not reach.
+@Suite struct TrainerTests: TrainsExternally {
+  private let queue: JobQueue
+  private let folder: TemporaryFolder
+
+  init() async throws {
+    queue = try await TestCluster.queue()
+    folder = try TemporaryFolder()
+  }
+
+  private func service(
+    _ queue: JobQueue, untilEmpty: Bool = true, secrets: [String: String] = [:]
+  ) -> WorkerService {
+    var options = options(folder.path + "/store", untilEmpty: untilEmpty)
+    var environment = ProcessInfo.processInfo.environment.merging(secrets) { $1 }
+    environment["PYTHONPATH"] = repository.appending(path: "python").path
+    options.trainers = TrainerOptions(
+      supervisor: builtProgram, scratch: folder.path + "/scratch", user: nil,
+      environment: environment)
+    return WorkerService(
+      options, target: queue.database.target, settings: settings, logger: quietLogger,
+      news: { _ in })
+  }
+
+  /// Submits the grid; its trainer does something at update 5 of the first attempt.
+  private func submit(_ action: String, _ more: [JSON.Member] = []) async throws {
+    try await submit(
+      trainerGrid("g", .object([.init("action", .string(action)), .init("at", 5)] + more)),
+      to: queue, code: Self.trainer)
+  }
+
+  private func results(_ queue: JobQueue) async throws -> String? {
+    try await queue.value(
+      """
+      select string_agg(concat_ws(' ', run, state, parameters_digest, updates), E'\\n' order by run)
+      from report.run
+      """)
+  }
+
+  private func firstReason() async throws -> String? {
+    try await queue.value("select min(reason) from jobs.stage where start_samples = 0")
+  }
+
+  /// A crash is counted, and tried again until there were too many; what came before is kept.
+  @Test(arguments: [("kill", "signal 9"), ("exit", "ended with 3"), ("raise", "ended with 1")])
+  func aTrainerThatAlwaysCrashesFailsItsRunsWithTheReason(action: String, words: String)
+    async throws
+  {
+    try await submit(action)
+    try await service(queue).run()
+    #expect(
+      try await queue.value("select string_agg(distinct state, ',') from report.run") == "failed")
+    let reason = try await firstReason() ?? ""
+    #expect(reason.contains(words), "\(reason)")
+    // The end of what it wrote is in the queue.
+    if action == "raise" {
+      #expect(
+        try await queue.value("select bool_and(log like '%no such luck%') from jobs.attempt") == "t"
+      )
+    }
+  }
+
+  @Test func aTrainerThatDivergesEndsItsRuns() async throws {
+    try await submit("diverge")
+    try await service(queue).run()
+    #expect(
+      try await queue.value("select string_agg(distinct state, ',') from report.run") == "diverged")
+    #expect(try await firstReason() == "train_loss is nan")
+  }
+
+  /// Torn outputs, files of others and a clock that lies are against the contract: no attempt is luckier.
+  @Test(arguments: [
+    (#"{"type":"checkpoint","samples":160,"file":"nothing"}"#, "no file"),
+    (#"{"type":"checkpoint","samples":160,"file":"../stage.json"}"#, "named without a folder"),
+    (#"{"type":"checkpoint","samples":160,"file":"/etc/passwd"}"#, "named without a folder"),
+    (#"{"type":"checkpoint","samples":161,"file":"x"}"#, "updates of 32"),
+    (#"{"type":"progress","samples":9999999}"#, "the stage goes from sample 0"),
+  ])
+  func aTrainerThatBreaksTheContractFails(message: String, words: String) async throws {
+    try await submit(message)
+    try await service(queue).run()
+    #expect(
+      try await queue.value("select string_agg(distinct state, ',') from report.run") == "failed")
+    #expect(try await queue.value("select max(attempt) from jobs.attempt") == "1")
+    let reason = try await firstReason() ?? ""
+    #expect(reason.contains(words), "\(reason)")
+    #expect(try await queue.value("select count(*) from jobs.checkpoint") == "0")
+  }
+
+  /// What was submitted is frozen: an edited folder changes nothing, also for a worker that starts later.
+  @Test func codeThatChangesAfterTheSubmissionChangesNothing() async throws {
+    let code = folder.path + "/code"
+    try FileManager.default.copyItem(atPath: Self.trainer, toPath: code)
+    try await submit(trainerGrid("g"), to: queue, code: code)
+    try Data("raise SystemExit(9)\n".utf8).write(to: URL(filePath: code + "/train.py"))
+    try await service(queue).run()
+    let calm = try await TestCluster.queue()
+    try await submit(trainerGrid("g"), to: calm, code: Self.trainer)
+    let other = try TemporaryFolder()
+    var options = options(other.path + "/store")
+    options.trainers = trainers(other.path + "/scratch")
+    try await WorkerService(
+      options, target: calm.database.target, settings: settings, logger: quietLogger,
+      news: { _ in }
+    ).run()
+    let results = try await results(queue)
+    #expect(results?.contains("finished") == true)
+    #expect(try await self.results(calm) == results)
+    #expect(
+      try await queue.value("select count(*) from report.run_measurement where numbers ? 'seen'")
+        == "9")
+    // Another folder is another stage.
+    try await submit(trainerGrid("h"), to: queue, code: code)
+    #expect(try await queue.value("select count(*) from jobs.code") == "2")
+  }
+
+  /// Variables are an allow-list, and no file of the worker is open in the program.
+  @Test func aTrainerSeesNoSecretAndNoOpenFile() async throws {
+    try await submit("look")
+    try await service(
+      queue,
+      secrets: [
+        "PGPASSWORD": "s3cret", "JOBCTL_DATABASE_URL": "x", "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "LC_ALL": "C.UTF-8",
+      ]
+    ).run()
+    let log = try #require(
+      try await queue.value("select max(log) from jobs.attempt where log like '%variables%'"))
+    let lines = log.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+    let variables = try #require(lines.first { $0.first == "variables" }?.dropFirst())
+    #expect(
+      Set(variables).isSubset(of: [
+        "PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "VIRTUAL_ENV", "LC_ALL", "LC_CTYPE",
+        "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "JOBCTL_STAGE", "JOBCTL_SOCKET",
+        "JOBCTL_OUTPUT", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PWD",
+        "SHLVL", "_", "OLDPWD", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONDONTWRITEBYTECODE",
+      ]), "\(variables)")
+    #expect(variables.contains("LC_ALL") && variables.contains("JOBCTL_STAGE"))
+    // Standard input, output and error, its socket, and the folder that it lists.
+    let files = try #require(lines.first { $0.first == "files" }?.dropFirst())
+    #expect(files.count <= 5, "\(files)")
+    #expect(!log.contains("s3cret"))
+  }
+
+  /// A worker without `--external` takes no stage of a program.
+  @Test func workersOptIn() async throws {
+    try await submit(trainerGrid("g"), to: queue, code: Self.trainer)
+    let worker = WorkerService(
+      options(folder.path + "/store", untilEmpty: false), target: queue.database.target,
+      settings: settings, logger: quietLogger, news: { _ in })
+    async let running: Void = worker.run()
+    try await queue.until("select count(*) = 1 from jobs.worker")
+    try await Task.sleep(for: .seconds(1))
+    #expect(try await queue.value("select count(*) from jobs.attempt") == "0")
+    worker.drain()
+    try await running
+  }
+
+  /// An unchanged script, which knows nothing of jobctl.
+  @Test func aScriptThatOnlyReadsItsArgumentsIsTrained() async throws {
+    let code = folder.path + "/code"
+    try FileManager.default.createDirectory(atPath: code, withIntermediateDirectories: true)
+    try Data("echo seed $1 rate $2 of $3 epochs > $4/result\ncat $4/result\n".utf8).write(
+      to: URL(filePath: code + "/run.sh"))
+    let document = trainerGrid(
+      "plain",
+      changing: [
+        ("trainer.command", ["sh", "run.sh", "{seed}", "{learning_rate}", "{epochs}", "{output}"]),
+        ("schedule", ["name": "constant"]), ("batch", ["size": 32]), ("grid", [:]),
+      ])
+    try await submit(document, to: queue, code: code)
+    try await service(queue).run()
+    #expect(try await queue.value("select state from report.run") == "finished")
+    #expect(
+      try await queue.value("select log from jobs.attempt") == "seed 1 rate 0.05 of 3 epochs\n")
+  }
+}

@@ -251,7 +251,8 @@ extension PlannedSetting {
       setting.spec.training = .native(spec)
       if let problem = spec.problem(with: facts) { problems.append(problem) }
       self.init(
-        setting: setting, facts: facts, samplesPerEpoch: spec.samplesPerEpoch(of: facts), stages: [])
+        setting: setting, facts: facts, samplesPerEpoch: spec.samplesPerEpoch(of: facts), stages: []
+      )
     case .external(var spec):
       spec.datasetDigest = facts.digest
       let known = digests[spec.files]

@@ -11,8 +11,12 @@ package enum CodePackage {
 
   package struct Unusable: Error, CustomStringConvertible {
     package let description: String
+    /// True where this machine is at fault (a full disk), and not the package.
+    package let isLocal: Bool
 
-    package init(description: String) { self.description = description }
+    package init(description: String, isLocal: Bool = false) {
+      (self.description, self.isLocal) = (description, isLocal)
+    }
   }
 
   /// A file of a folder.
@@ -175,7 +179,8 @@ package enum CodePackage {
 
   private static func make(_ folder: String) throws(Unusable) {
     guard mkdir(folder, 0o755) == 0 else {
-      throw Unusable(description: "\(folder) cannot be made: \(String(cString: strerror(errno)))")
+      throw Unusable(
+        description: "\(folder) cannot be made: \(String(cString: strerror(errno)))", isLocal: true)
     }
   }
 
@@ -207,7 +212,10 @@ package enum CodePackage {
     for part in path.split(separator: "/").dropLast() {
       place += "/" + part
       if mkdir(place, 0o755) != 0, errno != EEXIST {
-        throw Unusable(description: "\(place) cannot be made: \(String(cString: strerror(errno)))")
+        // Where a file has the name, the package is at fault.
+        throw Unusable(
+          description: "\(place) cannot be made: \(String(cString: strerror(errno)))",
+          isLocal: errno != ENOTDIR)
       }
     }
     try write(
@@ -225,7 +233,9 @@ package enum CodePackage {
     // A name that stands twice, or a file where a folder should be, is refused.
     let file = open(place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
     guard file >= 0 else {
-      throw Unusable(description: "\(place) cannot be written: \(String(cString: strerror(errno)))")
+      throw Unusable(
+        description: "\(place) cannot be written: \(String(cString: strerror(errno)))",
+        isLocal: ![EEXIST, ENOTDIR, EISDIR].contains(errno))
     }
     defer { close(file) }
     var left = count
@@ -235,9 +245,11 @@ package enum CodePackage {
       guard read >= 0 else { throw Unusable(description: "\(place): the code is damaged") }
       if read == 0 { break }
       left -= Int(read)
-      guard left >= 0, Foundation.write(file, chunk, Int(read)) == Int(read) else {
+      guard left >= 0 else { throw Unusable(description: "\(place): the code is damaged") }
+      guard Foundation.write(file, chunk, Int(read)) == Int(read) else {
         throw Unusable(
-          description: "\(place) cannot be written: \(String(cString: strerror(errno)))")
+          description: "\(place) cannot be written: \(String(cString: strerror(errno)))",
+          isLocal: true)
       }
     }
     guard left == 0, fchmod(file, mode) == 0 else {

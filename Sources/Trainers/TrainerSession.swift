@@ -138,7 +138,7 @@ package struct TrainerSession: Sendable {
       try advance(to: samples, "a checkpoint")
       guard drainsUntil == nil else {
         drained = (samples, file)
-        return []
+        return [.progressed(samples: samples)]
       }
       isAsked = false
       return [.progressed(samples: samples), .checkpoint(samples: samples, file: file)]

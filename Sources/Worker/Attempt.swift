@@ -37,6 +37,7 @@ struct Attempt: Sendable {
   private enum Ending: Sendable {
     case finished(CheckpointRow)
     case drained(CheckpointRow)
+    case unavailable(String)
     case stopped
     case abandoned
     case diverged(String)
@@ -187,6 +188,8 @@ struct Attempt: Sendable {
         claimed.lease, reason: "drained", delay: nil, progress: progress())
       return .drained(samples: checkpoint.samples)
     case .stopped: return try await holdBack("drained")
+    case .unavailable(let reason):
+      return try await holdBack(reason, delay: Attempt.absentStoreDelay)
     case .abandoned: return .abandoned
     case .crashed(let reason, let hasProgressed):
       // What was trained since the attempt before is kept, so this comes to an end.
@@ -269,6 +272,7 @@ struct Attempt: Sendable {
     case .finished(let draft): finish(draft)
     case .drained(let draft): drain(draft)
     case .stopped: .stopped
+    case .unavailable(let reason): .unavailable(reason)
     case .abandoned: .abandoned
     case .diverged(let reason): .diverged(reason)
     case .crashed(let reason, let hasProgressed):

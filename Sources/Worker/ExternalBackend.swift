@@ -68,13 +68,19 @@ struct ExternalBackend: TrainingBackend {
         guard Digest.sha256(of: archive) == digest else {
           throw CodePackage.Unusable(description: "the code is not that of its digest")
         }
+        // Programs that clean up temporary folders may have removed it.
+        try FileManager.default.createDirectory(
+          atPath: options.scratch, withIntermediateDirectories: true,
+          attributes: [.posixPermissions: 0o711])
         let made = "\(place).\(UUID().uuidString)"
         try CodePackage.unpack(archive, into: made)
         // Another slot may have been faster.
         if rename(made, place) != 0 { CodePackage.remove(made) }
       }
+    } catch let error as CodePackage.Unusable where !error.isLocal {
+      throw .unsound(error.description)
     } catch {
-      throw .unsound("\(error)")
+      throw .unavailable("the trainer's code cannot be unpacked: \(error)")
     }
     guard FileManager.default.fileExists(atPath: place) else {
       throw .unavailable("\(place) cannot be written")
@@ -111,7 +117,7 @@ struct ExternalBackend: TrainingBackend {
       } catch let error as TrainerState.Unreadable {
         return .failed("\(error)")
       } catch {
-        return .crashed("\(error)", hasProgressed: false)
+        return .unavailable("the trainer cannot be started here: \(error)")
       }
     }
 

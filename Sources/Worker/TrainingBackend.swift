@@ -74,6 +74,8 @@ package enum StageEnding: Sendable {
   case finished(CheckpointDraft)
   /// The answer to the directive `drain`.
   case drained(CheckpointDraft)
+  /// This machine lacks what the stage needs for now: room on a disk, a process.
+  case unavailable(String)
   /// It stopped and handed over nothing: the stage goes on from the checkpoint before.
   case stopped
   /// The answer to the directive `abandon`.

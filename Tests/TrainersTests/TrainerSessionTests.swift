@@ -88,7 +88,7 @@ import Values
     let checkpoint = line(#"{"type":"checkpoint","samples":70,"file":"a"}"#)
     #expect(
       try hear([.connected, .directive(.drain), checkpoint, .ended(.signal(15))]) == [
-        .send(.drain), .terminate, .end(.drained(samples: 70, file: "a")),
+        .send(.drain), .terminate, .progressed(samples: 70), .end(.drained(samples: 70, file: "a")),
       ])
     #expect(
       try hear([.connected, .directive(.drain), .ended(.signal(15))]).last == .end(.stopped))

@@ -55,6 +55,7 @@ extension TrainsExternally {
   /// How a worker runs trainers, with files of its own in a folder.
   func trainers(_ folder: String) -> TrainerOptions {
     var variables = ProcessInfo.processInfo.environment
+    variables["PATH"] = "/usr/bin:/bin"
     variables["PYTHONPATH"] = repository.appending(path: "python").path
     return TrainerOptions(
       supervisor: builtProgram, scratch: folder, user: nil, environment: variables)

@@ -32,8 +32,8 @@ def order_of(stage):
 
 
 class Cases:
-    """Both loops pass these tests. `train` trains a stage with its framework, and calls `between` at
-    each forward of a ghost batch with their count in this attempt."""
+    """Both loops pass these tests. `train` trains a stage with its framework. It calls `between` at
+    each forward of a ghost batch, with their count in this attempt."""
 
     def train(self, stage, between):
         raise NotImplementedError

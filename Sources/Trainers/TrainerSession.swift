@@ -1,4 +1,5 @@
 import Experiments
+import Foundation
 import Training
 import Values
 
@@ -173,7 +174,9 @@ package struct TrainerSession: Sendable {
     if let diverged { return .diverged(diverged) }
     if let killed { return .crashed(killed) }
     if case .cannotStart(let reason) = exit { return .crashed(reason) }
-    if let finished, exit == .code(0) { return .finished(file: finished.file) }
+    // The request to drain may have ended a program that was about to end well.
+    let isEndedByUs = drainsUntil != nil && exit == .signal(Int(SIGTERM))
+    if let finished, exit == .code(0) || isEndedByUs { return .finished(file: finished.file) }
     if drainsUntil != nil {
       // However it ended: what it handed over is whole.
       return drained.map { .drained(samples: $0.samples, file: $0.file) } ?? .stopped

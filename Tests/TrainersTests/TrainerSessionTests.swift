@@ -96,7 +96,10 @@ import Values
     #expect(
       try hear([.connected, checkpoint, .directive(.drain), .ended(.code(0))]).last
         == .end(.stopped))
-    // It may have finished instead.
+    // It may have finished instead, and be caught by the signal at its very end.
+    #expect(
+      try hear([.connected, .directive(.drain), line(finished), .ended(.signal(15))]).last
+        == .end(.finished(file: "end")))
     #expect(
       try hear([.connected, .directive(.drain), line(finished), .ended(.code(0))]).last
         == .end(.finished(file: "end")))

@@ -126,7 +126,6 @@ import Worker
     #expect(results?.contains("finished") == true)
     #expect(try await self.results(disturbed) == results)
     #expect(try await disturbed.value("select sum(updates_redone) from report.run") == "0")
-    print("XX", kind, try await disturbed.value("select string_agg(concat_ws(' ', stage_id, attempt, outcome, updates_from, updates_to, reason), E'\n' order by stage_id, attempt) from jobs.attempt") ?? "")
   }
 
   /// Checkpoints are asked for as time goes by, and training goes on meanwhile.

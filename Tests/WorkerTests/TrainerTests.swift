@@ -171,6 +171,46 @@ import Worker
     try await running
   }
 
+  /// The login decides, also for calls by hand.
+  @Test func submittingATrainerTakesItsRole() async throws {
+    let submission = try await submission(trainerGrid("g"), code: Self.trainer)
+    var withoutCode = submission
+    withoutCode.code = []
+    let name = "plain_\(UInt32.random(in: 0...UInt32.max))"
+    _ = try await queue.database.query("create role \(name) login in role jobctl_submitter")
+    let connection = try await Connection.open(queue.database.target)
+    try await connection.query("set session authorization \(name)")
+    func send(_ submission: Submission) async -> PostgresError? {
+      do throws(PostgresError) {
+        try await connection.query("begin")
+        _ = try await submission.send(on: connection)
+        try await connection.query("commit")
+        return nil
+      } catch {
+        // The connection is the test's own: what fails here fails the next line too.
+        _ = try? await connection.query("rollback")
+        return error
+      }
+    }
+    for submission in [submission, withoutCode] {
+      guard case .server(let state, _, _) = await send(submission) else {
+        Issue.record("it was taken")
+        continue
+      }
+      #expect(state.code == "42501")
+    }
+    #expect(try await queue.value("select count(*) from jobs.stage") == "0")
+    _ = try await queue.database.query("grant jobctl_trainers to \(name)")
+    // Code that the queue does not have could be trained by nobody.
+    guard case .server(let state, _, _) = await send(withoutCode) else {
+      Issue.record("it was taken")
+      return
+    }
+    #expect(state.code == "JC004")
+    #expect(await send(submission) == nil)
+    #expect(try await queue.value("select count(*) > 0 from jobs.stage") == "t")
+  }
+
   /// An unchanged script, which knows nothing of jobctl.
   @Test func aScriptThatOnlyReadsItsArgumentsIsTrained() async throws {
     let code = folder.path + "/code"

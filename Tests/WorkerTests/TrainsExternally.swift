@@ -34,8 +34,12 @@ extension TrainsExternally {
     }
   }
 
-  /// Submits it with a folder of code, as `jobctl submit` does.
   func submit(_ document: JSON, to queue: JobQueue, code folder: String) async throws {
+    _ = try await queue.submit(try await submission(document, code: folder))
+  }
+
+  /// With a folder of code, as `jobctl submit` makes it.
+  func submission(_ document: JSON, code folder: String) async throws -> Submission {
     let grid = try Grid(document: document)
     var digests: [TrainerFiles: TrainerDigests] = [:]
     var archives: [[UInt8]] = []
@@ -49,7 +53,7 @@ extension TrainsExternally {
     }
     var submission = Submission(plan, priority: nil) { $0.cost(threads: 1).memoryBytes }
     submission.code = archives
-    _ = try await queue.submit(submission)
+    return submission
   }
 
   /// How a worker runs trainers, with files of its own in a folder.

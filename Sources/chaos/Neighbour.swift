@@ -35,7 +35,7 @@ final class Neighbour {
   }
 
   private static func worker(at store: String) -> [String] {
-    ["worker", "--until-empty", "--checkpoints", store, "--log-level", "error"]
+    ["worker", "--external", "--until-empty", "--checkpoints", store, "--log-level", "error"]
   }
 
   /// Its results, once it has trained its grid; its worker is started anew where a fault has ended it.

@@ -13,6 +13,7 @@ final class Tormentor {
     case stop = "SIGSTOP past the lease, then SIGCONT"
     case pause = "SIGSTOP for a moment"
     case drain = "SIGTERM"
+    case killProgram = "SIGKILL of a trainer's program"
     case terminate = "backends terminated"
     case restart = "PostgreSQL stopped at once and restarted"
     case stall = "the connection stalls"
@@ -29,6 +30,7 @@ final class Tormentor {
     var weight: Int {
       switch self {
       case .kill: 50
+      case .killProgram: 20
       case .killWriting, .killRegistering, .killFinishing: 8
       case .stop: 3
       case .restart, .fillDisk: 2
@@ -109,6 +111,7 @@ final class Tormentor {
       case .fillDisk: site.isDiskSmall
       case .lostStore, .swappedStore, .secondHost: site.isDiskSmall && neighbour != nil
       case .intruder: neighbour != nil
+      case .killProgram: site.trains
       default: true
       }
     }
@@ -213,6 +216,10 @@ final class Tormentor {
     case .drain:
       guard let victim else { return false }
       victim.signal(SIGTERM)
+    case .killProgram:
+      guard let program = site.programs.randomElement(using: &random) else { return false }
+      // It may have ended in between.
+      Foundation.kill(program, SIGKILL)
     case .terminate:
       _ = try await site.database.query(
         "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() "

@@ -112,6 +112,8 @@ final class Tormentor {
       case .lostStore, .swappedStore, .secondHost: site.isDiskSmall && neighbour != nil
       case .intruder: neighbour != nil
       case .killProgram: site.trains
+      // Its states are so small that nobody meets one half written.
+      case .killWriting, .killRegistering: !site.trains
       default: true
       }
     }

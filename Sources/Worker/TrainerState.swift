@@ -6,7 +6,7 @@ import Values
 /// go on and use the name again.
 ///
 /// Sendable: nothing of it changes.
-final class TrainerState: Sendable {
+package final class TrainerState: Sendable {
   /// Why a file cannot be taken: against the contract.
   struct Unreadable: Error, CustomStringConvertible {
     let description: String
@@ -100,7 +100,7 @@ final class TrainerState: Sendable {
   }
 
   /// The program's file as it was; nil of another kind of checkpoint.
-  static func file(in checkpoint: Checkpoint) -> [UInt8]? {
+  package static func file(in checkpoint: Checkpoint) -> [UInt8]? {
     checkpoint.metadata["kind"] == kind ? checkpoint[array]?.bytes : nil
   }
 

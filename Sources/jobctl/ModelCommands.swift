@@ -17,7 +17,7 @@ struct CheckpointExport: AsyncParsableCommand {
     discussion: """
       The file has the parameters, the running statistics, and in its metadata what else is needed to use \
       them: the network, the names of the classes, how files become inputs, how the arrays are laid out. \
-      jobctl predict reads it.
+      jobctl predict reads it. The state of a trainer is written as the trainer has handed it over.
       """)
 
   @OptionGroup var grid: GridArgument
@@ -41,14 +41,20 @@ struct CheckpointExport: AsyncParsableCommand {
     }
     let checkpoint = try store.read(
       chosen.file, digest: chosen.digest, limit: chosen.memoryBytes)
+    if let bytes = TrainerState.file(in: checkpoint) {
+      return try write(bytes, chosen, ", as the trainer handed it over")
+    }
     let model = try Model.export(
       checkpoint,
       of: .init(
         grid: grid.name, run: self.run, epoch: chosen.epoch, isFinished: chosen.isEnd),
       keepsOptimizer: optimizer)
-    let bytes = model.safetensors
+    try write(model.safetensors, chosen)
+  }
+
+  private func write(_ bytes: [UInt8], _ chosen: RunCheckpoint, _ remark: String = "") throws {
     try Data(bytes).write(to: URL(filePath: output), options: .atomic)
-    print("\(output): \(bytes.count) bytes, epoch \(shown(chosen.epoch))")
+    print("\(output): \(bytes.count) bytes, epoch \(shown(chosen.epoch))\(remark)")
     if !chosen.isEnd {
       print(
         "The run is not finished there: it has \(shown(chosen.epochsPlanned)) epochs planned.")

@@ -84,7 +84,11 @@ import Values
   /// next worker goes on to the same bits.
   @Test(arguments: [SIGKILL, SIGTERM]) func noProcessSurvivesTheWorker(signal: Int32) async throws {
     try await queue.stopClock()
-    let file = try grid(["action": "orphans", "at": 2, "pace": .number("0.02")])
+    let hold = home + "/hold"
+    try Data().write(to: URL(filePath: hold))
+    let file = try grid([
+      "action": "orphans", "at": 2, "pace": .number("0.02"), "hold": .string(hold),
+    ])
     let submitted = try await Program.run(["submit", file], database: database, home: home)
     try #require(submitted.status == 0, "\(submitted.error)")
     let first = try worker()
@@ -93,6 +97,7 @@ import Values
     kill(first.processIdentifier, signal)
     try await untilEnded(first)
     try await until("nothing of the trainer lives") { trainers().isEmpty }
+    try FileManager.default.removeItem(atPath: hold)
     let second = try worker()
     try await queue.until(
       "select bool_and(state = 'done') from jobs.stage", passing: .seconds(11))
@@ -131,12 +136,19 @@ import Values
     #expect(log?.contains("cannot read \(secret) Permission denied") == true, "\(log ?? "")")
   }
 
-  @Test func logsShowsWhatWasPrinted() async throws {
+  @Test func whatWasPrintedAndTheLastStateCanBeHad() async throws {
     let file = try grid(["action": "look", "at": 0], changing: [("grid", [:])])
     _ = try await Program.run(["submit", file], database: database, home: home)
     try await untilEnded(try worker())
     let logs = try await Program.run(["logs", "t", "seed=1"], database: database, home: home)
     #expect(logs.status == 0 && logs.output.contains("variables "), "\(logs.output)\(logs.error)")
+    let state = home + "/state.json"
+    let exported = try await Program.run(
+      ["checkpoint", "export", "t", "seed=1", state, "--checkpoints", home + "/store"],
+      database: database, home: home)
+    #expect(exported.status == 0, "\(exported.error)")
+    let text = try String(contentsOfFile: state, encoding: .utf8)
+    #expect(try JSON(parsing: text)["updates"] == 45)
     let unknown = try await Program.run(["logs", "t", "seed=2"], database: database, home: home)
     #expect(unknown.status != 0 && unknown.error.contains("seed=1"), "\(unknown.error)")
   }

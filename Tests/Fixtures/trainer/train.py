@@ -36,6 +36,9 @@ def behave(action):
             ["sh", "-c", "for i in 1 2 3; do setsid sh -c 'sleep 7777 & sleep 7777' & done"],
             start_new_session=True,
         )
+        # The test removes the file when it has seen them.
+        while os.path.exists(stage.parameters["hold"]) and not stage._drains:
+            time.sleep(0.02)
     elif action == "look":
         print("variables", " ".join(sorted(os.environ)))
         print("files", " ".join(sorted(os.listdir("/proc/self/fd"), key=int)))

@@ -212,7 +212,7 @@ package enum CodePackage {
     for part in path.split(separator: "/").dropLast() {
       place += "/" + part
       if mkdir(place, 0o755) != 0, errno != EEXIST {
-        // Where a file has the name, the package is at fault.
+        // ENOTDIR: the package itself has a file where it also needs a folder.
         throw Unusable(
           description: "\(place) cannot be made: \(String(cString: strerror(errno)))",
           isLocal: errno != ENOTDIR)
@@ -276,7 +276,7 @@ package enum CodePackage {
   package static func remove(_ folder: String) {
     chmod(folder, 0o755)
     for name in subfolders(of: folder) { chmod(name, 0o755) }
-    // What cannot be removed is in nobody's way.
+    // A folder that stays takes room and does no other harm.
     try? FileManager.default.removeItem(atPath: folder)
   }
 }

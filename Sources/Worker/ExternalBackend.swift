@@ -97,7 +97,7 @@ struct ExternalBackend: TrainingBackend {
     let scratch: String
 
     func train(from checkpoint: Checkpoint?, _ attempt: AttemptCalls) -> StageEnding {
-      // What is left of it is in nobody's way.
+      // A folder that stays takes room until the next worker starts (Scratch).
       defer { try? FileManager.default.removeItem(atPath: scratch) }
       do {
         let resume = checkpoint.flatMap { $0.metadata[TrainerState.samplesKey] }.flatMap { Int($0) }
@@ -126,7 +126,7 @@ struct ExternalBackend: TrainingBackend {
     /// Makes the folders and files that the contract names; gives the variables that name them.
     private func setUp(_ checkpoint: Checkpoint?, _ resume: Int?) throws -> [String: String] {
       let manager = FileManager.default
-      // What cannot be removed stops the next lines.
+      // If the old folder cannot be removed, createDirectory says so.
       try? manager.removeItem(atPath: scratch)
       try manager.createDirectory(
         atPath: backend.logs, withIntermediateDirectories: true,

@@ -19,7 +19,8 @@ struct TrainerRun {
   let resume: Int
   private let began = ContinuousClock.now
   private var samples: Int
-  private var hasCheckpointed = false
+  /// It has handed over a state that is further than the one that it began with.
+  private var hasProgressed = false
   private var count = 0
 
   init(
@@ -73,7 +74,7 @@ struct TrainerRun {
     case .checkpoint(let samples, let file):
       do throws(TrainerState.Unreadable) {
         attempt.report(.checkpoint(try draft(of: file, samples: samples)))
-        hasCheckpointed = true
+        hasProgressed = hasProgressed || samples > resume
       } catch {
         return .failed(error.description)
       }
@@ -90,7 +91,7 @@ struct TrainerRun {
       case .stopped: return .stopped
       case .abandoned: return .abandoned
       case .diverged(let reason): return .diverged(reason)
-      case .crashed(let reason): return .crashed(reason, hasProgressed: hasCheckpointed)
+      case .crashed(let reason): return .crashed(reason, hasProgressed: hasProgressed)
       case .failed(let reason): return .failed(reason)
       }
     } catch {

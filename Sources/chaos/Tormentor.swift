@@ -112,7 +112,7 @@ final class Tormentor {
       case .lostStore, .swappedStore, .secondHost: site.isDiskSmall && neighbour != nil
       case .intruder: neighbour != nil
       case .killProgram: site.trains
-      // Its states are so small that nobody meets one half written.
+      // A trainer's states are small: no fault would hit one while the worker writes it.
       case .killWriting, .killRegistering: !site.trains
       default: true
       }

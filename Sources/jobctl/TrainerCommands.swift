@@ -56,8 +56,11 @@ struct LogsCommand: AsyncParsableCommand {
   }
 }
 
-/// The folder for what trainers need while they run.
-enum Scratch {
+/// The folder for what a worker's trainers need while they run. The worker holds a lock on it. The next
+/// worker removes every folder without a lock: those of workers that have ended, however they ended.
+///
+/// Sendable: nothing of it changes.
+final class Scratch: Sendable {
   struct Unusable: Error, CustomStringConvertible {
     let folder: String
     var description: String {
@@ -65,20 +68,51 @@ enum Scratch {
     }
   }
 
-  /// Folders of workers that are gone are in nobody's way: what is made anew replaces them.
-  static func make(_ environment: [String: String]) throws -> String {
+  let folder: String
+  private let lock: Int32
+
+  init(_ environment: [String: String]) throws {
     let base = environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/var/tmp"
-    let folder = "\(base)/jobctl-trainers-\(getuid())"
-    mkdir(folder, 0o711)
+    let all = "\(base)/jobctl-trainers-\(getuid())"
+    mkdir(all, 0o711)
     var facts = stat()
-    guard lstat(folder, &facts) == 0, facts.st_mode & S_IFMT == S_IFDIR, facts.st_uid == getuid(),
-      facts.st_mode & 0o022 == 0
-    else { throw Unusable(folder: folder) }
-    let own = "\(folder)/\(getpid())"
-    // What cannot be removed stops the next line.
-    try? FileManager.default.removeItem(atPath: own)
-    guard mkdir(own, 0o711) == 0 else { throw Unusable(folder: own) }
-    return own
+    guard lstat(all, &facts) == 0, facts.st_mode & S_IFMT == S_IFDIR, facts.st_uid == getuid(),
+      facts.st_mode & 0o022 == 0, let gate = Scratch.lock(all, waits: true)
+    else { throw Unusable(folder: all) }
+    // Until this worker's folder is locked too, no other worker removes any.
+    defer { close(gate) }
+    Scratch.removeAbandoned(in: all)
+    folder = "\(all)/\(getpid())-\(UUID().uuidString.prefix(8))"
+    guard mkdir(folder, 0o711) == 0, let lock = Scratch.lock(folder, waits: false) else {
+      throw Unusable(folder: folder)
+    }
+    self.lock = lock
+  }
+
+  private static func removeAbandoned(in all: String) {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: all)) ?? []
+    for place in names.map({ "\(all)/\($0)" }) {
+      guard let lock = lock(place, waits: false) else { continue }
+      CodePackage.remove(place)
+      close(lock)
+    }
+  }
+
+  /// A descriptor that holds the lock; nil where another process holds it.
+  private static func lock(_ folder: String, waits: Bool) -> Int32? {
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    guard flock(descriptor, waits ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 else {
+      close(descriptor)
+      return nil
+    }
+    return descriptor
+  }
+
+  /// Removes the folder, when the worker has ended well.
+  func remove() {
+    CodePackage.remove(folder)
+    close(lock)
   }
 }
 

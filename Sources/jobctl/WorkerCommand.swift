@@ -75,7 +75,8 @@ struct WorkerCommand: AsyncParsableCommand {
     let database = try await database.open(.migrated, logger: logger)
     // A name that is no grid's would idle for ever.
     let only = try await grid.find(in: JobQueue(database))?.name
-    let trainers = try trainerOptions(logger)
+    let scratch = external ? try Scratch(ProcessInfo.processInfo.environment) : nil
+    let trainers = try scratch.map { try trainerOptions($0, logger) }
     let options = WorkerOptions(
       slots: slots ?? threads, threads: threads, grid: only, untilEmpty: untilEmpty,
       checkpointEvery: .milliseconds(Int(nearest: checkpointEvery * 1000)), checkpoints: store.path,
@@ -98,13 +99,13 @@ struct WorkerCommand: AsyncParsableCommand {
     // It outlives the worker's last stage: it answers while stages are checkpointed.
     let health = try healthPort.map { try HealthServer(port: $0, monitor: monitor) }
     try await worker.run()
+    scratch?.remove()
     display.finish()
     withExtendedLifetime((signals, health)) {}
   }
 
-  /// How trainers run; nil where this worker trains none.
-  private func trainerOptions(_ logger: Logger) throws -> TrainerOptions? {
-    guard external else { return nil }
+  /// How trainers run.
+  private func trainerOptions(_ scratch: Scratch, _ logger: Logger) throws -> TrainerOptions {
     var account: Supervisor.Account?
     if let trainerUser {
       guard let found = Supervisor.Account(named: trainerUser) else {
@@ -123,7 +124,7 @@ struct WorkerCommand: AsyncParsableCommand {
     let environment = ProcessInfo.processInfo.environment
     let program = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path
     return TrainerOptions(
-      supervisor: program, scratch: try Scratch.make(environment), user: account,
+      supervisor: program, scratch: scratch.folder, user: account,
       environment: environment)
   }
 }

@@ -135,7 +135,7 @@ CREATE TABLE jobs.code (
     CONSTRAINT code_archive_check CHECK (((octet_length(archive) >= 1) AND (octet_length(archive) <= (80 << 20)))),
     CONSTRAINT code_check CHECK (((digest)::text = encode(sha256(archive), 'hex'::text)))
 );
-COMMENT ON TABLE jobs.code IS 'Folders of code that were packed at submission, as zip files. The digest is that of the file: nobody can store one folder under the digest of another.';
+COMMENT ON TABLE jobs.code IS 'Folders of code as zip files, which submit has packed. The digest is the SHA-256 of the zip file; the server checks it, so no login can store one folder under the digest of another.';
 CREATE TABLE jobs.dataset (
     digest jobs.digest NOT NULL
 );

@@ -5,7 +5,7 @@ import Trainers
 import Training
 import Values
 
-/// What a worker makes of a program, event by event.
+/// The session's actions after each event.
 @Suite struct TrainerSessionTests {
   private let start = ContinuousClock.now
 

@@ -7,8 +7,7 @@ import Testing
 import Values
 import Worker
 
-/// What an attempt may rely on, whichever backend trains: jobctl's own engine, a program of a user's own,
-/// and one that only counts.
+/// An attempt relies on these rules with every backend: the engine, a trainer, and a script that only counts.
 @Suite struct BackendContractTests: TrainsExternally {
   enum Kind: String, CaseIterable, Sendable { case native, external, scripted }
 
@@ -213,8 +212,9 @@ import Worker
   }
 
   /// A worker takes no stage of a backend that it has not.
-  @Test func stagesOfAnotherBackendAreNotClaimed() async throws {
-    let (queue, folder) = (try await queue(.scripted), try TemporaryFolder())
+  @Test(arguments: [Kind.external, .scripted])
+  func stagesOfAnotherBackendAreNotClaimed(kind: Kind) async throws {
+    let (queue, folder) = (try await queue(kind), try TemporaryFolder())
     let worker = WorkerService(
       options(folder.path + "/store", untilEmpty: false), target: queue.database.target,
       settings: settings, logger: quietLogger, news: { _ in })

@@ -71,6 +71,16 @@ import Worker
     }
   }
 
+  /// A checkpoint of the moment at which an attempt began is no progress: the stage fails as if there were none.
+  @Test func aTrainerThatCrashesAtOneUpdateFailsAlsoWithCheckpoints() async throws {
+    try await submit("exit", [.init("always", true), .init("pace", .number("0.01"))])
+    try await service(queue, checkpointEvery: .zero).run()
+    #expect(
+      try await queue.value("select string_agg(distinct state, ',') from report.run") == "failed")
+    // The stage went on from checkpoints before it failed.
+    #expect(try await queue.value("select max(updates_from) from jobs.attempt") == "5")
+  }
+
   @Test func aTrainerThatDivergesEndsItsRuns() async throws {
     try await submit("diverge")
     try await service(queue).run()
@@ -95,7 +105,7 @@ import Worker
     #expect(try await queue.value("select max(attempt) from jobs.attempt") == "1")
     let reason = try await firstReason() ?? ""
     #expect(reason.contains(words), "\(reason)")
-    // What it had handed over before is whole.
+    // The checkpoints from before the breach stay.
     #expect(
       try await queue.value(
         "select count(*) from jobs.checkpoint where samples % 32 <> 0 or samples > 160")
@@ -157,18 +167,27 @@ import Worker
     #expect(!log.contains("s3cret"))
   }
 
-  /// A worker without `--external` takes no stage of a program.
-  @Test func workersOptIn() async throws {
+  /// gc removes code that no grid needs any more, and leaves that of a submission which is under way.
+  @Test func codeIsCollectedWhenNoStageNeedsIt() async throws {
     try await submit(trainerGrid("g"), to: queue, code: Self.trainer)
-    let worker = WorkerService(
-      options(folder.path + "/store", untilEmpty: false), target: queue.database.target,
-      settings: settings, logger: quietLogger, news: { _ in })
-    async let running: Void = worker.run()
-    try await queue.until("select count(*) = 1 from jobs.worker")
-    try await Task.sleep(for: .seconds(1))
-    #expect(try await queue.value("select count(*) from jobs.attempt") == "0")
-    worker.drain()
-    try await running
+    func collected() async throws -> Int? {
+      _ = try await queue.database.query("select api.gc('final', 'no-store')")
+      return try await queue.value("select count(*) from jobs.code").flatMap { Int($0) }
+    }
+    #expect(try await collected() == 1)
+    _ = try await queue.database.query("select api.cancel('g')")
+    _ = try await queue.database.query("select api.delete_grid('g')")
+    let submission = try await submission(trainerGrid("h"), code: Self.trainer)
+    let connection = try await Connection.open(queue.database.target)
+    try await connection.query("begin")
+    try await connection.query(
+      "select api.store_code(archive) from jobs.code")
+    #expect(try await collected() == 1)
+    _ = try await submission.send(on: connection)
+    try await connection.query("commit")
+    #expect(try await collected() == 1)
+    _ = try await queue.database.query("select api.delete_grid('h')")
+    #expect(try await collected() == 0)
   }
 
   /// The login decides, also for calls by hand.

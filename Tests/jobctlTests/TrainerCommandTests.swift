@@ -103,6 +103,10 @@ import Values
       "select bool_and(state = 'done') from jobs.stage", passing: .seconds(11))
     try await untilEnded(second)
     #expect(trainers().isEmpty)
+    // The second worker has removed its own files and those of the first, which could not.
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: "\(home)/jobctl-trainers-\(getuid())")
+        == [])
 
     let calm = try await TestCluster.queue()
     let other = calm.database.target.string

@@ -61,9 +61,14 @@ begin
       select count(*) from jobs.checkpoint o
       where o.stage_id = c.stage_id and o.damaged_at is null and o.removed_at is null
         and (o.samples, o.id) > (c.samples, c.id)) >= 2);
+  -- A submission that is under way has locked the code that it needs.
   delete from jobs.code c
-  where not exists (
-    select from jobs.spec s where s.document #>> '{trainer,code}' = c.digest::text);
+  where c.digest in (
+    select o.digest from jobs.code o
+    where not exists (
+      select from jobs.spec p join jobs.stage s on s.spec_digest = p.digest
+      where p.document #>> '{trainer,code}' = o.digest::text)
+    for update skip locked);
   result := (
     select jsonb_build_object('policy', policy, 'files', coalesce(jsonb_agg(jsonb_build_object(
       'file', c.file, 'bytes', c.bytes, 'stage', c.stage_id) order by c.id), '[]'))

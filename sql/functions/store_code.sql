@@ -1,5 +1,5 @@
 -- Keeps a packed folder of code for a submission that follows in the same transaction.
--- Code that no spec names is removed by gc.
+-- gc removes code that no stage needs.
 create or replace function api.store_code(archive bytea) returns text
 language sql security definer set search_path = pg_catalog, jobs, pg_temp as $$
   insert into jobs.code(digest, archive)

@@ -24,8 +24,8 @@ create table jobs.code (
   check (digest = encode(sha256(archive), 'hex'))
 );
 comment on table jobs.code is
-  'Folders of code that were packed at submission, as zip files. The digest is that of the file: '
-  'nobody can store one folder under the digest of another.';
+  'Folders of code as zip files, which submit has packed. The digest is the SHA-256 of the zip '
+  'file; the server checks it, so no login can store one folder under the digest of another.';
 
 alter table jobs.attempt add column log text check (octet_length(log) <= 65536);
 comment on column jobs.attempt.log is

@@ -26,6 +26,9 @@ def behave(action):
         os.kill(os.getpid(), 9)
     elif action == "exit":
         sys.exit(3)
+    elif action == "save and exit":
+        stage.save(save())
+        sys.exit(3)
     elif action == "raise":
         raise ValueError("no such luck")
     elif action == "diverge":

@@ -87,7 +87,13 @@ package struct TrainerSession: Sendable {
         return kill()
       }
     case .tick: return overdue(now)
-    case .ended(let exit): return [.end(ending(exit))]
+    case .ended(let exit):
+      let ending = ending(exit)
+      // A script that knows nothing of jobctl has told of no update.
+      if case .finished = ending, clock < stage.end {
+        return [.progressed(samples: stage.end), .end(ending)]
+      }
+      return [.end(ending)]
     }
   }
 

@@ -245,6 +245,7 @@ import Worker
     try await submit(document, to: queue, code: code)
     try await service(queue).run()
     #expect(try await queue.value("select state from report.run") == "finished")
+    #expect(try await queue.value("select updates = 45 and samples = 1440 from report.run") == "t")
     #expect(
       try await queue.value("select log from jobs.attempt") == "seed 1 rate 0.05 of 3 epochs\n")
   }

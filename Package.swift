@@ -168,7 +168,7 @@ let package = Package(
       "Reports",
       ["Experiments", "JobQueue", "Postgres", "Reports", "Statistics", "Tables", "Values"]),
     tests("Tables", ["Tables", "Values"]),
-    tests("Trainers", ["Datasets", "Experiments", "Trainers", "Training", "Values"]),
+    tests("Trainers", ["Datasets", "Experiments", "Trainers", "Training", "Values", "jobctl"]),
     tests("Statistics", ["Statistics"]),
     tests("Tidy", []),
     tests("fuzz", ["fuzz", subprocess, system]),

@@ -14,6 +14,8 @@
 
 int jobctl_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
+int jobctl_pair(int ends[2]) { return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends); }
+
 int jobctl_listen(const char *path, int64_t user, int64_t group) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path) {

@@ -46,7 +46,7 @@ package final class TrainerProcess {
     command = supervisor.command.first ?? ""
     listener = try TrainerProcess.listen(path, user: supervisor.user)
     var (input, output): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
-    guard jobctl_pipe(&input) == 0, jobctl_pipe(&output) == 0 else {
+    guard jobctl_pair(&input) == 0, jobctl_pipe(&output) == 0 else {
       throw CannotStart("pipe")
     }
     (life, status) = (input[1], output[0])
@@ -181,7 +181,8 @@ package final class TrainerProcess {
 
   private func say(_ order: Character) {
     guard life >= 0, var byte = order.asciiValue else { return }
-    _ = write(life, &byte, 1)
+    // The supervisor may have ended in this moment: then the order is needless.
+    _ = jobctl_send(life, &byte, 1)
   }
 
   /// Kills everything and returns when nothing is left.

@@ -33,8 +33,9 @@ int jobctl_supervise(const struct supervision *how);
 /// failure.
 int jobctl_pipe(int ends[2]);
 
-/// Makes two sockets that are connected and that no other program inherits. -1 with errno on failure.
-/// Unlike a write to a pipe, jobctl_send to an end whose other end is closed raises no SIGPIPE.
+/// Makes two sockets that are connected and that no other program inherits. -1 with errno on
+/// failure. Unlike a write to a pipe, jobctl_send to an end whose other end is closed raises no
+/// SIGPIPE.
 int jobctl_pair(int ends[2]);
 
 /// Listens on a Unix socket at `path`, which must be short and not there yet. It belongs to `user`

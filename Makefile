@@ -77,11 +77,11 @@ chaos: setup ## A thousand SIGKILLs and all other faults on real workers (up to 
 	.build/release/chaos --recovery --faults 120 --runs 24 --epochs 9000 --workers 14
 	.build/release/chaos --trainer examples/trainers/numpy --faults 320 --runs 60 --epochs 9000
 
-chaos-short: setup ## The same in four minutes
+chaos-short: setup ## The same in five minutes
 	$(BUILD) --product jobctl
 	$(BUILD) --product chaos
-	.build/release/chaos --faults 34 --runs 12 --epochs 40 --minutes 12
-	.build/release/chaos --trainer examples/trainers/numpy --faults 30 --runs 6 --epochs 6000 --minutes 12
+	.build/release/chaos --faults 34 --runs 12 --epochs 60 --minutes 12
+	.build/release/chaos --trainer examples/trainers/numpy --faults 30 --runs 6 --epochs 9000 --minutes 12
 
 soak: setup ## 100,000 heartbeats and 2,000 short stages through one worker, with flat memory
 	$(BUILD) --product bench
